@@ -1,0 +1,112 @@
+"""Every option of the platform in one table.
+
+An option is read, later ones winning, from: the default below; ``settings.toml`` in ``PICLOUD_HOME``; the environment
+variable ``PICLOUD_<NAME>`` in capitals. ``picloud doctor`` prints what is in force.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from picloud.wire.error import SetupError
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+class CoreType(Struct, frozen=True):
+    """One row of the core-type table: what one core of the type is, and how many a job may ask for."""
+
+    units: int                  # compute units, thousandths
+    memory: int                 # bytes of RAM a core
+    multiples: tuple[int, ...]  # allowed values of _cores
+    price: int                  # micro-dollars a core-hour
+
+
+CORE_TYPES: dict[str, CoreType] = {
+    "c1": CoreType(1000, 300 * MIB, (1,), 50_000),
+    "c2": CoreType(2500, 800 * MIB, (1, 2, 4, 8), 130_000),
+    "f2": CoreType(5500, 3840 * MIB, (1, 2, 4, 8, 16), 220_000),
+    "m1": CoreType(3250, 8192 * MIB, (1, 2, 4, 8), 300_000),
+    "s1": CoreType(2000, 300 * MIB, (1,), 40_000),
+}
+
+
+class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The options of one installation. Sizes are bytes, times seconds."""
+
+    home: str = ""                       # all state; PICLOUD_HOME
+    host: str = ""                       # further address to listen on, with TLS; "" = loopback only
+    port: int = 7421                     # 0 = any free one
+    insecure: bool = False               # plain HTTP on ``host``
+    database: str = ""                   # SQLAlchemy URL; "" = SQLite in home
+    blobs: str = ""                      # URL of the blob store; "" = a folder in home
+    default_type: str = ""               # "" = the first of f2, c2, c1 of which one per core fits in RAM
+    core_types: dict[str, CoreType] = field(default_factory=lambda: dict(CORE_TYPES))
+    units_per_core: int = 8000           # thousandths of a compute unit that one core of the host offers
+    memory_reserve: int = GIB            # of the host, kept for everything else
+    lease_window: int = 512              # leases a worker may hold
+    lease_ms: int = 100                  # worth of work that one batch of leases should hold
+    worker_silence: float = 30.0         # a connection silent for so long is dead
+    reconnect: float = 600.0             # a worker computes on without its server for so long
+    drain: float = 10.0                  # ``down`` waits so long for running jobs
+    not_sent_after: float = 600.0        # unsent jids of a vanished client are killed
+    idle_slot: float = 300.0             # an idle slot beyond the first of its kind ends after so long
+    min_free_disk: int = 2 * GIB         # below it nothing new is accepted
+    keep_payloads: float = 30 * 86400.0
+    keep_jobs: float = 180 * 86400.0
+    max_body: int = 64 * MIB             # of one API request
+    log_head: int = MIB                  # first bytes kept of each output stream of a job
+    log_tail: int = 10 * MIB             # last bytes kept
+
+
+def home() -> Path:
+    """The folder of all state: ``PICLOUD_HOME``, else ``~/.picloud``."""
+    return Path(os.environ.get("PICLOUD_HOME") or Path.home() / ".picloud").expanduser().absolute()
+
+
+def load(**overrides: Any) -> Settings:
+    """The options in force: defaults, ``settings.toml``, environment, then ``overrides`` (None = not given).
+
+    Raises:
+        SetupError: an unknown name or a value of the wrong type, with the file or variable that says so.
+    """
+    root = home()
+    found = _from_file(root / "settings.toml") | _from_environment()
+    found |= {name: value for name, value in overrides.items() if value is not None}
+    found["home"] = str(root)
+    try:
+        return msgspec.convert(found, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SetupError(f"settings: {error}", hint=f"see {root / 'settings.toml'} and PICLOUD_* variables") from error
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SetupError(f"cannot read {path}: {error}", hint="correct or remove it") from error
+
+
+def _from_environment() -> dict[str, Any]:
+    names = {name for name in Settings.__struct_fields__ if name not in ("home", "core_types")}
+    return {name: os.environ[f"PICLOUD_{name.upper()}"] for name in names if f"PICLOUD_{name.upper()}" in os.environ}
+
+
+def choose_default_type(settings: Settings, cores: int, memory: int) -> str:
+    """The core type of a job that names none (the setting, else the first of f2, c2, c1 that fits one per core)."""
+    if settings.default_type:
+        return settings.default_type
+    for name in ("f2", "c2", "c1"):
+        kind = settings.core_types.get(name)
+        if kind and kind.memory * cores <= memory - settings.memory_reserve:
+            return name
+    return "c1"

@@ -1,0 +1,238 @@
+"""The messages of the HTTP API's hot routes and of the worker's WebSocket, as msgpack.
+
+HTTP (client to control; every body msgpack unless the route says JSON; errors are always JSON
+``{"error": CloudException.to_dict()}`` with the class's HTTP status):
+
+    POST /v1/submission   Submit  -> Submitted        one call or map, with its first chunk
+    POST /v1/chunk        Chunk   -> Accepted         a further chunk; a repeat is a no-op, another body a Conflict
+    POST /v1/result       Watch   -> stream of frames: u32 big-endian length + msgpack list[Finished];
+                                     a frame of length 0 is a heartbeat (every 5 s)
+
+WebSocket /v1/worker (one binary message = one msgpack-encoded member of ToServer / ToWorker, tagged by ``type``).
+Jids are numbered per installation; an *attempt* is (jid, n), n = 1, 2, ...; a *lease* is its random 16 bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from picloud.wire.job import Failure, Options
+
+Ranges = list[tuple[int, int]]
+"""Jids as (first, count) pairs."""
+
+
+# -- submitting ---------------------------------------------------------------------------------------------------
+
+class Code(Struct):
+    """Immutable bytes that a job needs besides its arguments, kept by digest and sent once."""
+
+    digest: str                 # sha256 of data, hex
+    kind: str                   # "function": pickle of (callable, retry_on); "modules": zip of source files
+    data: bytes
+    info: dict[str, Any] = field(default_factory=dict)   # function: name, module, file, line, source (<= 64 KB)
+
+
+class Arguments(Struct, array_like=True):
+    """The packed arguments of consecutive jobs, made so that they enter the database without a loop.
+
+    Job i has ``data[ends[i-1]:ends[i]]`` (picloud.wire.payload), or the blob ``blobs[i]`` where that is set.
+    """
+
+    ends: list[int]
+    data: bytes
+    previews: list[str]         # one short text a job, see picloud.wire.describe
+    blobs: dict[int, str] = field(default_factory=dict)
+
+
+class Submit(Struct):
+    token: bytes                # 16 bytes, made by the client: a repeat gets the same answer
+    function: str               # digest of a Code of kind "function"
+    modules: list[str]          # digests of Codes of kind "modules"
+    python: str                 # "3.11": who pickled
+    name: str                   # the function's name, for people
+    options: Options
+    count: int | None           # how many jobs; None = not known before the items end
+    arguments: Arguments        # first chunk; may be empty
+    env_values: dict[str, str] = field(default_factory=dict)   # never shown
+    code: list[Code] = field(default_factory=list)             # what the server may lack
+    final: bool = False         # count None: nothing more will come
+
+
+class Submitted(Struct):
+    submission: int             # 0 when ``missing`` is not empty: nothing was stored, send again with the code
+    first: int                  # first jid; the whole range first..first+count-1 is reserved when count is known
+    accepted: int               # jobs stored so far
+    missing: list[str] = field(default_factory=list)
+
+
+class Chunk(Struct):
+    submission: int
+    offset: int                 # index of its first job in the submission
+    arguments: Arguments
+    final: bool = False
+
+
+class Accepted(Struct):
+    first: int                  # jid of the chunk's first job
+    count: int
+
+
+# -- results ------------------------------------------------------------------------------------------------------
+
+class Watch(Struct):
+    jids: Ranges
+    payload: bool = True        # False: states only (join)
+
+
+class Finished(Struct, array_like=True, omit_defaults=True):
+    jid: int
+    status: int                 # wire.job.Status, a final one
+    data: bytes | None = None   # packed result (picloud.wire.payload)
+    blob: str = ""              # where the result is a blob
+    failure: Failure | None = None
+
+
+# -- worker to server ---------------------------------------------------------------------------------------------
+
+class Hello(Struct, tag=True):
+    """First message of a connection. ``held``: attempts in hand, so that a restarted server knows they live."""
+
+    incarnation: str
+    wire: int
+    pid: int
+    python: str
+    held: list[tuple[int, int, bytes]] = field(default_factory=list)    # jid, n, lease
+
+
+class Credit(Struct, tag=True):
+    """How many leases the worker would hold at most, and its slots now."""
+
+    window: int
+    slots: int
+    busy: int
+    lent: int                   # slots whose job waits for other jobs
+
+
+class Started(Struct, tag=True):
+    jobs: list[tuple[int, int, bytes]]          # sent for jobs that run longer than a moment (100 ms)
+
+
+class Outcome(Struct, array_like=True, omit_defaults=True):
+    """The end of one attempt."""
+
+    jid: int
+    n: int
+    lease: bytes
+    cause: int                  # wire.job.Cause; 0 = done
+    runtime_us: int             # user code, from the worker's monotonic clock
+    cpu_user_us: int = 0
+    cpu_system_us: int = 0
+    peak_memory: int = 0        # bytes, 0 = not known
+    preview: str = ""
+    data: bytes = b""
+    blob: str = ""
+    failure: Failure | None = None
+    retry: bool = False         # the exception's class is one of _retry_on (or that was not given)
+    started_ms: int = 0         # wall clock of the worker's host, for display only
+
+
+class Done(Struct, tag=True):
+    outcomes: list[Outcome]
+
+
+class Returned(Struct, tag=True):
+    """Leases given back unstarted (recall, drain); they cost no attempt."""
+
+    jobs: list[tuple[int, int, bytes]]
+
+
+class LogChunk(Struct, array_like=True):
+    jid: int
+    n: int
+    stream: str                 # stdout, stderr, logging, pilog, syslog
+    offset: int                 # bytes of this stream before it
+    data: bytes
+
+
+class Logs(Struct, tag=True):
+    chunks: list[LogChunk]
+
+
+class Awaiting(Struct, tag=True):
+    """Nothing to answer; tells that an attempt began (True) or ended to wait for other jobs."""
+
+    jid: int
+    n: int
+    waits: bool
+
+
+# -- server to worker ---------------------------------------------------------------------------------------------
+
+class Spec(Struct):
+    """What the jobs of one submission have in common; sent once a connection."""
+
+    submission: int
+    account: int
+    function: str
+    modules: list[str]
+    name: str
+    options: Options
+    env: dict[str, str] = field(default_factory=dict)
+    memory_limit: int = 0       # bytes
+    client_python: str = ""
+
+
+class Lease(Struct, array_like=True):
+    jid: int
+    n: int
+    lease: bytes
+    submission: int
+    data: bytes                 # packed arguments
+    blob: str = ""
+    awaited: bool = False       # a running job waits for it: goes first
+    alone: bool = False         # suspected of killing its runner: gets a slot to itself, nothing queued behind it
+
+
+class Leases(Struct, tag=True):
+    specs: list[Spec]
+    jobs: list[Lease]
+
+
+class Slots(Struct, tag=True):
+    """How many slots the worker shall have. Fewer: idle ones go at once, busy ones after their job."""
+
+    target: int
+
+
+class Recall(Struct, tag=True):
+    """Give back what has not started, all but ``keep`` leases."""
+
+    keep: int = 0
+
+
+class Kill(Struct, tag=True):
+    jobs: list[tuple[int, int]]
+
+
+class Ack(Struct, tag=True):
+    """Outcomes with these (jid, n) are on disk, or no longer wanted: forget them."""
+
+    jobs: list[tuple[int, int]]
+
+
+class Stop(Struct, tag=True):
+    """Drain for so many seconds, return the rest, exit."""
+
+    seconds: float
+
+
+ToServer = Hello | Credit | Started | Done | Returned | Logs | Awaiting
+ToWorker = Leases | Slots | Recall | Kill | Ack | Stop
+
+encode = msgspec.msgpack.Encoder().encode
+decode_to_server = msgspec.msgpack.Decoder(ToServer).decode
+decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode
