@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 AHEAD = 256             # jobs in the socket beyond the free slots, at most
 AHEAD_US = 20_000.0     # and no more than the slots do in this time
+PLENTY, NAP = 100, 0.0004  # jobs in the socket, and seconds that the runners need for less
 IN_DOUBT = 1.0          # seconds for a runner to say that it took a job, after another has died
 LAST_WORDS = 3.0        # seconds for the server to acknowledge, at the end
 FAILED_STARTS = 5       # runners in a row that died before they were ready
@@ -43,6 +44,7 @@ class Reports(Protocol):
     def printed(self, chunks: list[LogChunk]) -> None: ...
     def picture(self) -> None: ...
     def turn(self) -> None: ...
+    def rest(self) -> float: ...
     @property
     def settled(self) -> bool: ...
 
@@ -319,6 +321,12 @@ class Pool:
     def credit(self) -> Credit:
         """What the server should know to size its batches."""
         return Credit(self.order.window, len(self.slots), self.busy, 0)
+
+    def rest(self) -> float:
+        """Before the loop waits: a nap while the runners have plenty to do, so that results come in larger strokes."""
+        if len(self.feed.lying) > PLENTY:
+            time.sleep(NAP)
+        return self.reports.rest()
 
     def turn(self) -> None:
         """After each turn of the loop."""
