@@ -6,16 +6,18 @@ answers, and can be walked by a test with a foreign key.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import re
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from picloud.server.api import blob, job, page, result, server, submission, worker
 from picloud.server.control import Control
 from picloud.server.http import Receive, Request, Scope, Send, refuse
-from picloud.wire.error import CloudException, NotAuthorized, NotFound, Unavailable
+from picloud.wire.error import CloudException, Forbidden, NotAuthorized, NotFound, Unavailable
 
 log = logging.getLogger("picloud.http")
 Handler = Callable[..., Awaitable[None]]
@@ -68,6 +70,14 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\{(\w+)\}", lambda found: _PART[found[1]], path))
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 class App:
     """The ASGI application."""
 
@@ -92,6 +102,7 @@ class App:
 
         request = Request(scope, receive, sending, dict(scope["headers"]), self._control.settings.max_body)
         try:
+            self._check_host(request)
             route, parts = self._find(scope["method"], scope["path"])
             await self._admit(route, request)
             await route.handler(self._control, request, *parts)
@@ -114,6 +125,12 @@ class App:
             if found:
                 return candidate, found.groups()
         raise NotFound(f"no route {method} {path[:200]}", hint="see docs/reference/http.md")
+
+    def _check_host(self, request: Request) -> None:
+        """A foreign name for our address is how a web page elsewhere would reach us through the user's browser."""
+        host = urlsplit("//" + request.headers.get(b"host", b"").decode("latin-1")).hostname or ""
+        if host not in self._control.hosts and not _is_address(host):
+            raise Forbidden(f"this server is not called {host[:200]!r}", hint="use its address, or start it with --host NAME")
 
     async def _admit(self, route: Route, request: Request) -> None:
         if route.access is Access.account:
