@@ -18,13 +18,14 @@ from sqlalchemy import Connection
 
 from picloud.server import scheduler
 from picloud.server.fleet import Fleet, Worker
-from picloud.server.hub import Hub
+from picloud.server.hub import Hub, Watcher
 from picloud.server.placement import Placer
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
 from picloud.store import job as jobs
 from picloud.store.act import finish, lease
-from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Ranges, Spec
+from picloud.wire.job import Failure
+from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Spec
 
 log = logging.getLogger("picloud.dispatcher")
 T = TypeVar("T")
@@ -41,8 +42,8 @@ AWAITED = 2000
 class Wait:
     """One job that waits for others: while it does, its slot is lent and those others go first."""
 
-    def __init__(self, worker: Worker, jid: int, awaited: list[int]) -> None:
-        self.worker, self.jid, self.awaited = worker, jid, awaited
+    def __init__(self, worker: Worker, jid: int, awaited: list[int], watcher: Watcher) -> None:
+        self.worker, self.jid, self.awaited, self.watcher = worker, jid, awaited, watcher
 
 
 class Dispatcher:
@@ -53,6 +54,7 @@ class Dispatcher:
         self._settings = settings
         self._asked = asyncio.Event()
         self._awaited: dict[int, int] = {}          # jid -> how many wait for it; the newest last
+        self._waits: list[Wait] = []                # jobs that wait for jobs, the newest last
         self._backlog: set[int] = set()             # kinds that had more ready jobs than were taken
         self.draining = False
 
@@ -161,22 +163,36 @@ class Dispatcher:
 
     # -- jobs that wait for jobs --------------------------------------------------------------------------------
 
-    def begin_wait(self, worker: Worker, attempt: tuple[int, int], ranges: Ranges) -> Wait:
-        """A running job waits for these jids: they go before everything else of their account."""
-        jids = [jid for first, count in ranges for jid in range(first, first + min(count, AWAITED))]
+    def begin_wait(self, worker: Worker, attempt: tuple[int, int], watcher: Watcher) -> Wait:
+        """A running job waits for what its watcher has not seen: it goes before everything else of the account."""
+        jids = [jid for first, count in watcher.unseen() for jid in range(first, first + min(count, AWAITED))]
         for jid in jids:
             self._awaited[jid] = self._awaited.pop(jid, 0) + 1
         self.wake()
         self.refill(worker)
-        return Wait(worker, attempt[0], jids)
+        wait = Wait(worker, attempt[0], jids, watcher)
+        self._waits.append(wait)
+        return wait
 
     def end_wait(self, wait: Wait) -> None:
+        self._waits.remove(wait)
         for jid in wait.awaited:
             left = self._awaited.get(jid, 0) - 1
             if left > 0:
                 self._awaited[jid] = left
             else:
                 self._awaited.pop(jid, None)
+
+    def _break_deadlock(self, view: scheduler.KindView, target: int, host: scheduler.Host) -> None:
+        """Every slot waits, more is ready, and RAM holds no further interpreter: the newest waiter is told."""
+        if not (view.ready and view.lent and view.lent >= view.busy and target <= view.slots and host.spare_slots <= 0):
+            return
+        newest = next((w for w in reversed(self._waits) if w.worker.kind.id == view.kind and not w.watcher.closed), None)
+        if newest is not None:
+            newest.watcher.fail(Failure(
+                "none", f"deadlock: {view.lent} jobs wait for other jobs, and free memory holds no further interpreter",
+                "wait in fewer jobs at once: let the caller collect results, or use _depends_on",
+                facts={"jid": newest.jid, "waiting": view.lent, "ready": view.ready}))
 
     # -- killing ------------------------------------------------------------------------------------------------
 
@@ -225,6 +241,7 @@ class Dispatcher:
         wanted = scheduler.targets(views.values(), host)
         for kind, target in wanted.items():
             await self._placer.adjust(kind, target, views[kind])
+            self._break_deadlock(views[kind], target, host)
         for worker in self._fleet:
             self.refill(worker)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 
+from picloud.wire.job import Failure
 from picloud.wire.message import Finished, Ranges, encode
 
 QUEUE_BYTES = 4 << 20
@@ -54,6 +55,13 @@ class Watcher:
         body = encode(news)
         self.frames.append(len(body).to_bytes(4, "big") + body)
         self._queued += len(body)
+        self.wake.set()
+
+    def fail(self, failure: Failure) -> None:
+        """End the stream with a word: a finished "job 0" carries why nothing more will come."""
+        body = encode([Finished(0, 0, failure=failure)])
+        self.frames.append(len(body).to_bytes(4, "big") + body)
+        self.left = 0
         self.wake.set()
 
     def take(self) -> bytes:

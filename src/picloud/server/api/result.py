@@ -42,7 +42,7 @@ async def stream(control: Control, request: Request) -> None:
         await request.send({"type": "http.response.start", "status": 200,
                             "headers": [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]})
         if watcher.left and who.attempt is not None and who.worker is not None:
-            waits = control.dispatcher.begin_wait(who.worker, who.attempt, watcher.unseen())
+            waits = control.dispatcher.begin_wait(who.worker, who.attempt, watcher)
         await _send(control, request, watcher)
     finally:
         control.hub.remove(watcher)
