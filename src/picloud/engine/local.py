@@ -22,7 +22,9 @@ from picloud.wire.error import Unavailable
 
 log = logging.getLogger(__name__)
 
-COMMAND = (sys.executable, "-m", "picloud.worker")
+COMMAND = (sys.executable, "-P", "-m", "picloud.worker")
+"""``-P``: the folder a server happens to run in is no place to import from."""
+
 LOG = "worker.log"
 
 _PRIVATE = ("PICLOUD_API_KEY", "PICLOUD_API_SECRETKEY", "PICLOUD_URL")

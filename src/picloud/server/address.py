@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import os
@@ -117,9 +118,8 @@ def _listening(port: int) -> set[str]:
 
 def _sockets(pid: str) -> set[str]:
     found = set()
-    try:
+    with contextlib.suppress(OSError):  # it has gone, or is another user's
         for name in os.listdir(f"/proc/{pid}/fd"):
-            found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
-    except OSError:
-        pass  # gone, or another user's
+            with contextlib.suppress(FileNotFoundError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
     return found

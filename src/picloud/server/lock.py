@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import Self
 
@@ -31,23 +32,21 @@ class Lock:
         self.release()
 
 
-def lock(home: Path) -> Lock:
-    """Take the right to serve ``home``.
+def lock(home: Path, patience: float = 0.3) -> Lock:
+    """Take the right to serve ``home``, trying for ``patience`` seconds: whoever asks :func:`holder` has it for a moment.
 
     Raises:
         SetupError: another process has it; the text names its pid.
     """
     handle = os.open(home / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not _take(handle, patience):
         pid = _pid(handle)
         os.close(handle)
         raise SetupError(
             f"another server (pid {pid or 'unknown'}) serves {home}",
             hint="picloud status shows it, picloud down stops it",
             pid=pid,
-        ) from error
+        )
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
     return Lock(handle)
@@ -66,6 +65,18 @@ def holder(home: Path) -> int | None:
         return _pid(handle)
     finally:
         os.close(handle)
+
+
+def _take(handle: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
 
 
 def _pid(handle: int) -> int | None:
