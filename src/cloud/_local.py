@@ -6,6 +6,7 @@ start at the first job and end with it.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -14,9 +15,6 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from picloud.wire.job import Failure, Status
-from picloud.wire.message import Finished, Ranges
-
 from cloud._backend import Order, Packed, Patience
 from cloud._local_door import Door
 from cloud._local_info import describe_job, listed
@@ -24,6 +22,8 @@ from cloud._local_jobs import Ledger, LocalJob, Submission
 from cloud._local_pool import Pool
 from cloud._local_process import LocalProcess
 from cloud._local_watch import Watcher
+from picloud.wire.job import Failure, Status
+from picloud.wire.message import Finished, Ranges
 
 CHUNK = 256
 """Jobs of a map that enter together."""
@@ -54,7 +54,7 @@ class LocalBackend:
         """See ``cloud._backend.Backend.submit``; ``parent`` is the job that asks, if one does."""
         with self._lock:
             for _ in self._ledger.of(order.options.depends_on):
-                pass                            # an unknown jid raises before anything is stored
+                pass  # an unknown jid raises before anything is stored
             first = self._ledger.reserve(order.count) if order.count else 0
         submission, made, ranges = Submission(order, parent), 0, list[tuple[int, int]]()
         items = iter(jobs)
@@ -141,8 +141,9 @@ class LocalBackend:
                     _extend(made, at, 1)
         return made
 
-    def listing(self, state: str | None, label: str | None, func: str | None, since: int | None,
-                limit: int) -> list[dict[str, Any]]:
+    def listing(
+        self, state: str | None, label: str | None, func: str | None, since: int | None, limit: int
+    ) -> list[dict[str, Any]]:
         """See ``cloud._backend.Backend.listing``."""
         with self._lock:
             jobs = list(reversed(self._ledger.jobs.values()))
@@ -150,8 +151,11 @@ class LocalBackend:
 
     def connection_info(self) -> dict[str, Any]:
         """See ``cloud._backend.Backend.connection_info``."""
-        return {"opened": self._pool is not None, "num_procs": self.num_procs,
-                "connection_type": "simulation" if self.simulator else "multiprocessing"}
+        return {
+            "opened": self._pool is not None,
+            "num_procs": self.num_procs,
+            "connection_type": "simulation" if self.simulator else "multiprocessing",
+        }
 
     def close(self) -> bool:
         """End the processes; unfinished jobs end as killed, finished ones stay."""
@@ -226,19 +230,16 @@ class Shared:
     A fork of this process gets one of its own: threads and processes of the parent do not work for it.
     """
 
-    def __init__(self, make: Callable[[], LocalBackend]) -> None:
-        self._make = make
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._backend: LocalBackend | None = None
         os.register_at_fork(after_in_child=self._forget)
 
-    def get(self) -> LocalBackend:
+    def get(self, make: Callable[[], LocalBackend]) -> LocalBackend:
         """The backend, made now if there is none."""
         with self._lock:
             if self._backend is None:
-                import atexit
-
-                self._backend = self._make()
+                self._backend = make()
                 atexit.register(self._backend.close)
             return self._backend
 
@@ -247,10 +248,9 @@ class Shared:
         with self._lock:
             backend, self._backend = self._backend, None
         if backend is not None:
+            atexit.unregister(backend.close)
             backend.close()
         return backend is not None
 
     def _forget(self) -> None:
         self._lock, self._backend = threading.Lock(), None
-
-

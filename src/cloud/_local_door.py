@@ -11,15 +11,14 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
-
-from picloud.wire.error import CloudException, CloudTimeoutError, Unavailable
-from picloud.wire.message import Finished, Ranges
 
 from cloud._backend import Backend, Order, Packed, Patience
 from cloud._local_watch import Watcher
+from picloud.wire.error import CloudException, CloudTimeoutError, Unavailable
+from picloud.wire.message import Finished, Ranges
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -78,7 +77,7 @@ class Door:
         from multiprocessing.connection import Client
 
         self._closed = True
-        with Client(self.path, "AF_UNIX"):      # wakes the thread: closing alone does not
+        with Client(self.path, "AF_UNIX"):  # wakes the thread: closing alone does not
             pass
         self._listener.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -97,7 +96,7 @@ class Door:
                 except CloudException as error:
                     link.send(("error", error))
             except (EOFError, OSError):
-                return                          # the job, or its wait, has ended
+                return  # the job, or its wait, has ended
 
     def _act(self, link: Connection[Any, Any], number: int, method: str, args: tuple[Any, ...]) -> None:
         if method == "submit":
@@ -110,7 +109,7 @@ class Door:
         link.send(("answer", answer))
 
     def _stream(self, link: Connection[Any, Any], number: int, jids: Ranges, payload: bool) -> None:
-        def patience() -> float:                # a job that no longer waits has closed its end
+        def patience() -> float:  # a job that no longer waits has closed its end
             return 0 if link.poll() else 1.0
 
         with self._backend.watch(jids, waiting=number) as watcher:
@@ -147,7 +146,7 @@ class DoorBackend:
                     link.send(chunk)
                 link.send(None)
             except BrokenPipeError:
-                pass                            # it was refused; the answer says why
+                pass  # it was refused; the answer says why
             made: Ranges = _answer(link)
             return made
 
@@ -156,8 +155,9 @@ class DoorBackend:
         with self._request("finished", jids, payload) as link:
             while True:
                 if not link.poll(patience()):
-                    raise CloudTimeoutError("the jobs have not finished in the time allowed",
-                                            hint="they run on: ask again, or kill them")
+                    raise CloudTimeoutError(
+                        "the jobs have not finished in the time allowed", hint="they run on: ask again, or kill them"
+                    )
                 kind, value = link.recv()
                 if kind == "error":
                     raise value
@@ -200,8 +200,9 @@ class DoorBackend:
         made: Ranges = self._ask("rerun", jids, failed)
         return made
 
-    def listing(self, state: str | None, label: str | None, func: str | None, since: int | None,
-                limit: int) -> list[dict[str, Any]]:
+    def listing(
+        self, state: str | None, label: str | None, func: str | None, since: int | None, limit: int
+    ) -> list[dict[str, Any]]:
         """See ``cloud._backend.Backend.listing``."""
         rows: list[dict[str, Any]] = self._ask("listing", state, label, func, since, limit)
         return rows
@@ -220,8 +221,9 @@ class DoorBackend:
         try:
             link = Client(self._path, "AF_UNIX")
         except OSError as error:
-            raise Unavailable(f"the process that started this job does not answer: {error}",
-                              hint="it has ended or called cloud.close()") from error
+            raise Unavailable(
+                f"the process that started this job does not answer: {error}", hint="it has ended or called cloud.close()"
+            ) from error
         link.send((self._number, method, args))
         return link
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec.structs
 
-from picloud.wire.job import Status
-
 from cloud._local_jobs import LocalJob
+from picloud.wire.job import Status
 
 ABSENT = ("created", "finished", "env", "vol", "pilog", "logging", "syslog", "code_version")
 """Fields that exist only on the service; None here, as they always were in the simulator."""
@@ -71,11 +70,21 @@ def listed(job: LocalJob, state: str | None, label: str | None, func: str | None
         return None
     if (func is not None and order.name != func) or (since is not None and job.created < since):
         return None
-    return {"jid": job.jid, "status": job.status.name, "function": order.name, "label": order.options.label,
-            "core_type": order.options.core_type, "cores": order.options.cores, "created": job.created,
-            "started": job.started, "finished": job.finished, "runtime": runtime(job),
-            "cause": job.failure.cause if job.failure else None, "attempts": len(job.attempts),
-            "parent_jid": job.submission.parent}
+    return {
+        "jid": job.jid,
+        "status": job.status.name,
+        "function": order.name,
+        "label": order.options.label,
+        "core_type": order.options.core_type,
+        "cores": order.options.cores,
+        "created": job.created,
+        "started": job.started,
+        "finished": job.finished,
+        "runtime": runtime(job),
+        "cause": job.failure.cause if job.failure else None,
+        "attempts": len(job.attempts),
+        "parent_jid": job.submission.parent,
+    }
 
 
 def _text(output: bytes) -> str:

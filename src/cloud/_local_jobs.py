@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from cloud._backend import Order
 from picloud.wire.error import Conflict, NotFound
 from picloud.wire.job import FIRST_FINAL, MOVES, Cause, Failure, Status, status_of
 from picloud.wire.message import Finished, Outcome, Ranges
-
-from cloud._backend import Order
 
 
 class Submission:
@@ -38,10 +37,10 @@ class LocalJob:
     created: int
     status: Status = Status.queued
     attempts: list[dict[str, Any]] = field(default_factory=list)
-    blockers: int = 0                           # unfinished jobs it depends on
+    blockers: int = 0  # unfinished jobs it depends on
     dependents: list[LocalJob] = field(default_factory=list)
-    awaited: bool = False                       # a running job waits for it
-    due: int = 0                                # epoch ms of the next attempt, while waiting for that
+    awaited: bool = False  # a running job waits for it
+    due: int = 0  # epoch ms of the next attempt, while waiting for that
     started: int | None = None
     finished: int | None = None
     outcome: Outcome | None = None
@@ -100,8 +99,11 @@ class Ledger:
         try:
             return self.jobs[jid]
         except KeyError:
-            raise NotFound(f"there is no job {jid} on this machine", jid=jid,
-                           hint="jids of cloud.mp and of the simulator live as long as the process that made them") from None
+            raise NotFound(
+                f"there is no job {jid} on this machine",
+                jid=jid,
+                hint="jids of cloud.mp and of the simulator live as long as the process that made them",
+            ) from None
 
     def of(self, jids: Ranges) -> Iterator[LocalJob]:
         """The jobs of these ranges, in order."""
@@ -167,8 +169,12 @@ class Ledger:
         doomed = list(self.of(jids))
         for job in doomed:
             if not job.final():
-                raise Conflict(f"job {job.jid} is {job.status.name}", jid=job.jid, status=job.status.name,
-                               hint="join or kill it before you delete it")
+                raise Conflict(
+                    f"job {job.jid} is {job.status.name}",
+                    jid=job.jid,
+                    status=job.status.name,
+                    hint="join or kill it before you delete it",
+                )
         for job in doomed:
             del self.jobs[job.jid]
         return len(doomed)
@@ -189,7 +195,7 @@ class Ledger:
     def _close(self, job: LocalJob, now: int) -> list[LocalJob]:
         closed, at = [job], 0
         job.finished = now
-        while at < len(closed):                 # a loop, not recursion: chains of dependencies may be long
+        while at < len(closed):  # a loop, not recursion: chains of dependencies may be long
             cause, at = closed[at], at + 1
             dependents, cause.dependents = cause.dependents, []
             for other in dependents:
@@ -206,5 +212,7 @@ class Ledger:
         if self._move(job, Status.stalled):
             job.finished = now
             job.failure = Failure(
-                cause="dependency", message=f"job {because.jid}, which it depends on, ended as {because.status.name}",
-                advice=f"see cloud.info({because.jid}), or submit with _depends_on_errors='ignore'")
+                cause="dependency",
+                message=f"job {because.jid}, which it depends on, ended as {because.status.name}",
+                advice=f"see cloud.info({because.jid}), or submit with _depends_on_errors='ignore'",
+            )

@@ -14,12 +14,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from picloud.wire.job import Cause, Failure
-from picloud.wire.message import Outcome
-
 from cloud._local_jobs import Ledger, LocalJob
 from cloud._local_process import LocalProcess
 from cloud._local_runner import Ended
+from picloud.wire.job import Cause, Failure
+from picloud.wire.message import Outcome
 
 SPARE = 60.0
 """Seconds that a process beyond the first may be idle."""
@@ -35,8 +34,14 @@ class Pool:
         num_procs: how many processes may compute at a time.
     """
 
-    def __init__(self, ledger: Ledger, lock: threading.RLock, spawn: Callable[[int], LocalProcess],
-                 closed: Callable[[list[LocalJob]], None], num_procs: int) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        lock: threading.RLock,
+        spawn: Callable[[int], LocalProcess],
+        closed: Callable[[list[LocalJob]], None],
+        num_procs: int,
+    ) -> None:
         self._ledger, self._lock, self._spawn, self._closed = ledger, lock, spawn, closed
         self.num_procs = num_procs
         self.processes: dict[int, LocalProcess] = {}
@@ -53,12 +58,12 @@ class Pool:
 
     def wake(self) -> None:
         """Something changed in the ledger."""
-        if not self._awake:                     # one byte is enough until the thread has read it
+        if not self._awake:  # one byte is enough until the thread has read it
             self._awake = True
             try:
                 os.write(self._wake_write, b"!")
             except BlockingIOError:
-                return                          # the pipe is full: it wakes anyhow
+                return  # the pipe is full: it wakes anyhow
 
     def stop(self) -> None:
         """End all processes and the thread."""
@@ -120,7 +125,7 @@ class Pool:
         starting = sum(1 for p in self.processes.values() if not p.ready)
         working = sum(1 for p in self.processes.values() if p.job is not None and not p.waits)
         room = self.num_procs - working - starting - len(self._idle)
-        at_once = (os.cpu_count() or 1) - starting      # more starting together only delay each other
+        at_once = (os.cpu_count() or 1) - starting  # more starting together only delay each other
         for _ in range(min(room, at_once, self._ledger.ready(self.num_procs) - starting - len(self._idle))):
             self._numbers += 1
             process = self._spawn(self._numbers)
@@ -132,19 +137,26 @@ class Pool:
     def _start(self, process: LocalProcess, job: LocalJob) -> None:
         self._idle_since.pop(process.number, None)
         job.started = job.started or _now()
-        job.attempts.append({"n": len(job.attempts) + 1, "worker": f"local process {process.popen.pid}",
-                             "started": _now(), "cause": None, "ended": None})
+        job.attempts.append(
+            {
+                "n": len(job.attempts) + 1,
+                "worker": f"local process {process.popen.pid}",
+                "started": _now(),
+                "cause": None,
+                "ended": None,
+            }
+        )
         try:
             process.start(job)
         except OSError:
-            return                              # it has just ended: its pidfd or socket says so next
+            return  # it has just ended: its pidfd or socket says so next
 
     # -- taking back --------------------------------------------------------------------------------------------------
 
     def _heard(self, process: LocalProcess) -> None:
         if process.number not in self.processes:
-            return                              # a second event of a process that was dropped in this round
-        gone = process.gone()                   # asked before reading, so that nothing it said is missed
+            return  # a second event of a process that was dropped in this round
+        gone = process.gone()  # asked before reading, so that nothing it said is missed
         said = process.read()
         with self._lock:
             for ended in said:
@@ -179,9 +191,13 @@ class Pool:
         if job is None:
             return
         said = process.output(clear=False)[1].decode(errors="replace")
-        failure = Failure(cause="environment", message="a worker process of this machine ended while it started",
-                          exit_code=process.popen.returncode, log_tail=said[-4000:],
-                          advice="see log_tail: what 'import cloud' printed in a fresh interpreter")
+        failure = Failure(
+            cause="environment",
+            message="a worker process of this machine ended while it started",
+            exit_code=process.popen.returncode,
+            log_tail=said[-4000:],
+            advice="see log_tail: what 'import cloud' printed in a fresh interpreter",
+        )
         self._closed(self._ledger.finish(job, Outcome(job.jid, 1, b"", Cause.environment, 0, failure=failure), _now()))
 
     def _finish(self, process: LocalProcess, job: LocalJob, outcome: Outcome) -> None:
@@ -225,8 +241,11 @@ class Pool:
 
     def _timeout(self, process: LocalProcess, job: LocalJob) -> None:
         limit = job.submission.order.options.max_runtime_ms / 1000
-        failure = Failure(cause="timeout", message=f"it ran longer than its limit of {limit:g} s (_max_runtime)",
-                          advice="raise _max_runtime (minutes), or find what it waits for in its output")
+        failure = Failure(
+            cause="timeout",
+            message=f"it ran longer than its limit of {limit:g} s (_max_runtime)",
+            advice="raise _max_runtime (minutes), or find what it waits for in its output",
+        )
         self._finish(process, job, Outcome(job.jid, len(job.attempts), b"", Cause.timeout, int(limit * 1e6), failure=failure))
         self._drop(process)
 

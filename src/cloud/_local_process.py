@@ -15,12 +15,11 @@ from typing import IO
 
 import msgspec
 
-from picloud.wire.job import Cause, Failure
-from picloud.wire.message import Outcome
-
 from cloud import _local_runner
 from cloud._local_jobs import LocalJob
 from cloud._local_runner import Ended, Task
+from picloud.wire.job import Cause, Failure
+from picloud.wire.message import Outcome
 
 OUTPUT_KEPT = 256 * 1024
 """Last bytes of stdout and of stderr kept for each job."""
@@ -42,19 +41,29 @@ class LocalProcess:
     def __init__(self, number: int, door: str, simulator: bool, capture: bool) -> None:
         self.number, self.ready = number, False
         self.job: LocalJob | None = None
-        self.waits = 0                          # waits for other jobs that its job is in now
-        self.deadline: float | None = None      # monotonic second at which its job has run too long
-        self._known: dict[str, None] = {}       # digests of the functions it has, oldest first, as it keeps them itself
+        self.waits = 0  # waits for other jobs that its job is in now
+        self.deadline: float | None = None  # monotonic second at which its job has run too long
+        self._known: dict[str, None] = {}  # digests of the functions it has, oldest first, as it keeps them itself
         self._inbox = bytearray()
         self._out, self._err, self._stacks = _output(), _output(), _output()
         self.link, theirs = socket.socketpair()
-        boot = {"path": [p if isinstance(p, str) else str(p) for p in sys.path], "door": door, "number": number,
-                "simulator": simulator, "fd": theirs.fileno(), "stacks": self._stacks.fileno()}
+        boot = {
+            "path": [p if isinstance(p, str) else str(p) for p in sys.path],
+            "door": door,
+            "number": number,
+            "simulator": simulator,
+            "fd": theirs.fileno(),
+            "stacks": self._stacks.fileno(),
+        }
         with theirs:
             self.popen = subprocess.Popen(
-                [sys.executable, "-c", _BOOT, json.dumps(boot)], stdin=subprocess.DEVNULL,
-                stdout=self._out if capture else None, stderr=self._err if capture else None,
-                pass_fds=(theirs.fileno(), self._stacks.fileno()), start_new_session=True)
+                [sys.executable, "-c", _BOOT, json.dumps(boot)],
+                stdin=subprocess.DEVNULL,
+                stdout=self._out if capture else None,
+                stderr=self._err if capture else None,
+                pass_fds=(theirs.fileno(), self._stacks.fileno()),
+                start_new_session=True,
+            )
         # A process that the job leaves behind may hold the socket open: the runner's own end is seen by its pidfd.
         self.pidfd = os.pidfd_open(self.popen.pid) if hasattr(os, "pidfd_open") else None
 
@@ -70,8 +79,10 @@ class LocalProcess:
         self.job = job
         minutes = order.options.max_runtime_ms
         self.deadline = time.monotonic() + minutes / 1000 if minutes else None
-        _local_runner.send(self.link, Task(job.jid, len(job.attempts), digest, order.name, code, job.args,
-                                           order.env_values, order.options.profile))
+        _local_runner.send(
+            self.link,
+            Task(job.jid, len(job.attempts), digest, order.name, code, job.args, order.env_values, order.options.profile),
+        )
 
     def read(self) -> list[Ended]:
         """What it has said since; at its end, all that was left to read."""
@@ -93,7 +104,7 @@ class LocalProcess:
             (size,) = struct.unpack_from("<Q", self._inbox, at)
             if len(self._inbox) - at - 8 < size:
                 break
-            found.append(_decode(memoryview(self._inbox)[at + 8:at + 8 + size]))
+            found.append(_decode(memoryview(self._inbox)[at + 8 : at + 8 + size]))
             at += 8 + size
         del self._inbox[:at]
         return found
@@ -113,12 +124,21 @@ class LocalProcess:
         code = self.popen.wait()
         stacks = _tail(self._stacks, clear=False).decode(errors="replace")
         if code >= 0:
-            failure = Failure(cause="exit", message=f"the process ended with exit code {code} before the job returned",
-                              exit_code=code, advice="do not call os._exit in a job; return instead")
+            failure = Failure(
+                cause="exit",
+                message=f"the process ended with exit code {code} before the job returned",
+                exit_code=code,
+                advice="do not call os._exit in a job; return instead",
+            )
         else:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-            failure = Failure(cause="signal", message=f"the process was ended by {name} before the job returned",
-                              signal=name, stacks=stacks, advice=_advice(-code))
+            failure = Failure(
+                cause="signal",
+                message=f"the process was ended by {name} before the job returned",
+                signal=name,
+                stacks=stacks,
+                advice=_advice(-code),
+            )
         return Outcome(self.job.jid, n, b"", Cause[failure.cause], 0, failure=failure)
 
     def close(self) -> None:
@@ -126,7 +146,7 @@ class LocalProcess:
         try:
             os.killpg(self.popen.pid, signal.SIGKILL)
         except ProcessLookupError:
-            pass                                # it and its children are gone already
+            pass  # it and its children are gone already
         self.popen.wait()
         self.link.close()
         for file in (self._out, self._err, self._stacks):
@@ -144,7 +164,7 @@ def _advice(number: int) -> str:
 def _output() -> IO[bytes]:
     import fcntl
 
-    file = tempfile.TemporaryFile(prefix="picloud-")
+    file = tempfile.TemporaryFile(prefix="picloud-")  # noqa: SIM115  closed with the process
     fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
     return file
 
@@ -156,5 +176,3 @@ def _tail(file: IO[bytes], clear: bool) -> bytes:
     if clear and size:
         os.ftruncate(fd, 0)
     return found
-
-

@@ -34,9 +34,9 @@ class Task(Struct, array_like=True):
 
     jid: int
     n: int
-    function: str                   # digest
+    function: str  # digest
     name: str
-    code: bytes                     # of the function; empty when this process has it
+    code: bytes  # of the function; empty when this process has it
     args: bytes
     env: dict[str, str]
     profile: bool = False
@@ -93,7 +93,7 @@ def main(fd: int, stacks: int) -> None:
     send(link, Ended())
     while (frame := receive(link)) is not None:
         send(link, run(decode(frame), loaded))
-    os._exit(0)                     # not waiting for threads that the user's code left behind
+    os._exit(0)  # not waiting for threads that the user's code left behind
 
 
 def run(task: Task, loaded: dict[str, tuple[Callable[..., Any], Any]]) -> Ended:
@@ -113,7 +113,7 @@ def run(task: Task, loaded: dict[str, tuple[Callable[..., Any], Any]]) -> Ended:
         outcome.failure = halt.failure
         outcome.cause = Cause[halt.failure.cause]
         outcome.runtime_us = outcome.runtime_us or (time.monotonic_ns() - begun) // 1000
-    if os.getpid() != process:      # the job forked and the copy came back here too: only the original may answer
+    if os.getpid() != process:  # the job forked and the copy came back here too: only the original may answer
         os._exit(1)
     _restore(before)
     now = _usage()
@@ -141,7 +141,7 @@ def _restore(before: tuple[str, dict[str, str | None]]) -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError, AttributeError):       # the job may have closed or replaced it
+        except (OSError, ValueError, AttributeError):  # the job may have closed or replaced it
             continue
     os.chdir(folder)
 
@@ -162,8 +162,11 @@ def _unloadable(task: Task, error: BaseException) -> Failure:
     failure = _failure("cannot_load", error, skip=2)
     failure.message = f"{task.name} or its arguments cannot be loaded in the job: {failure.message}"
     missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
-    failure.advice = (f"make module {missing!r} importable: the job sees the sys.path of the client" if missing
-                      else "check that everything it refers to can be imported and unpickled")
+    failure.advice = (
+        f"make module {missing!r} importable: the job sees the sys.path of the client"
+        if missing
+        else "check that everything it refers to can be imported and unpickled"
+    )
     return failure
 
 
@@ -190,8 +193,8 @@ def _pack(value: Any, name: str) -> bytes:
     try:
         try:
             return b"".join(payload.dumps(value, pickle.dumps))
-        except Exception:           # what pickle refuses (a lambda, a class of __main__), cloudpickle may take
-            import cloudpickle
+        except Exception:  # noqa: BLE001  what pickle refuses (a lambda, a class of __main__), cloudpickle may take
+            import cloudpickle  # type: ignore[import-untyped]
 
             return b"".join(payload.dumps(value, cloudpickle.dumps))
     except BaseException as error:
@@ -204,8 +207,14 @@ def _pack(value: Any, name: str) -> bytes:
 def _exited(error: SystemExit) -> Failure:
     code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     said = f" ({error.code})" if isinstance(error.code, str) else ""
-    return Failure(cause="exit", message=f"the job called sys.exit with code {code}{said}", exit_code=code,
-                   type="SystemExit", traceback=_traceback(error, 1), advice="return from the function instead of exiting")
+    return Failure(
+        cause="exit",
+        message=f"the job called sys.exit with code {code}{said}",
+        exit_code=code,
+        type="SystemExit",
+        traceback=_traceback(error, 1),
+        advice="return from the function instead of exiting",
+    )
 
 
 def _failure(cause: str, error: BaseException, skip: int) -> Failure:
@@ -213,19 +222,24 @@ def _failure(cause: str, error: BaseException, skip: int) -> Failure:
     qualified = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
         said = str(error)
-    except Exception as broken:
+    except Exception as broken:  # noqa: BLE001  the user's class may do anything
         said = f"<whose text raises {type(broken).__name__}>"
-    return Failure(cause=cause, message=f"{qualified}: {said}" if said else qualified, type=qualified,
-                   traceback=_traceback(error, skip), exception=_pickled(error))
+    return Failure(
+        cause=cause,
+        message=f"{qualified}: {said}" if said else qualified,
+        type=qualified,
+        traceback=_traceback(error, skip),
+        exception=_pickled(error),
+    )
 
 
 def _traceback(error: BaseException, skip: int) -> str:
     trace = error.__traceback__
-    for _ in range(skip):           # the frames of this file say nothing to the user
+    for _ in range(skip):  # the frames of this file say nothing to the user
         trace = trace.tb_next if trace is not None and trace.tb_next is not None else trace
     try:
         return "".join(traceback.format_exception(type(error), error, trace))
-    except Exception as broken:
+    except Exception as broken:  # noqa: BLE001  the user's class may do anything
         return f"<a traceback that cannot be shown: {broken!r}>"
 
 
@@ -234,7 +248,7 @@ def _pickled(error: BaseException) -> bytes:
 
     try:
         made: bytes = cloudpickle.dumps(error)
-    except Exception:               # the text of the failure still says everything
+    except Exception:  # noqa: BLE001  the text of the failure still says everything
         return b""
     return made
 
@@ -252,4 +266,3 @@ def _usage() -> tuple[float, float, int]:
     own, below = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     peak = max(own.ru_maxrss, below.ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
     return own.ru_utime + below.ru_utime, own.ru_stime + below.ru_stime, peak
-

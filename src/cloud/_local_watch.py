@@ -6,10 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 
-from picloud.wire.error import CloudTimeoutError
-
 from cloud._backend import Patience
 from cloud._local_jobs import LocalJob
+from picloud.wire.error import CloudTimeoutError
 
 
 class Watcher:
@@ -43,6 +42,8 @@ class Watcher:
                     return None
                 seconds = patience()
                 if (seconds is not None and seconds <= 0) or not self._changed.wait(seconds):
-                    raise CloudTimeoutError(f"{len(self._missing)} jobs have not finished in the time allowed",
-                                            hint="they run on: ask again, or kill them")
+                    raise CloudTimeoutError(
+                        f"{len(self._missing)} jobs have not finished in the time allowed",
+                        hint="they run on: ask again, or kill them",
+                    )
             return self._ended.popleft()
