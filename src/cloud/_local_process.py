@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -143,10 +144,8 @@ class LocalProcess:
 
     def close(self) -> None:
         """End it at once, with every process of its session group that is left."""
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it and its children are gone already
             os.killpg(self.popen.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it and its children are gone already
         self.popen.wait()
         self.link.close()
         for file in (self._out, self._err, self._stacks):
