@@ -24,7 +24,7 @@ def measure(seconds: float = 30.0) -> list[Row]:
     values = {"percent": percent, "server_bytes": size, "server_pss_bytes": shared_once, "slot_bytes": slot, "slots": slots}
     return [
         Row(
-            f"idle for {seconds:.0f} s: processor, all processes",
+            f"idle for {seconds:.0f} s, all processes",
             f"{percent:.2f} % of a core",
             "< 1 %",
             percent < 1,

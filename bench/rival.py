@@ -64,8 +64,9 @@ def running(name: str) -> Iterator[System]:
         with Server() as server, _driven(server.python(_script(name))) as system:
             yield system
         return
-    options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with _driven(subprocess.Popen([str(interpreter(name)), _script(name)], **options)) as system:
+    pipe = subprocess.PIPE
+    words = [str(interpreter(name)), _script(name)]
+    with _driven(subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)) as system:
         yield system
 
 

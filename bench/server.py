@@ -88,11 +88,10 @@ class Server:
         """Its live processes."""
         return installation(self.home)
 
-    def python(self, *words: str, **options: Any) -> subprocess.Popen[str]:
-        """A Python program that uses this server, with pipes for text."""
-        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": self.env} | options
-        program: subprocess.Popen[str] = subprocess.Popen([sys.executable, *words], **options)
-        return program
+    def python(self, *words: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        """A Python program that uses this server (or what ``env`` says), with pipes for text."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen([sys.executable, *words], stdin=pipe, stdout=pipe, text=True, env=env or self.env)
 
     def log_tail(self) -> str:
         """The last lines of the server's log."""

@@ -27,7 +27,7 @@ def join(pickled: bytes, buffers: Sequence[Buffer]) -> list[Buffer]:
 def split(payload: Buffer) -> tuple[memoryview, list[memoryview]]:
     """The pickle and its buffers, as views of the payload."""
     view = memoryview(payload)
-    if view[:1] != b"B":
+    if view[:1].tobytes() != b"B":
         return view, []
     (count,) = struct.unpack_from("<I", view, 1)
     sizes = struct.unpack_from(f"<{count}Q", view, 5)
