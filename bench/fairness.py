@@ -6,6 +6,7 @@ the processor time that their jobs got is compared: each job adds a line to its 
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -98,8 +99,12 @@ class Client:
 
 def key_of(server: Server, account: str) -> dict[str, str]:
     """Make an account; the environment variables of a client of its own."""
-    made = server.picloud("admin", "account", "add", account, "--json")
-    raise RuntimeError(made)
+    made = json.loads(server.picloud("admin", "account", "add", account, "--json"))
+    return {
+        "PICLOUD_URL": server.status()["address"],
+        "PICLOUD_API_KEY": str(made["api_key"]),
+        "PICLOUD_API_SECRETKEY": made["api_secretkey"],
+    }
 
 
 def _shares(paths: list[Path], seconds: float) -> list[float]:
