@@ -169,9 +169,8 @@ def main() -> int:
     began = time.monotonic()
     report = soak(plan)
     kills = ", ".join(f"{count} {part}" for part, count in sorted(report.kills.items()))
-    print(
-        f"soak: seed {report.seed}: {report.jobs:,} jobs, {sum(report.kills.values())} kills ({kills}) in {time.monotonic() - began:.0f} s"
-    )
+    took = time.monotonic() - began
+    print(f"soak: seed {report.seed}: {report.jobs:,} jobs, {sum(report.kills.values())} kills ({kills}) in {took:.0f} s")
     print(f"soak: one accepted outcome each; {report.repeats} attempts ran again after a kill; {len(report.faults)} faults")
     for fault in report.faults[:50]:
         print(f"soak: FAULT {fault}")
