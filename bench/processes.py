@@ -1,4 +1,4 @@
-"""The processes of one PiCloud installation, found by the PICLOUD_HOME in their environment."""
+"""The processes of one PiCloud installation, found by the mark in their environment."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def installation(home: Path) -> Installation:
 
 
 def _of_home(home: Path) -> Iterator[tuple[psutil.Process, str]]:
-    mark = f"PICLOUD_HOME={home}\0".encode()
+    found = home.stat()
+    mark = f"PICLOUD_INSTANCE={found.st_dev:x}-{found.st_ino:x}\0".encode()
     for process in psutil.process_iter():
         try:
             below_worker = str(home / "work") in _link(process.pid, "cwd")

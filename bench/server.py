@@ -57,7 +57,7 @@ class Server:
             RuntimeError: it failed, with its stderr.
         """
         done = subprocess.run(
-            [sys.executable, "-m", "picloud.cli.main", *words],
+            [str(Path(sys.executable).with_name("picloud")), *words],
             env=self.env,
             capture_output=True,
             text=True,

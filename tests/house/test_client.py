@@ -46,8 +46,8 @@ def test_import_brings_nothing_heavy() -> None:
 
 def test_help_of_the_command_line_brings_nothing_of_the_server() -> None:
     code = (
-        "import sys, contextlib, io\nfrom picloud.cli.main import cli\n"
-        "with contextlib.redirect_stdout(io.StringIO()): cli(['--help'], standalone_mode=False)\n"
+        "import sys, contextlib, io\nfrom picloud.cli.main import run\n"
+        "with contextlib.redirect_stdout(io.StringIO()): run(['--help'])\n"
         "print([name for name in ('sqlalchemy', 'uvicorn', 'starlette', 'cryptography', 'obstore') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
