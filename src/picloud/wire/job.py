@@ -41,21 +41,21 @@ class Cause(IntEnum):
     """Why a job or an attempt failed: a closed list."""
 
     none = 0
-    exception = 1
-    out_of_memory = 2
-    timeout = 3
-    killed = 4
-    signal = 5
-    exit = 6
-    worker_lost = 7
-    environment = 8
-    cannot_load = 9
-    cannot_save = 10
-    dependency = 11
-    spending_limit = 12
-    storage = 13
-    not_sent = 14
-    poison = 15
+    exception = 1  # the function raised
+    out_of_memory = 2  # passed its memory limit
+    timeout = 3  # ran longer than _max_runtime
+    killed = 4  # its owner ended it
+    signal = 5  # its process died by a signal: a crash, or again and again a kill
+    exit = 6  # it ended its own process: sys.exit, os._exit
+    worker_lost = 7  # the worker or runner was killed from outside
+    environment = 8  # its file system could not be made
+    cannot_load = 9  # the function or its arguments could not be loaded
+    cannot_save = 10  # the result could not be pickled
+    dependency = 11  # a job it depends on failed
+    spending_limit = 12  # the account's limit was reached
+    storage = 13  # bytes it needs could not be read or written
+    not_sent = 14  # its client vanished before it was sent
+    poison = 15  # a message killed its handler again and again
 
 
 _STATUS_OF_CAUSE = {Cause.none: Status.done, Cause.dependency: Status.stalled, Cause.killed: Status.killed,
