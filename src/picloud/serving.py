@@ -26,14 +26,29 @@ class _Server(uvicorn.Server):
 class Serving:
     """Some sockets, one application, until :meth:`stop`."""
 
-    def __init__(self, app: Any, sockets: Sequence[socket.socket], certificate: Certificate | None = None,
-                 websockets: bool = False) -> None:
+    def __init__(
+        self, app: Any, sockets: Sequence[socket.socket], certificate: Certificate | None = None, websockets: bool = False
+    ) -> None:
         cert, key = certificate or (None, None)
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False, server_header=False, date_header=False,
-                                http="httptools", loop="uvloop", ws="websockets-sansio" if websockets else "none",
-                                ws_per_message_deflate=False, ws_max_size=256 * MIB, ws_ping_interval=15.0,
-                                ws_ping_timeout=30.0, timeout_graceful_shutdown=2, backlog=2048, ssl_certfile=cert,
-                                ssl_keyfile=key)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            lifespan="off",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            http="httptools",
+            loop="uvloop",
+            ws="websockets-sansio" if websockets else "none",
+            ws_per_message_deflate=False,
+            ws_max_size=256 * MIB,
+            ws_ping_interval=15.0,
+            ws_ping_timeout=30.0,
+            timeout_graceful_shutdown=2,
+            backlog=2048,
+            ssl_certfile=cert,
+            ssl_keyfile=key,
+        )
         self._server, self._sockets = _Server(config), list(sockets)
 
     @property

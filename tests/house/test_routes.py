@@ -89,7 +89,9 @@ def test_a_foreign_key_finds_nothing(server: Any, jid: int, foreign: str, route:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.method} {r.path}")
-@pytest.mark.parametrize("body", [b"\xff\xfe", b"null", b"[]", b"\x81", b'{"jids": [["a", 1]]}', b'{"jids": [[-1, 1]]}', b"\x81\xa4jids\x91\x92\x01"])
+@pytest.mark.parametrize(
+    "body", [b"\xff\xfe", b"null", b"[]", b"\x81", b'{"jids": [["a", 1]]}', b'{"jids": [[-1, 1]]}', b"\x81\xa4jids\x91\x92\x01"]
+)
 def test_malformed_bodies_never_break_the_server(server: Any, route: Route, body: bytes) -> None:
     path = route.path.replace("{jid}", "9" * 18).replace("{digest}", "0" * 64) + "?limit=x&state=y&part=z"
     status, answer = request(server.url, route.method, path, body, basic(server.key, server.secret))

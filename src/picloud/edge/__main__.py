@@ -24,10 +24,10 @@ from picloud.store.files import open_files
 class EdgeOrder(msgspec.Struct):
     """What control tells the edge."""
 
-    blobs: str                          # where blobs rest: a folder or a URL
-    secret: str                         # hex key of the tickets
-    plain: list[int]                    # listening sockets for HTTP
-    tls: list[int]                      # and for HTTPS
+    blobs: str  # where blobs rest: a folder or a URL
+    secret: str  # hex key of the tickets
+    plain: list[int]  # listening sockets for HTTP
+    tls: list[int]  # and for HTTPS
     certificate: Certificate | None = None
 
 

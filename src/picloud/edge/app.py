@@ -52,9 +52,18 @@ class Edge:
         size = await self._files.stat(blob)
         if size is None:
             raise NotFound(f"blob {blob} has not arrived or is gone", blob=blob)
-        await send({"type": "http.response.start", "status": 200,
-                    "headers": [(b"content-type", b"application/octet-stream"), (b"content-length", str(size).encode()),
-                                (b"content-security-policy", b"sandbox"), (b"x-content-type-options", b"nosniff")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [
+                    (b"content-type", b"application/octet-stream"),
+                    (b"content-length", str(size).encode()),
+                    (b"content-security-policy", b"sandbox"),
+                    (b"x-content-type-options", b"nosniff"),
+                ],
+            }
+        )
         async for part in self._files.get(blob):
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -81,6 +90,11 @@ async def _body(receive: Receive, size: int) -> AsyncIterator[bytes]:
 
 async def _json(send: Send, value: Any, status: int) -> None:
     body = json.dumps(value, default=repr).encode()
-    await send({"type": "http.response.start", "status": status,
-                "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())],
+        }
+    )
     await send({"type": "http.response.body", "body": body})

@@ -75,8 +75,13 @@ class Program:
         control = Control(self.settings, db, open_files(blobs), secret)
         control.address = listening.loopback
         control.edges = {"http": Doors.port(listening.edge.plain), "https": Doors.port(listening.edge.tls)}
-        order = EdgeOrder(blobs, secret.hex(), [s.fileno() for s in listening.edge.plain],
-                          [s.fileno() for s in listening.edge.tls], listening.tls)
+        order = EdgeOrder(
+            blobs,
+            secret.hex(),
+            [s.fileno() for s in listening.edge.plain],
+            [s.fileno() for s in listening.edge.tls],
+            listening.tls,
+        )
         edge = EdgeProcess(order, listening.edge, {})
         await edge.start()
         control.spawn(edge.watch())
@@ -114,10 +119,20 @@ class Program:
             point_client(self.home, listening.loopback)
         ticket = await control.storage.write(accounts.create_ticket, owner.id, now_ms())
         file = homes.ServerFile(
-            address=listening.loopback, pid=os.getpid(), started=int(control.started * 1000), version=__version__,
-            edge_pid=edge_pid, tls_fingerprint=listening.fingerprint, login_url=f"{listening.loopback}/#{ticket}",
-            owner=owner.name, first=first, remote=listening.remote, host=self.settings.host,
-            port=Doors.port(listening.control.tls or listening.control.plain), insecure=self.settings.insecure)
+            address=listening.loopback,
+            pid=os.getpid(),
+            started=int(control.started * 1000),
+            version=__version__,
+            edge_pid=edge_pid,
+            tls_fingerprint=listening.fingerprint,
+            login_url=f"{listening.loopback}/#{ticket}",
+            owner=owner.name,
+            first=first,
+            remote=listening.remote,
+            host=self.settings.host,
+            port=Doors.port(listening.control.tls or listening.control.plain),
+            insecure=self.settings.insecure,
+        )
         return homes.write_server_file(self.home, file)
 
     def _hear_signals(self) -> None:
@@ -151,7 +166,7 @@ def _owner_name() -> str:
 def main() -> None:
     """Read overrides, serve, or print why not (exit 1)."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    sys.setswitchinterval(0.0005)               # the store's thread must not wait 5 ms for the GIL; design section 6
+    sys.setswitchinterval(0.0005)  # the store's thread must not wait 5 ms for the GIL; design section 6
     overrides: dict[str, Any] = msgspec.json.decode(sys.stdin.readline() or "{}")
     try:
         uvloop.run(Program(load(**overrides)).run())

@@ -33,7 +33,7 @@ class Access(Enum):
 
 class Route(NamedTuple):
     method: str
-    path: str                   # {name} stands for one part
+    path: str  # {name} stands for one part
     handler: Handler
     access: Access = Access.account
 

@@ -23,8 +23,8 @@ class Principal(Struct, frozen=True):
     account: int
     name: str
     owner: bool = False
-    attempt: tuple[int, int] | None = None      # (jid, n) of the job that asks
-    worker: Worker | None = None                # the worker it came through
+    attempt: tuple[int, int] | None = None  # (jid, n) of the job that asks
+    worker: Worker | None = None  # the worker it came through
 
 
 class Authority:
@@ -78,8 +78,9 @@ class Authority:
         key, secret = _basic(value)
         found = await self._storage.read(accounts.check_key, key, secret)
         if found is None:
-            raise NotAuthorized(f"API key {key} is not known here, or its secret is wrong",
-                                hint="run 'picloud setup' on this machine")
+            raise NotAuthorized(
+                f"API key {key} is not known here, or its secret is wrong", hint="run 'picloud setup' on this machine"
+            )
         if len(self._known) > 10_000:
             self._known.clear()
         made = Principal(found.id, found.name, found.owner)

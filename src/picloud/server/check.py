@@ -35,8 +35,12 @@ def check_submit(message: Submit, platform: Platform) -> None:
     if len(message.token) != 16:
         raise BadRequest("a submission's token has 16 bytes", hint="use the cloud package", found=len(message.token))
     if message.python != PYTHON:
-        raise Skew(f"the function was pickled by Python {message.python}, jobs here run Python {PYTHON}",
-                   hint=f"use Python {PYTHON} on your side", client=message.python, server=PYTHON)
+        raise Skew(
+            f"the function was pickled by Python {message.python}, jobs here run Python {PYTHON}",
+            hint=f"use Python {PYTHON} on your side",
+            client=message.python,
+            server=PYTHON,
+        )
     if message.count is not None and not 0 < message.count <= 2**40:
         raise BadRequest("a submission has at least one job", count=message.count)
     _check_digests(message)
@@ -64,8 +68,9 @@ def check_arguments(arguments: Arguments) -> None:
             raise BadRequest("the ends of a chunk's arguments rise", found=end)
         last = end
     if last != len(arguments.data) or len(arguments.previews) != len(arguments.ends):
-        raise BadRequest("the chunk does not hold what its ends say", ends=last, data=len(arguments.data),
-                         previews=len(arguments.previews))
+        raise BadRequest(
+            "the chunk does not hold what its ends say", ends=last, data=len(arguments.data), previews=len(arguments.previews)
+        )
     if any(not 0 <= index < len(arguments.ends) for index in arguments.blobs):
         raise BadRequest("a blob is named for a job that the chunk does not have")
 
@@ -88,13 +93,18 @@ def _check_digests(message: Submit) -> None:
 
 def _check_options(options: Options, platform: Platform) -> None:
     if len(options.label) > LABEL or "\0" in options.label:
-        raise BadRequest(f"a label has at most {LABEL} characters and no NUL", hint="shorten _label",
-                         found=len(options.label), limit=LABEL)
+        raise BadRequest(
+            f"a label has at most {LABEL} characters and no NUL", hint="shorten _label", found=len(options.label), limit=LABEL
+        )
     options.core_type = options.core_type or platform.default_type
     kind = platform.settings.core_types.get(options.core_type)
     if kind is None or options.cores not in kind.multiples:
-        raise BadRequest(f"no core type {options.core_type!r} with {options.cores} cores", hint=core_table(platform.settings),
-                         core_type=options.core_type, cores=options.cores)
+        raise BadRequest(
+            f"no core type {options.core_type!r} with {options.cores} cores",
+            hint=core_table(platform.settings),
+            core_type=options.core_type,
+            cores=options.cores,
+        )
     if not -(2**31) < options.priority < 2**31:
         raise BadRequest("a priority is a small integer", found=options.priority)
     if min(options.max_runtime_ms, options.retries, options.retry_delay_ms) < 0:
@@ -112,6 +122,8 @@ def _check_environment(message: Submit) -> None:
 
 def core_table(settings: Settings) -> str:
     """The core-type table as text, for error messages."""
-    rows = [f"{name}: _cores {', '.join(map(str, kind.multiples))} ({kind.units / 1000:g} units, {kind.memory >> 20} MB a core)"
-            for name, kind in settings.core_types.items()]
+    rows = [
+        f"{name}: _cores {', '.join(map(str, kind.multiples))} ({kind.units / 1000:g} units, {kind.memory >> 20} MB a core)"
+        for name, kind in settings.core_types.items()
+    ]
     return "; ".join(rows)

@@ -44,7 +44,7 @@ class Control:
         self.default_type = choose_default_type(settings, capacity.cores, capacity.memory + settings.memory_reserve)
         self.address = ""
         self.hosts = {"", "localhost", settings.host}
-        self.edges: dict[str, int] = {}             # scheme -> port of the edge
+        self.edges: dict[str, int] = {}  # scheme -> port of the edge
         self.started = time.time()
         self._tasks: set[asyncio.Task[None]] = set()
 

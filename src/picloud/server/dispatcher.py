@@ -53,9 +53,9 @@ class Dispatcher:
         self._storage, self._fleet, self._hub, self._placer = storage, fleet, hub, placer
         self._settings = settings
         self._asked = asyncio.Event()
-        self._awaited: dict[int, int] = {}          # jid -> how many wait for it; the newest last
-        self._waits: list[Wait] = []                # jobs that wait for jobs, the newest last
-        self._backlog: set[int] = set()             # kinds that had more ready jobs than were taken
+        self._awaited: dict[int, int] = {}  # jid -> how many wait for it; the newest last
+        self._waits: list[Wait] = []  # jobs that wait for jobs, the newest last
+        self._backlog: set[int] = set()  # kinds that had more ready jobs than were taken
         self.draining = False
 
     # -- the hot path -------------------------------------------------------------------------------------------
@@ -119,8 +119,13 @@ class Dispatcher:
         """Lease more to a worker that has room, if its kind is known to have more."""
         if worker.leasing or not worker.connected or self.draining or worker.kind.id not in self._backlog:
             return
-        want = scheduler.batch(worker.window, len(worker.held) - worker.lent, min(worker.slots - worker.lent, worker.target),
-                               worker.runtime_us, self._settings.lease_ms)
+        want = scheduler.batch(
+            worker.window,
+            len(worker.held) - worker.lent,
+            min(worker.slots - worker.lent, worker.target),
+            worker.runtime_us,
+            self._settings.lease_ms,
+        )
         if want <= 0:
             return
         worker.leasing = True
@@ -147,7 +152,7 @@ class Dispatcher:
 
     def _deliver(self, worker: Worker, leases: list[Lease], specs: list[Spec]) -> None:
         if not leases or not worker.connected:
-            return                                  # away: its next hello gives them back
+            return  # away: its next hello gives them back
         for item in leases:
             worker.held[item.jid] = (item.n, item.lease)
             if item.jid in self._awaited:
@@ -158,8 +163,13 @@ class Dispatcher:
         worker.send(Leases(specs, leases))
 
     def _idle(self, worker: Worker) -> bool:
-        return (worker.connected and not worker.leasing and not self.draining and worker.window > 0
-                and len(worker.held) < min(worker.slots, worker.target))
+        return (
+            worker.connected
+            and not worker.leasing
+            and not self.draining
+            and worker.window > 0
+            and len(worker.held) < min(worker.slots, worker.target)
+        )
 
     # -- jobs that wait for jobs --------------------------------------------------------------------------------
 
@@ -189,10 +199,14 @@ class Dispatcher:
             return
         newest = next((w for w in reversed(self._waits) if w.worker.kind.id == view.kind and not w.watcher.closed), None)
         if newest is not None:
-            newest.watcher.fail(Failure(
-                "none", f"deadlock: {view.lent} jobs wait for other jobs, and free memory holds no further interpreter",
-                "wait in fewer jobs at once: let the caller collect results, or use _depends_on",
-                facts={"jid": newest.jid, "waiting": view.lent, "ready": view.ready}))
+            newest.watcher.fail(
+                Failure(
+                    "none",
+                    f"deadlock: {view.lent} jobs wait for other jobs, and free memory holds no further interpreter",
+                    "wait in fewer jobs at once: let the caller collect results, or use _depends_on",
+                    facts={"jid": newest.jid, "waiting": view.lent, "ready": view.ready},
+                )
+            )
 
     # -- killing ------------------------------------------------------------------------------------------------
 
@@ -252,11 +266,11 @@ class Dispatcher:
         views: dict[int, scheduler.KindView] = {}
         for item in ready:
             self._placer.know(item)
-            views[item.kind] = scheduler.KindView(item.kind, item.account, self._placer.units(item.kind), item.ready,
-                                                  item.kind in awaited, item.priority, item.jid)
+            views[item.kind] = scheduler.KindView(
+                item.kind, item.account, self._placer.units(item.kind), item.ready, item.kind in awaited, item.priority, item.jid
+            )
         for worker in self._fleet:
-            view = views.setdefault(worker.kind.id, scheduler.KindView(
-                worker.kind.id, worker.kind.account, worker.kind.units, 0))
+            view = views.setdefault(worker.kind.id, scheduler.KindView(worker.kind.id, worker.kind.account, worker.kind.units, 0))
             view.slots = max(worker.slots, worker.target)
             view.busy = min(len(worker.held), view.slots) if worker.connected else 0
             view.lent = worker.lent
@@ -264,5 +278,3 @@ class Dispatcher:
             if view.busy or view.ready:
                 worker.idle_since = time.monotonic()
         return views
-
-

@@ -33,8 +33,13 @@ class EdgeProcess:
         """Start it and hand over sockets and order."""
         descriptors = [bound.fileno() for bound in [*self._doors.plain, *self._doors.tls]]
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "picloud.edge", stdin=asyncio.subprocess.PIPE, pass_fds=descriptors,
-            env=os.environ | self._environment)
+            sys.executable,
+            "-m",
+            "picloud.edge",
+            stdin=asyncio.subprocess.PIPE,
+            pass_fds=descriptors,
+            env=os.environ | self._environment,
+        )
         assert self._process.stdin is not None
         self._process.stdin.write(msgspec.json.encode(self._order) + b"\n")
         await self._process.stdin.drain()

@@ -25,10 +25,10 @@ class Worker:
         self.busy = 0
         self.lent = 0
         self.target = 0
-        self.held: dict[int, tuple[int, bytes]] = {}        # jid -> (n, lease)
-        self.specs: set[int] = set()                        # submissions this connection knows
-        self.runtime_us: float | None = None                # of recent jobs, smoothed
-        self.waiting: set[int] = set()                      # jids of its jobs that wait for other jobs
+        self.held: dict[int, tuple[int, bytes]] = {}  # jid -> (n, lease)
+        self.specs: set[int] = set()  # submissions this connection knows
+        self.runtime_us: float | None = None  # of recent jobs, smoothed
+        self.waiting: set[int] = set()  # jids of its jobs that wait for other jobs
         self.leasing = False
         self.idle_since = 0.0
 

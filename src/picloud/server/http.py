@@ -43,8 +43,11 @@ class Request:
             part = message.get("body", b"")
             size += len(part)
             if size > self._max_body:
-                raise TooLarge(f"a request body may hold {self._max_body >> 20} MiB",
-                               hint="send large values as blobs, more jobs in more chunks", limit=self._max_body)
+                raise TooLarge(
+                    f"a request body may hold {self._max_body >> 20} MiB",
+                    hint="send large values as blobs, more jobs in more chunks",
+                    limit=self._max_body,
+                )
             parts.append(part)
             if not message.get("more_body"):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -66,9 +69,18 @@ class Request:
 
 async def reply(send: Send, body: bytes, kind: bytes, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
     """Send a whole answer."""
-    await send({"type": "http.response.start", "status": status,
-                "headers": [(b"content-type", kind), (b"content-length", str(len(body)).encode()),
-                            (b"x-content-type-options", b"nosniff"), *headers]})
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", kind),
+                (b"content-length", str(len(body)).encode()),
+                (b"x-content-type-options", b"nosniff"),
+                *headers,
+            ],
+        }
+    )
     await send({"type": "http.response.body", "body": body})
 
 

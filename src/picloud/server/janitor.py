@@ -30,8 +30,11 @@ class Janitor:
         """Chores until cancelled; one that fails is logged and comes again."""
         while True:
             await asyncio.sleep(0.25)
-            for name, period, chore in (("due", 0.25, self._due), ("vanished", VANISHED_EVERY, self._vanished),
-                                        ("retention", RETENTION_EVERY, self._retention)):
+            for name, period, chore in (
+                ("due", 0.25, self._due),
+                ("vanished", VANISHED_EVERY, self._vanished),
+                ("retention", RETENTION_EVERY, self._retention),
+            ):
                 if time.monotonic() - self._last.get(name, 0.0) >= period:
                     self._last[name] = time.monotonic()
                     try:

@@ -15,9 +15,9 @@ class Kind(Struct, frozen=True):
     account_name: str
     core_type: str
     cores: int
-    units: int                  # compute units of a slot, thousandths
-    memory: int                 # bytes of RAM of a slot: the smaller of core type x cores and the host's
-    full: int                   # slots that fill the host: one per core
+    units: int  # compute units of a slot, thousandths
+    memory: int  # bytes of RAM of a slot: the smaller of core type x cores and the host's
+    full: int  # slots that fill the host: one per core
 
 
 def size(settings: Settings, core_type: str, cores: int) -> CoreType:

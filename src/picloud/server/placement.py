@@ -42,7 +42,7 @@ class Placer:
     def __init__(self, storage: Storage, fleet: Fleet, engine: Engine, settings: Settings) -> None:
         self._storage, self._fleet, self._engine, self._settings = storage, fleet, engine, settings
         self._kinds: dict[int, Kind] = {}
-        self._failures: dict[int, tuple[int, float]] = {}    # kind -> (early deaths in a row, not before)
+        self._failures: dict[int, tuple[int, float]] = {}  # kind -> (early deaths in a row, not before)
         self.placements: dict[str, Placement] = {}
         self.settle: Callable[[Finish], None] = lambda result: None
         self.url = ""
@@ -88,10 +88,19 @@ class Placer:
         worker = Worker(row, incarnation, secret_hash, kind)
         worker.target, worker.idle_since = slots, time.monotonic()
         self._fleet.add(worker)
-        order = Order(url=self.url, incarnation=incarnation, secret=secret,
-                      folder=str(Path(self._settings.home) / "work" / incarnation), core_type=kind.core_type,
-                      cores=kind.cores, memory_limit=kind.memory, reconnect=self._settings.reconnect,
-                      log_head=self._settings.log_head, log_tail=self._settings.log_tail, slots=slots)
+        order = Order(
+            url=self.url,
+            incarnation=incarnation,
+            secret=secret,
+            folder=str(Path(self._settings.home) / "work" / incarnation),
+            core_type=kind.core_type,
+            cores=kind.cores,
+            memory_limit=kind.memory,
+            reconnect=self._settings.reconnect,
+            log_head=self._settings.log_head,
+            log_tail=self._settings.log_tail,
+            slots=slots,
+        )
         try:
             placement = await self._engine.start(order)
         except Exception as error:
@@ -151,8 +160,16 @@ class Placer:
     def _kind(self, kind: int, account: int, account_name: str, core_type: str, cores: int) -> Kind:
         slot = size(self._settings, core_type, cores)
         capacity = self._engine.capacity()
-        return Kind(kind, account, account_name, core_type, cores, slot.units, min(slot.memory, capacity.memory),
-                    max(1, capacity.cores // cores))
+        return Kind(
+            kind,
+            account,
+            account_name,
+            core_type,
+            cores,
+            slot.units,
+            min(slot.memory, capacity.memory),
+            max(1, capacity.cores // cores),
+        )
 
     def _idle_cpu(self) -> bool:
         """Whether a core was idle over the last second or so."""

@@ -18,23 +18,23 @@ class KindView(Struct):
 
     kind: int
     account: int
-    units: int                  # compute units of one slot, thousandths
-    ready: int                  # jobs that could start now (capped)
-    awaited: bool = False       # some of them are waited for by running jobs
-    priority: int = 5           # the best among them
-    jid: int = 0                # the oldest among them
-    slots: int = 0              # live or starting
-    busy: int = 0               # slots with a job, lent ones included
-    lent: int = 0               # slots whose job waits for other jobs
+    units: int  # compute units of one slot, thousandths
+    ready: int  # jobs that could start now (capped)
+    awaited: bool = False  # some of them are waited for by running jobs
+    priority: int = 5  # the best among them
+    jid: int = 0  # the oldest among them
+    slots: int = 0  # live or starting
+    busy: int = 0  # slots with a job, lent ones included
+    lent: int = 0  # slots whose job waits for other jobs
 
 
 class Host(Struct):
     """What the machine offers."""
 
-    units: int                  # thousandths of a compute unit
+    units: int  # thousandths of a compute unit
     cores: int
-    idle_cpu: bool = True       # a core has been idle lately
-    spare_slots: int = 1000     # how many more interpreters free RAM can hold
+    idle_cpu: bool = True  # a core has been idle lately
+    spare_slots: int = 1000  # how many more interpreters free RAM can hold
 
 
 def demand(view: KindView) -> int:
@@ -67,12 +67,14 @@ def _fill(kinds: list[KindView], host: Host, weights: dict[int, int]) -> dict[in
     used: dict[int, int] = {}
     free = host.units
     while True:
-        open_kinds = [v for v in kinds if given[v.kind] < min(demand(v), _ceiling(v, host))
-                      and (v.units <= free or free == host.units)]
+        open_kinds = [
+            v for v in kinds if given[v.kind] < min(demand(v), _ceiling(v, host)) and (v.units <= free or free == host.units)
+        ]
         if not open_kinds:
             return given
-        best = min(open_kinds, key=lambda v: (used.get(v.account, 0) / weights.get(v.account, 1), not v.awaited,
-                                              v.priority, v.jid))
+        best = min(
+            open_kinds, key=lambda v: (used.get(v.account, 0) / weights.get(v.account, 1), not v.awaited, v.priority, v.jid)
+        )
         given[best.kind] += 1
         free -= best.units
         used[best.account] = used.get(best.account, 0) + best.units

@@ -34,8 +34,8 @@ class Listening(Struct):
 
     control: Doors
     edge: Doors
-    loopback: str                       # URL for this machine
-    remote: str | None                  # URL for others
+    loopback: str  # URL for this machine
+    remote: str | None  # URL for others
     tls: Certificate | None
     fingerprint: str | None
 

@@ -43,8 +43,13 @@ class Storage:
         """Run a query in a short read transaction."""
         return await asyncio.wrap_future(self.db.read(lambda tx: query(tx, *args, **kwargs)))
 
-    def then(self, act: Callable[[Connection], T], done: Callable[[T], Any], failed: Callable[[BaseException], Any],
-             durable: bool = True) -> None:
+    def then(
+        self,
+        act: Callable[[Connection], T],
+        done: Callable[[T], Any],
+        failed: Callable[[BaseException], Any],
+        durable: bool = True,
+    ) -> None:
         """Queue an act now, in order, and call ``done(result)`` or ``failed(error)`` in the loop after its commit."""
         future = asyncio.wrap_future(self.db.write(act, durable=durable))
 
@@ -68,7 +73,11 @@ class Storage:
             free = shutil.disk_usage(self._settings.home).free
             self._free_seen = (time.monotonic(), free)
         if free < self._settings.min_free_disk:
-            raise StorageFull(f"{free >> 20} MiB are free in {self._settings.home}, less than the "
-                              f"{self._settings.min_free_disk >> 20} MiB that are kept for running work",
-                              hint="free space there, or lower min_free_disk in settings.toml",
-                              free=free, floor=self._settings.min_free_disk, folder=str(Path(self._settings.home)))
+            raise StorageFull(
+                f"{free >> 20} MiB are free in {self._settings.home}, less than the "
+                f"{self._settings.min_free_disk >> 20} MiB that are kept for running work",
+                hint="free space there, or lower min_free_disk in settings.toml",
+                free=free,
+                floor=self._settings.min_free_disk,
+                folder=str(Path(self._settings.home)),
+            )

@@ -33,7 +33,7 @@ def split(payload: Buffer) -> tuple[memoryview, list[memoryview]]:
     sizes = struct.unpack_from(f"<{count}Q", view, 5)
     at, parts = 5 + 8 * count, []
     for size in sizes:
-        parts.append(view[at:at + size])
+        parts.append(view[at : at + size])
         at += size
     return parts[0], parts[1:]
 

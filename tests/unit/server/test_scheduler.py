@@ -59,9 +59,18 @@ def test_memory_bounds_new_interpreters() -> None:
     assert targets([lent], Host(16_000, 2, spare_slots=0)) == {1: 5}
 
 
-views = st.builds(KindView, kind=st.just(0), account=st.integers(1, 3), units=st.sampled_from([1000, 2500, 5500, 22_000]),
-                  ready=st.integers(0, 9), awaited=st.booleans(), priority=st.integers(0, 9), jid=st.integers(0, 99),
-                  slots=st.integers(0, 4), busy=st.integers(0, 4))
+views = st.builds(
+    KindView,
+    kind=st.just(0),
+    account=st.integers(1, 3),
+    units=st.sampled_from([1000, 2500, 5500, 22_000]),
+    ready=st.integers(0, 9),
+    awaited=st.booleans(),
+    priority=st.integers(0, 9),
+    jid=st.integers(0, 99),
+    slots=st.integers(0, 4),
+    busy=st.integers(0, 4),
+)
 
 
 @given(st.lists(views, max_size=8), st.booleans())

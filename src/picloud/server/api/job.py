@@ -83,7 +83,8 @@ async def rerun(control: Control, request: Request) -> None:
     who = request.principal
     ranges = await control.dispatcher.accept(
         lambda tx: reruns.rerun(tx, who.account, message.jids or [], failed=message.failed, token=token, now=now_ms()),
-        who.account)
+        who.account,
+    )
     await request.json({"jids": ranges})
 
 
@@ -95,8 +96,15 @@ async def listing(control: Control, request: Request) -> None:
         raise BadRequest(f"no state {state[:40]!r}", hint=", ".join(Status.__members__))
     limit = min(_integer(query, "limit", 50) or 50, LIST_LIMIT)
     rows: list[dict[str, Any]] = await control.storage.read(
-        jobs.listing, request.principal.account, state=Status[state] if state else None, label=query.get("label"),
-        func=query.get("func"), since=_integer(query, "since", None), before=_integer(query, "before", None), limit=limit)
+        jobs.listing,
+        request.principal.account,
+        state=Status[state] if state else None,
+        label=query.get("label"),
+        func=query.get("func"),
+        since=_integer(query, "since", None),
+        before=_integer(query, "before", None),
+        limit=limit,
+    )
     await request.json({"jobs": rows, "next": rows[-1]["jid"] if len(rows) == limit else None})
 
 
@@ -119,5 +127,3 @@ def _integer(query: dict[str, str], name: str, default: int | None) -> int | Non
     if not value.isdecimal() or len(value) > 18:
         raise BadRequest(f"{name} is a number, not {value[:40]!r}")
     return int(value)
-
-

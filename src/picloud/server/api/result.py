@@ -38,9 +38,10 @@ async def stream(control: Control, request: Request) -> None:
     control.hub.add(watcher)
     waits = None
     try:
-        await _replay(control, watcher)                     # also answers 404 for jids that are not this account's
-        await request.send({"type": "http.response.start", "status": 200,
-                            "headers": [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]})
+        await _replay(control, watcher)  # also answers 404 for jids that are not this account's
+        await request.send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]}
+        )
         if watcher.left and who.attempt is not None and who.worker is not None:
             waits = control.dispatcher.begin_wait(who.worker, who.attempt, watcher)
         await _send(control, request, watcher)

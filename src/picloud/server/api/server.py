@@ -33,12 +33,20 @@ async def health(control: Control, request: Request) -> None:
 
 async def server(control: Control, request: Request) -> None:
     """GET /v1/server"""
-    await request.json({
-        "version": __version__, "wire": WIRE_VERSION, "python": PYTHON, "account": request.principal.name,
-        "core_types": {name: msgspec.to_builtins(kind) for name, kind in control.settings.core_types.items()},
-        "default_type": control.default_type, "edge": control.edge(request), "max_body": control.settings.max_body,
-        "capacity": msgspec.to_builtins(control.engine.capacity()), "pid": os.getpid(),
-    })
+    await request.json(
+        {
+            "version": __version__,
+            "wire": WIRE_VERSION,
+            "python": PYTHON,
+            "account": request.principal.name,
+            "core_types": {name: msgspec.to_builtins(kind) for name, kind in control.settings.core_types.items()},
+            "default_type": control.default_type,
+            "edge": control.edge(request),
+            "max_body": control.settings.max_body,
+            "capacity": msgspec.to_builtins(control.engine.capacity()),
+            "pid": os.getpid(),
+        }
+    )
 
 
 async def status(control: Control, request: Request) -> None:
@@ -46,17 +54,32 @@ async def status(control: Control, request: Request) -> None:
     who = request.principal
     mine = [w for w in control.fleet if who.owner or w.kind.account == who.account]
     counts = await control.storage.read(jobs.counts, who.account)
-    await request.json({
-        "address": control.address, "pid": os.getpid(), "version": __version__, "started": int(control.started * 1000),
-        "workers": [_worker(w) for w in mine], "capacity": msgspec.to_builtins(control.engine.capacity()),
-        "jobs": {state.name: count for state, count in counts.items()},
-    })
+    await request.json(
+        {
+            "address": control.address,
+            "pid": os.getpid(),
+            "version": __version__,
+            "started": int(control.started * 1000),
+            "workers": [_worker(w) for w in mine],
+            "capacity": msgspec.to_builtins(control.engine.capacity()),
+            "jobs": {state.name: count for state, count in counts.items()},
+        }
+    )
 
 
 def _worker(worker: Any) -> dict[str, Any]:
-    return {"incarnation": worker.incarnation, "account": worker.kind.account_name, "core_type": worker.kind.core_type,
-            "cores": worker.kind.cores, "slots": worker.slots, "busy": worker.busy, "lent": worker.lent,
-            "held": len(worker.held), "pid": worker.pid, "connected": worker.connected}
+    return {
+        "incarnation": worker.incarnation,
+        "account": worker.kind.account_name,
+        "core_type": worker.kind.core_type,
+        "cores": worker.kind.cores,
+        "slots": worker.slots,
+        "busy": worker.busy,
+        "lent": worker.lent,
+        "held": len(worker.held),
+        "pid": worker.pid,
+        "connected": worker.connected,
+    }
 
 
 async def add_account(control: Control, request: Request) -> None:

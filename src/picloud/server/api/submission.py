@@ -33,7 +33,8 @@ async def submit(control: Control, request: Request) -> None:
     check_submit(message, control)
     await control.blobs_present(who.account, message.arguments)
     answer = await control.dispatcher.accept(
-        lambda tx: accept.submit(tx, who.account, message, parent=who.attempt, now=now_ms()), who.account)
+        lambda tx: accept.submit(tx, who.account, message, parent=who.attempt, now=now_ms()), who.account
+    )
     assert isinstance(answer, Submitted)
     await request.answer(encode(answer))
 
@@ -50,7 +51,6 @@ async def chunk(control: Control, request: Request) -> None:
     check_chunk(message)
     await control.blobs_present(who.account, message.arguments)
     digest = hashlib.sha256(body).digest()
-    answer = await control.dispatcher.accept(
-        lambda tx: accept.chunk(tx, who.account, message, digest, now_ms()), who.account)
+    answer = await control.dispatcher.accept(lambda tx: accept.chunk(tx, who.account, message, digest, now_ms()), who.account)
     assert isinstance(answer, Accepted)
     await request.answer(encode(answer))

@@ -72,8 +72,12 @@ async def _hear(control: Control, worker: Worker, outbox: asyncio.Queue[bytes], 
         case Started():
             await control.storage.note(lease.started, worker.id, told.jobs, now_ms())
         case Logs():
-            control.storage.then(lambda tx: logs.append(tx, worker.id, told.chunks, control.settings.log_head,
-                                                        control.settings.log_tail), lambda _: None, _complain, durable=False)
+            control.storage.then(
+                lambda tx: logs.append(tx, worker.id, told.chunks, control.settings.log_head, control.settings.log_tail),
+                lambda _: None,
+                _complain,
+                durable=False,
+            )
         case Returned():
             for jid, _, _ in told.jobs:
                 worker.held.pop(jid, None)
@@ -81,14 +85,14 @@ async def _hear(control: Control, worker: Worker, outbox: asyncio.Queue[bytes], 
         case Hello():
             await _welcome(control, worker, outbox, told)
         case _:
-            pass                                    # Awaiting: the result stream itself already told it
+            pass  # Awaiting: the result stream itself already told it
 
 
 async def _welcome(control: Control, worker: Worker, outbox: asyncio.Queue[bytes], hello: Hello) -> None:
     """Settle what both sides believe is held: leases that got lost on the way go back, closed ones are ended."""
     if hello.incarnation != worker.incarnation or hello.wire != WIRE_VERSION:
         raise BadRequest(f"a hello of {hello.incarnation}, wire {hello.wire}", hint="restart the worker")
-    while worker.leasing:                           # a lease on its way from the writer is counted first
+    while worker.leasing:  # a lease on its way from the writer is counted first
         await asyncio.sleep(0.005)
     worker.leasing = True
     try:
