@@ -38,12 +38,12 @@ class Packed(NamedTuple):
 class Order:
     """One call or map, as the verbs hand it down: everything but the arguments."""
 
-    function: Code                      # kind "function": pickle of (callable, retry_on)
-    name: str                           # the function's name, for people
+    function: Code  # kind "function": pickle of (callable, retry_on)
+    name: str  # the function's name, for people
     options: Options
-    modules: list[Code] = field(default_factory=list)       # empty where ``backend.simulated``: same disk, same path
+    modules: list[Code] = field(default_factory=list)  # empty where ``backend.simulated``: same disk, same path
     env_values: dict[str, str] = field(default_factory=dict)
-    count: int | None = 1               # how many jobs; None = not known before the items end
+    count: int | None = 1  # how many jobs; None = not known before the items end
 
 
 class Backend(Protocol):
@@ -90,8 +90,9 @@ class Backend(Protocol):
     def rerun(self, jids: Ranges, failed: bool) -> Ranges:
         """Submit the same jobs again (``failed``: only those that did not end as done); the new jids."""
 
-    def listing(self, state: str | None, label: str | None, func: str | None, since: int | None,
-                limit: int) -> list[dict[str, Any]]:
+    def listing(
+        self, state: str | None, label: str | None, func: str | None, since: int | None, limit: int
+    ) -> list[dict[str, Any]]:
         """Newest first, as ``GET /v1/job``: {jid, status, function, label, core_type, cores, created, started, ...}."""
 
     def connection_info(self) -> dict[str, Any]:

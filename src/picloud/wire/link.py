@@ -226,8 +226,18 @@ class Link:
         on_trouble: told once, in words, when a request has waited longer than a second.
     """
 
-    def __init__(self, url: str, *, key: str = "", secret: str = "", authorization: str = "", fingerprint: str = "",
-                 door: str = "", patience: float = PATIENCE, on_trouble: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str = "",
+        secret: str = "",
+        authorization: str = "",
+        fingerprint: str = "",
+        door: str = "",
+        patience: float = PATIENCE,
+        on_trouble: Callable[[str], None] | None = None,
+    ) -> None:
         self.origin = Origin(url, fingerprint, door)
         self.others: dict[str, Origin] = {}
         self.patience, self.first_patience = patience, min(patience, FIRST_PATIENCE)
@@ -294,12 +304,13 @@ class Link:
         parsed = urlsplit(url)
         base = f"{parsed.scheme}://{parsed.netloc}"
         origin = self.others.setdefault(base, Origin(base, self.origin.fingerprint))
-        return origin, url[len(base):]
+        return origin, url[len(base) :]
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
-    def finish(self, request: Request, connection: Connection | None, origin: Origin | None = None, *,
-               patience: float | None = None) -> bytes:
+    def finish(
+        self, request: Request, connection: Connection | None, origin: Origin | None = None, *, patience: float | None = None
+    ) -> bytes:
         """Bring a request to its end; ``connection``: where it was sent already."""
         far = origin or self.origin
         waiting = Patience(self, patience)
@@ -315,8 +326,9 @@ class Link:
             far.give(connection, response)
             return body
 
-    def _answered(self, origin: Origin, request: Request, connection: Connection | None,
-                  seconds: float | None) -> tuple[Connection, http.client.HTTPResponse]:
+    def _answered(
+        self, origin: Origin, request: Request, connection: Connection | None, seconds: float | None
+    ) -> tuple[Connection, http.client.HTTPResponse]:
         """A connection that has begun to answer with success."""
         patience = Patience(self, seconds)
         sent = connection is not None
@@ -346,8 +358,10 @@ class Link:
     def _send(self, origin: Origin, connection: Connection, request: Request) -> None:
         size = sum(memoryview(part).nbytes for part in request.parts)
         mine = self.headers if origin is self.origin else ""  # a ticket in the address is its own right
-        head = (f"{request.method} {request.path} HTTP/1.1\r\nHost: {origin.name}\r\n{mine}"
-                f"Content-Type: {request.kind}\r\nContent-Length: {size}\r\n\r\n")
+        head = (
+            f"{request.method} {request.path} HTTP/1.1\r\nHost: {origin.name}\r\n{mine}"
+            f"Content-Type: {request.kind}\r\nContent-Length: {size}\r\n\r\n"
+        )
         try:
             connection.send(head.encode("ascii"), request.parts)
         except (BrokenPipeError, ConnectionResetError):
