@@ -1,0 +1,129 @@
+"""Jobs after submission: states, records, lists, kill, delete, rerun, payloads. JSON unless said otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from picloud.server.api.result import parse
+from picloud.server.check import check_ranges
+from picloud.server.control import Control
+from picloud.server.http import BYTES, Request
+from picloud.server.storage import now_ms
+from picloud.store import info as infos
+from picloud.store import job as jobs
+from picloud.store.act import kill as kills
+from picloud.store.act import rerun as reruns
+from picloud.wire.error import BadRequest
+from picloud.wire.job import Status
+from picloud.wire.message import Ranges
+
+LIST_LIMIT = 1000
+
+
+class Jids(msgspec.Struct):
+    """The body of most of these calls."""
+
+    jids: Ranges | None = None
+    fields: list[str] = msgspec.field(default_factory=list)
+    failed: bool = False
+    token: str = ""
+
+
+async def _parse(request: Request, all_allowed: bool = False) -> Jids:
+    try:
+        message = msgspec.json.decode(await request.body(), type=Jids)
+    except msgspec.MsgspecError as error:
+        raise BadRequest(f"the body is not what this route takes: {error}", hint='for example {"jids": [[17, 1]]}') from error
+    if message.jids is None and not all_allowed:
+        raise BadRequest("no jids are named", hint='for example {"jids": [[17, 1]]}')
+    check_ranges(message.jids or [])
+    return message
+
+
+async def status(control: Control, request: Request) -> None:
+    """POST /v1/job/status: msgpack Watch -> one byte a jid"""
+    message = parse(await request.body())
+    found = await control.storage.read(jobs.statuses, request.principal.account, message.jids)
+    await request.answer(found, BYTES)
+
+
+async def info(control: Control, request: Request) -> None:
+    """POST /v1/job/info"""
+    message = await _parse(request)
+    found = await control.storage.read(infos.info, request.principal.account, message.jids or [], message.fields)
+    await request.json({"jobs": {str(jid): record for jid, record in found.items()}})
+
+
+async def kill(control: Control, request: Request) -> None:
+    """POST /v1/job/kill"""
+    message = await _parse(request, all_allowed=True)
+    result, running = await control.storage.write(kills.kill, request.principal.account, message.jids, now_ms())
+    control.dispatcher.kill(result, running)
+    await request.json({"killed": len(result.moved)})
+
+
+async def delete(control: Control, request: Request) -> None:
+    """POST /v1/job/delete"""
+    message = await _parse(request)
+    await request.json({"deleted": await control.storage.write(jobs.delete, request.principal.account, message.jids or [])})
+
+
+async def rerun(control: Control, request: Request) -> None:
+    """POST /v1/job/rerun"""
+    message = await _parse(request)
+    control.storage.check_space()
+    try:
+        token = bytes.fromhex(message.token)
+    except ValueError:
+        token = b""
+    if len(token) != 16:
+        raise BadRequest("a rerun carries a token of 16 bytes in hex")
+    who = request.principal
+    ranges = await control.dispatcher.accept(
+        lambda tx: reruns.rerun(tx, who.account, message.jids or [], failed=message.failed, token=token, now=now_ms()),
+        who.account,
+    )
+    await request.json({"jids": ranges})
+
+
+async def listing(control: Control, request: Request) -> None:
+    """GET /v1/job"""
+    query = request.query()
+    state = query.get("state")
+    if state and state not in Status.__members__:
+        raise BadRequest(f"no state {state[:40]!r}", hint=", ".join(Status.__members__))
+    limit = min(_integer(query, "limit", 50) or 50, LIST_LIMIT)
+    rows: list[dict[str, Any]] = await control.storage.read(
+        jobs.listing,
+        request.principal.account,
+        state=Status[state] if state else None,
+        label=query.get("label"),
+        func=query.get("func"),
+        since=_integer(query, "since", None),
+        before=_integer(query, "before", None),
+        limit=limit,
+    )
+    await request.json({"jobs": rows, "next": rows[-1]["jid"] if len(rows) == limit else None})
+
+
+async def payload(control: Control, request: Request, jid: str) -> None:
+    """GET /v1/job/{jid}/payload?part=function|args|result: raw bytes"""
+    part = request.query().get("part", "")
+    if part not in ("function", "args", "result"):
+        raise BadRequest(f"no part {part[:40]!r}", hint="function, args or result")
+    data, blob = await control.storage.read(infos.payload, request.principal.account, int(jid), part)
+    if blob:
+        await request.redirect(control.blob_url(request, "get", blob))
+    else:
+        await request.answer(data, BYTES)
+
+
+def _integer(query: dict[str, str], name: str, default: int | None) -> int | None:
+    value = query.get(name)
+    if value is None:
+        return default
+    if not value.isdecimal() or len(value) > 18:
+        raise BadRequest(f"{name} is a number, not {value[:40]!r}")
+    return int(value)
