@@ -21,7 +21,7 @@ class Server(NamedTuple):
     url: str
     api_key: str
     api_secretkey: str
-    fingerprint: str = ""       # sha256 of its certificate, hex; "" = the system's authorities decide
+    fingerprint: str = ""  # sha256 of its certificate, hex; "" = the system's authorities decide
 
 
 def configured() -> Server:

@@ -34,7 +34,7 @@ def _tell_all(cloud: ModuleType) -> None:
     logging.getLogger(cloud.__name__).setLevel(logging.DEBUG)
 
 
-class Jids(click.ParamType):
+class Jids(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
     """``5``, ``1,2,7`` or ``1-4``: one int, or a list of ints and ranges."""
 
     name = "jids"

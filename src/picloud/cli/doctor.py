@@ -27,7 +27,18 @@ from picloud.wire.error import CloudException
 
 State = Literal["ok", "warn", "fail", "info"]
 
-PACKAGES = ("uvicorn", "uvloop", "httptools", "websockets", "starlette", "sqlalchemy", "alembic", "obstore", "psutil", "cryptography")
+PACKAGES = (
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "websockets",
+    "starlette",
+    "sqlalchemy",
+    "alembic",
+    "obstore",
+    "psutil",
+    "cryptography",
+)
 """What the extra ``server`` brings."""
 
 FILES = 4096
@@ -81,10 +92,7 @@ def _guarded(name: str, check: Callable[[Settings], Finding], settings: Settings
 
 
 def _python() -> Finding:
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return Finding("python", "fail", f"{version} at {sys.executable}", "use Python 3.11 or later")
-    return Finding("python", "ok", f"{version} at {sys.executable}")
+    return Finding("python", "ok", f"{'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}")
 
 
 def _packages() -> Finding:
@@ -131,15 +139,20 @@ def _server(settings: Settings) -> Finding:
 
 
 def _database(settings: Settings) -> Finding:
-    from picloud.store import migrate
+    from picloud.store.peek import revisions
 
     url = settings.database or f"sqlite:///{settings.home}/picloud.sqlite"
     if url.startswith("sqlite") and not Path(url.partition("///")[2]).exists():
         return Finding("database", "info", "none yet: the first picloud up makes it")
-    found = migrate.check(url)
-    if found == migrate.HEAD:
+    found, needed = revisions(url)
+    if found == needed:
         return Finding("database", "ok", f"opens, revision {found}")
-    return Finding("database", "info", f"opens, revision {found}: the next start migrates it to {migrate.HEAD} (a copy is kept)")
+    if found is None:
+        return Finding("database", "info", "opens, empty: the first picloud up fills it")
+    if found > needed:
+        text = f"is of revision {found}, this PiCloud knows {needed}: it is from a newer version"
+        return Finding("database", "fail", text, "install the version that made it, or set another PICLOUD_HOME")
+    return Finding("database", "info", f"opens, revision {found}: the next start migrates it to {needed} and keeps a copy")
 
 
 def _client(settings: Settings) -> Finding:
@@ -159,7 +172,9 @@ def _machine(settings: Settings) -> Finding:
     text = f"{cores} cores = {units:g} compute units, {memory / GIB:.1f} GiB RAM; jobs that name no core type get {kind}"
     one = settings.core_types[kind].memory if kind in settings.core_types else 0
     if one > memory - settings.memory_reserve:
-        return Finding("machine", "warn", text, f"{kind} needs {one / GIB:.1f} GiB: jobs run one at a time and may run out of memory")
+        return Finding(
+            "machine", "warn", text, f"{kind} needs {one / GIB:.1f} GiB: jobs run one at a time and may run out of memory"
+        )
     return Finding("machine", "ok", text)
 
 
@@ -173,18 +188,24 @@ def _files(settings: Settings) -> Finding:
 def _clock(settings: Settings) -> Finding:
     """A clock before this file was written is wrong for certain; how far the file system's is off, is a network's."""
     if time.time() < Path(__file__).stat().st_mtime - 86400:
-        return Finding("clock", "warn", f"says {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC", "set it, for instance by NTP")
+        return Finding(
+            "clock", "warn", f"says {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC", "set it, for instance by NTP"
+        )
     return Finding("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
 
 
 def _namespaces(settings: Settings) -> Finding:
     if shutil.which("unshare") is None:
         return Finding("user namespaces", "info", "unshare is missing", "install util-linux")
-    tried = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False)
+    tried = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False
+    )
     if tried.returncode == 0:
         return Finding("user namespaces", "info", "work")
     said = tried.stderr.decode(errors="replace").strip().splitlines()
-    return Finding("user namespaces", "info", f"forbidden: {said[-1] if said else tried.returncode}", "sysctl user.max_user_namespaces")
+    return Finding(
+        "user namespaces", "info", f"forbidden: {said[-1] if said else tried.returncode}", "sysctl user.max_user_namespaces"
+    )
 
 
 def _cgroups(settings: Settings) -> Finding:
@@ -207,4 +228,3 @@ CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "user namespaces": _namespaces,
     "cgroups": _cgroups,
 }
-

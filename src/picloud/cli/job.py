@@ -63,7 +63,9 @@ def result(jids: Asked, timeout: float | None, ignore_errors: bool) -> None:
 
 @command("info")
 @click.argument("jids", type=JIDS)
-@click.option("-o", "--fields", metavar="FIELD,FIELD", help="Which fields; all of them: all.  [default: stdout,stderr,status,runtime]")
+@click.option(
+    "-o", "--fields", metavar="FIELD,FIELD", help="Which fields; all of them: all.  [default: stdout,stderr,status,runtime]"
+)
 def info(jids: Asked, fields: str | None) -> None:
     """Print facts about jobs.
 
@@ -115,7 +117,9 @@ def rerun(jids: Asked, failed: bool) -> None:
 @click.option("--state", type=click.Choice(["waiting", "queued", "processing", "done", "error", "stalled", "killed"]))
 @click.option("--label", help="Only jobs with this label.")
 @click.option("--func", help="Only jobs of a function of this name.")
-@click.option("--since", metavar="WHEN", help="Created after: 30m, 2h, 7d ago, or a date like 2026-11-22 or 2026-11-22T10:00 (UTC).")
+@click.option(
+    "--since", metavar="WHEN", help="Created after: 30m, 2h, 7d ago, or a date like 2026-11-22 or 2026-11-22T10:00 (UTC)."
+)
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
 def jobs(state: str | None, label: str | None, func: str | None, since: str | None, limit: int) -> None:
     """List jobs, newest first."""

@@ -30,18 +30,18 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     for flag in reversed((
         click.option("-t", "--type", "core_type", metavar="TYPE", help="Core type: c1 c2 f2 m1 s1."),
         click.option("-c", "--cores", type=int, metavar="N", help="Cores: 1 2 4 8 16, as the type allows."),
-        click.option("-r", "--return", "return_file", metavar="FILE", help="The job's result is this file of it, not its stdout."),
+        click.option("-r", "--return", "return_file", metavar="FILE", help="The result is this file of the job, not stdout."),
         click.option("-e", "--env", metavar="NAME", help="Environment."),
         click.option("-v", "--vol", multiple=True, metavar="NAME", help="Volume; may be repeated."),
         click.option("-l", "--label", help="Label, to find the job again."),
         click.option("-i", "--ignore-exit-status", is_flag=True, help="An exit code other than 0 is no error."),
         click.option("-w", "--cwd", metavar="DIR", help="Folder in the job to run in."),
-        click.option("-m", "--max-runtime", type=float, metavar="MIN", help="Minutes (fractions allowed) after which the job is killed."),
+        click.option("-m", "--max-runtime", type=float, metavar="MIN", help="Minutes after which the job is killed."),
         click.option("-x", "--depends-on", type=JIDS, metavar="JIDS", help="Start after these jobs have finished."),
         click.option("--depends-on-errors", type=click.Choice(["abort", "ignore"]), help="What a failed dependency means."),
         click.option("--not-restartable", is_flag=True, help="Never run twice, not even after a lost worker."),
         click.option("--priority", type=int, metavar="N", help="Lower runs earlier.  [default: 5]"),
-        click.option("-d", "--data", "data", multiple=True, metavar="P=V", help="Value of {P}; @FILE sends a file. May be repeated."),
+        click.option("-d", "--data", "data", multiple=True, metavar="P=V", help="Value of {P}; @FILE sends a file. Repeatable."),
     )):  # fmt: skip
         function = flag(function)
     return function

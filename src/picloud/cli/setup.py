@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import click
 
@@ -19,7 +20,9 @@ DEFAULT_URL = "http://127.0.0.1:7421"
 
 @command("setup")
 @click.argument("url", required=False)
-@click.option("--fingerprint", "pinned", metavar="HEX", help="sha256 of the server's certificate, as `picloud up --host` prints it.")
+@click.option(
+    "--fingerprint", "pinned", metavar="HEX", help="sha256 of the server's certificate, as `picloud up --host` prints it."
+)
 @click.option("-a", "--api-key", type=int, metavar="KEY", help="Numeric API key; PICLOUD_API_KEY.")
 @click.option("-k", "--api-secretkey", metavar="SECRET", help="Its secret; PICLOUD_API_SECRETKEY.")
 @click.option("--insecure", is_flag=True, help="Send the key over plain HTTP to another machine.")
@@ -39,7 +42,9 @@ def setup(url: str | None, pinned: str | None, api_key: int | None, api_secretke
     found = call(Server(url, key, secret, pinned), "GET", "/v1/server")
     write_owner_credentials(home, key, secret, url, pinned)
     account = found.get("account", "")
-    answer({"url": url, "api_key": int(key), "account": account, "home": str(home)}, f"Setup successful! Account {account} at {url}.")
+    answer(
+        {"url": url, "api_key": int(key), "account": account, "home": str(home)}, f"Setup successful! Account {account} at {url}."
+    )
 
 
 @command("completion")
@@ -88,4 +93,4 @@ def _ask(what: str, default: str | None = None, hidden: bool = False) -> str:
 
 
 def _interactive() -> bool:
-    return click.get_text_stream("stdin").isatty()
+    return sys.stdin.isatty()

@@ -55,5 +55,5 @@ def _ask() -> dict[str, Any]:
     except CloudException:
         if file is None:
             raise
-        named = {"workers": [], "capacity": {}, "jobs": {}}
+        named: dict[str, Any] = {"workers": [], "capacity": {}, "jobs": {}}
         return {name: value for name, value in msgspec.to_builtins(file).items() if name != "login_url"} | named
