@@ -20,7 +20,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, func, literal_column, 
 from sqlalchemy import delete as remove
 
 from picloud.store.certificate import certificate
-from picloud.store.rows import EVERY, add, from_json, gathered, glued, hexed, pieces, run_on, span, unpack_failure
+from picloud.store.rows import EVERY, Listed, add, as_list, from_json, gathered, glued, hexed, pieces, run_on, span, unpack_failure
 from picloud.store.rows import listing as listed
 from picloud.store.schema import READY, argument, chunk, code, job, kind, lease, log, result, submission
 from picloud.wire.error import Conflict, NotFound
@@ -279,3 +279,10 @@ _PARTS = {
     .join(code, (code.c.account == submission.c.account) & (code.c.digest == submission.c.function))
     .where(*_own),
 }
+_kinds_wanted = Listed("jids")
+_KINDS_OF = select(gathered(job.c.kind)).where(job.c.jid.in_(_kinds_wanted.chosen()), READY)
+
+
+def kinds_of(tx: Connection, jids: list[int]) -> set[int]:
+    """The kinds of those jobs that are ready."""
+    return set(listed(tx, _KINDS_OF, jids=as_list(jids)))
