@@ -30,7 +30,7 @@ class Worker(Struct, frozen=True):
     core_type: str
     cores: int
     pid: int | None
-    pid_start: str | None       # start time of the process, as the engine wrote it
+    pid_start: str | None  # start time of the process, as the engine wrote it
     created: int
     secret_hash: bytes
 
