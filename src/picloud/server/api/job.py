@@ -76,7 +76,9 @@ async def kill(control: Control, request: Request) -> None:
 async def delete(control: Control, request: Request) -> None:
     """POST /v1/job/delete"""
     message = await _parse(request)
-    await request.json({"deleted": await control.storage.write(jobs.delete, request.principal.account, message.jids or [])})
+    deleted = await control.storage.write(jobs.delete, request.principal.account, message.jids or [])
+    control.hub.forget()
+    await request.json({"deleted": deleted})
 
 
 async def rerun(control: Control, request: Request) -> None:
@@ -90,7 +92,7 @@ async def rerun(control: Control, request: Request) -> None:
     if len(token) != 16:
         raise BadRequest("a rerun carries a token of 16 bytes in hex")
     who = request.principal
-    ranges = await control.dispatcher.accept(
+    ranges, _ = await control.dispatcher.accept(
         lambda tx: copy(tx, who.account, message.jids or [], failed=message.failed, token=token, now=now_ms()),
         who.account,
     )
