@@ -67,6 +67,8 @@ class Database:
         self.sqlite = url.get_backend_name() == "sqlite"
         self._engine = _sqlite_engine(url, writing=True) if self.sqlite else _postgresql_engine(url, writers + readers)
         self._read_engine = _sqlite_engine(url, writing=False, size=readers) if self.sqlite else self._engine
+        driver: Any = self._engine.dialect.loaded_dbapi
+        self._errors: tuple[type[Exception], ...] = (DBAPIError, driver.Error)
         self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
         self._door = threading.Lock()
@@ -147,7 +149,7 @@ class Database:
         try:
             with self._read_engine.begin() as tx:
                 return query(tx, *args)
-        except DBAPIError as error:
+        except self._errors as error:
             raise _translated(error) from error
 
     # -- SQLite -----------------------------------------------------------------------------------------------------
@@ -177,8 +179,8 @@ class Database:
             answers: list[Any] = []
             try:
                 self._transact(connection, group, answers)
-            except BaseException as error:
-                told = _translated(error) if isinstance(error, (DBAPIError, sqlite3.Error)) else error
+            except BaseException as error:  # noqa: BLE001 (whatever an act raises is its caller's)
+                told = _translated(error) if isinstance(error, self._errors) else error
                 at_commit = len(answers) == len(group) or isinstance(told, StorageFull)
                 for work in group if at_commit else [group[len(answers)]]:
                     work.future.set_exception(told)
@@ -220,8 +222,8 @@ class Database:
                 continue
             try:
                 answer = self._run(work)
-            except BaseException as error:
-                work.future.set_exception(_translated(error) if isinstance(error, DBAPIError) else error)
+            except BaseException as error:  # noqa: BLE001 (whatever an act raises is its caller's)
+                work.future.set_exception(_translated(error) if isinstance(error, self._errors) else error)
             else:
                 work.future.set_result(answer)
 
@@ -234,15 +236,17 @@ class Database:
                     if not work.durable and not tx.info["must_last"]:
                         tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 return answer
-            except DBAPIError as error:
+            except self._errors as error:
                 if not left or not _passing(error):
                     raise
         raise AssertionError("the last try returns or raises")
 
 
-def _passing(error: DBAPIError) -> bool:
+def _passing(error: Exception) -> bool:
     """A conflict of two transactions, or a connection that the pool has to replace: worth another try."""
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "23505")
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return getattr(getattr(error, "orig", error), "sqlstate", None) in ("40001", "40P01", "23505")
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:

@@ -52,5 +52,5 @@ async def chunk(control: Control, request: Request) -> None:
     check_chunk(message)
     await control.blobs_present(who.account, message.arguments)
     digest = hashlib.sha256(body).digest()
-    answer = await control.dispatcher.accept(lambda tx: accept.chunk(tx, who.account, message, digest, now_ms()), who.account)
+    answer, _ = await control.dispatcher.accept(lambda tx: accept.chunk(tx, who.account, message, digest, now_ms()), who.account)
     await request.answer(encode(answer))
