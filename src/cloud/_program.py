@@ -24,6 +24,7 @@ SHOWN = 2_000
 
 _BLOCK = 1 << 18
 
+
 class File:
     """A file that travels to a job as one of its arguments."""
 
@@ -128,8 +129,9 @@ def _read(path: str, cwd: str) -> bytes:
             return file.read()
     except OSError as error:
         there = ", ".join(sorted(os.listdir(cwd))[:20]) or "nothing"
-        raise CloudException(f"the command left no file {path} to return: {error.strerror}",
-                             hint=f"its folder holds: {there}") from error
+        raise CloudException(
+            f"the command left no file {path} to return: {error.strerror}", hint=f"its folder holds: {there}"
+        ) from error
 
 
 def _execute(line: str, cwd: str, folder: str, ignore_exit_status: bool) -> bytes:
@@ -144,8 +146,11 @@ def _execute(line: str, cwd: str, folder: str, ignore_exit_status: bool) -> byte
 def _environment(folder: str) -> dict[str, str]:
     """The files of the job can be imported, and run by their bare names (behind all other programs)."""
     path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{path}" if path else folder,
-            "PATH": f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{folder}"}
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{folder}{os.pathsep}{path}" if path else folder,
+        "PATH": f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{folder}",
+    }
 
 
 def _converse(line: str, cwd: str, env: dict[str, str]) -> tuple[bytes, bytes, int]:
@@ -159,9 +164,16 @@ def _converse(line: str, cwd: str, env: dict[str, str]) -> tuple[bytes, bytes, i
     script = f'exec 2>&{err_write} {err_write}>&-\n(eval "shift\n$1")'
     with open(err_read, "rb", buffering=0) as err:
         try:
-            process = subprocess.Popen(["bash", "-i", "-c", script, "bash", line], cwd=cwd, env=env, bufsize=0,
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                       pass_fds=(err_write,))
+            process = subprocess.Popen(
+                ["bash", "-i", "-c", script, "bash", line],
+                cwd=cwd,
+                env=env,
+                bufsize=0,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(err_write,),
+            )
         finally:
             os.close(err_write)
         assert process.stdout is not None
@@ -197,4 +209,4 @@ def _gather(process: subprocess.Popen[bytes], out: IO[bytes], err: IO[bytes]) ->
 def _repeat(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view):]
+        view = view[os.write(fd, view) :]

@@ -99,7 +99,7 @@ def error(one: Finished) -> JobError:
     if failure.exception:
         try:
             cause = payload.loads(failure.exception)
-        except Exception as broken:
+        except Exception as broken:  # noqa: BLE001 loading runs user code
             made.add_note(f"the original exception cannot be loaded here: {broken!r}")
         else:
             made.__cause__ = cause if isinstance(cause, BaseException) else None

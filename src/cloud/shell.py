@@ -91,7 +91,7 @@ def execute_map(
     own = {} if shared else files
     taken = {file.name: "" for file in files.values()}
     rows = list(zip(*columns.values(), strict=True))
-    for row in rows:                            # everything checkable is checked before the first job is sent
+    for row in rows:  # everything checkable is checked before the first job is sent
         for name, value in zip(columns, row, strict=True):
             _check_value(name, value)
 
