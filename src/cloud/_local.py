@@ -57,7 +57,7 @@ class LocalBackend:
                 pass  # an unknown jid raises before anything is stored
             first = self._ledger.reserve(order.count) if order.count else 0
         submission, made, ranges = Submission(order, parent), 0, list[tuple[int, int]]()
-        items = iter(jobs)
+        items = iter(jobs) if order.count is None else islice(jobs, order.count)
         # One at first, so that it runs while the rest is made.
         while chunk := list(islice(items, 1 if made == 0 else CHUNK)):
             with self._lock:
@@ -65,6 +65,8 @@ class LocalBackend:
                 self._accept(submission, at, chunk)
             made += len(chunk)
             _extend(ranges, at, len(chunk))
+        if order.count is not None and made < order.count:
+            raise ValueError(f"map: the iterable said {order.count} items and gave {made}")
         return ranges
 
     def statuses(self, jids: Ranges) -> bytes:

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -77,14 +77,17 @@ class Door:
         from multiprocessing.connection import Client
 
         self._closed = True
-        with Client(self.path, "AF_UNIX"):  # wakes the thread: closing alone does not
+        with suppress(OSError), Client(self.path, "AF_UNIX"):  # wakes the thread: closing alone does not
             pass
         self._listener.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _listen(self) -> None:
         while not self._closed:
-            link = self._listener.accept()
+            try:
+                link = self._listener.accept()
+            except OSError:
+                return  # closed
             threading.Thread(target=self._answer, args=(link,), name="cloud-local-door", daemon=True).start()
 
     def _answer(self, link: Connection[Any, Any]) -> None:

@@ -139,7 +139,7 @@ class Ledger:
     def finish(self, job: LocalJob, outcome: Outcome, now: int) -> list[LocalJob]:
         """Close an attempt; all jobs that became final by it (the job's dependents may stall with it)."""
         options = job.submission.order.options
-        if outcome.cause == Cause.exception and outcome.retry and len(job.attempts) <= options.retries:
+        if outcome.cause and outcome.retry and len(job.attempts) <= options.retries:
             if self._move(job, Status.waiting):
                 job.due = now + options.retry_delay_ms
                 heapq.heappush(self._due, (job.due, job.jid))

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from picloud.wire import describe, payload
+from picloud.wire.error import CloudException
 from picloud.wire.job import Cause, Failure
 from picloud.wire.message import Outcome
 
@@ -107,7 +108,7 @@ def run(task: Task, loaded: dict[str, tuple[Callable[..., Any], Any]]) -> Ended:
         begun = time.monotonic_ns()
         value = _call(function, args, kwargs, task, ended, retry_on)
         outcome.runtime_us = (time.monotonic_ns() - begun) // 1000
-        outcome.data = _pack(value, task.name)
+        outcome.data = _pack(value)
         outcome.preview = describe.value(value)
     except _Halt as halt:
         outcome.failure = halt.failure
@@ -178,30 +179,43 @@ def _call(function: Callable[..., Any], args: Any, kwargs: Any, task: Task, ende
         profiler = cProfile.Profile()
     try:
         return profiler.runcall(function, *args, **kwargs) if profiler else function(*args, **kwargs)
-    except SystemExit as error:
-        raise _Halt(_exited(error)) from error
     except BaseException as error:
         assert ended.outcome is not None
-        ended.outcome.retry = not retry_on or isinstance(error, tuple(retry_on))
-        raise _Halt(_failure("exception", error, skip=1 + bool(profiler))) from error
+        ended.outcome.retry = not isinstance(error, SystemExit) and (not retry_on or isinstance(error, tuple(retry_on)))
+        raise _Halt(_raised(error, skip=1 + bool(profiler))) from error
     finally:
         if profiler:
             ended.profile = _report(profiler)
 
 
-def _pack(value: Any, name: str) -> bytes:
+def _pack(value: Any) -> bytes:
     try:
         try:
             return b"".join(payload.dumps(value, pickle.dumps))
         except Exception:  # noqa: BLE001  what pickle refuses (a lambda, a class of __main__), cloudpickle may take
-            import cloudpickle  # type: ignore[import-untyped]
+            import cloudpickle
 
             return b"".join(payload.dumps(value, cloudpickle.dumps))
     except BaseException as error:
+        from cloud import _trace
+
         failure = _failure("cannot_save", error, skip=1)
-        failure.message = f"the result of {name}, a {type(value).__qualname__}, cannot be pickled: {error}"
-        failure.advice = "return plain data: numbers, strings, lists, dicts, arrays"
+        failure.message, _, advice = str(_trace.explained(error, [("result", value)])).partition("\nTIP: ")
+        failure.advice = advice or "return plain data: numbers, strings, lists, dicts, arrays"
+        failure.traceback, failure.exception = "", b""
         raise _Halt(failure) from error
+
+
+def _raised(error: BaseException, skip: int) -> Failure:
+    if isinstance(error, SystemExit):
+        return _exited(error)
+    if isinstance(error, MemoryError):
+        return _failure("out_of_memory", error, skip)
+    failure = _failure("exception", error, skip)
+    if isinstance(error, CloudException) and "exit_code" in error.facts:  # a command ended so: no line of Python did it
+        failure.cause, failure.message, failure.traceback = "exit", error.parameter, ""
+        failure.exit_code, failure.advice = error.facts["exit_code"], error.hint or ""
+    return failure
 
 
 def _exited(error: SystemExit) -> Failure:
@@ -248,6 +262,7 @@ def _pickled(error: BaseException) -> bytes:
 
     try:
         made: bytes = cloudpickle.dumps(error)
+        pickle.loads(made)  # many classes can be pickled but not loaded
     except Exception:  # noqa: BLE001  the text of the failure still says everything
         return b""
     return made

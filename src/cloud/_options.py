@@ -110,8 +110,10 @@ def _label(chosen: Chosen, word: str, value: Any) -> None:
 
 
 def _depends_on(chosen: Chosen, word: str, value: Any) -> None:
-    if value is not None:
-        chosen.options.depends_on = asked(value).unique()
+    try:
+        chosen.options.depends_on = [] if value is None else asked(value).unique()
+    except TypeError as error:
+        raise TypeError(f"{word}: {error}") from None
 
 
 def _depends_on_errors(chosen: Chosen, word: str, value: Any) -> None:

@@ -16,8 +16,8 @@ from typing import IO, Any
 from cloud._template import fill
 from picloud.wire.error import CloudException
 
-STDERR_KEPT = 15_000_000
-"""Last bytes of stderr that the error of a failed command carries (``facts["stderr"]``)."""
+STDERR_KEPT = 32_000
+"""Last bytes of stderr that the error of a failed command carries (``facts["stderr"]``); ``info`` has the whole stream."""
 
 SHOWN = 2_000
 """Last characters of it that the error's text shows."""
@@ -137,7 +137,7 @@ def _read(path: str, cwd: str) -> bytes:
 def _execute(line: str, cwd: str, folder: str, ignore_exit_status: bool) -> bytes:
     stdout, stderr, code = _converse(line, cwd, _environment(folder))
     if code and not ignore_exit_status:
-        text = stderr.decode(errors="replace")
+        text = stderr.decode(errors="replace").encode()[-STDERR_KEPT:].decode(errors="ignore")
         ended = f"with exit code {code}" if code > 0 else f"by signal {-code}"
         raise CloudException(f"the command ended {ended}\n{text[-SHOWN:]}".rstrip(), exit_code=code, stderr=text)
     return stdout

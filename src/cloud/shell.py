@@ -18,8 +18,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cloud import _template, job
+from cloud import _template
 from cloud._program import Command, File, Program
+from cloud.job import verbs
 
 COMMON_LIMIT = 16 << 20
 """Bytes of files shared by a map that travel once, with the function; above it each job carries its own."""
@@ -54,7 +55,7 @@ def execute(
     texts, files = _bind(argdict, {})
     made = Command(command, texts, files, return_file, bool(ignore_exit_status), cwd)
     _check(return_file, cwd)
-    jid: int = job.call(Program(_name(command)), made, **reserved)
+    jid: int = verbs.call(Program(_name(command)), made, **reserved)
     return jid
 
 
@@ -99,7 +100,7 @@ def execute_map(
         mine, sent = _bind(dict(zip(columns, row, strict=True)), dict(taken))
         return Command(command, texts | mine, own | sent, return_file, bool(ignore_exit_status), cwd)
 
-    jids: Sequence[int] = job.map(Program(_name(command), shared), _Lazy(rows, packed), **reserved)
+    jids: Sequence[int] = verbs.map(Program(_name(command), shared), _Lazy(rows, packed), **reserved)
     return jids
 
 

@@ -46,6 +46,9 @@ class Fake(ThreadingHTTPServer):
         self.held.set()
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
+    def handle_error(self, *_: Any) -> None:
+        """A client that has gone is no news."""
+
     def stop(self) -> None:
         self.held.set()
         self.shutdown()

@@ -113,10 +113,16 @@ def test_a_retry_waits_until_it_is_due() -> None:
 
 def test_only_what_may_be_retried_is_retried() -> None:
     ledger = Ledger()
-    for cause, retry in ((Cause.exception, False), (Cause.signal, True)):
+    for cause, retry in ((Cause.exception, False), (Cause.signal, False), (Cause.none, True)):
         job = _add(ledger, retries=5)
         ledger.take()
         assert _end(ledger, job, cause, retry=retry) == [job]
+
+
+def test_a_map_that_gives_too_few_or_too_many_items(local: LocalBackend) -> None:
+    with pytest.raises(ValueError, match="said 3 items and gave 2"):
+        local.submit(_order(count=3), [_packed("a"), _packed("b")])
+    assert local.submit(_order(count=1), [_packed("a"), _packed("b")]) == [(4, 1)]
 
 
 def test_final_states_stay() -> None:
