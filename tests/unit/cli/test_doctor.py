@@ -1,6 +1,7 @@
 """What doctor finds."""
 
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from picloud.cli import doctor
 from picloud.server.address import listen
+from picloud.store.db import Database
 
 Picloud = Callable[..., Any]
 
@@ -48,7 +50,7 @@ def test_a_port_in_use_fails(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_wrong_settings_fail_and_end_the_checks(picloud: Picloud, home: Path) -> None:
-    (home / "settings.toml").write_text("port = 'x'")
+    (home / "settings.toml").write_text("drain = 'x'")
     said = picloud("doctor", "--json")
     assert said.code == 3
     assert said.json[-1]["check"] == "settings"
@@ -80,3 +82,17 @@ def test_a_missing_package_fails(picloud: Picloud, monkeypatch: pytest.MonkeyPat
 def test_changed_settings_are_shown(picloud: Picloud, home: Path) -> None:
     (home / "settings.toml").write_text("drain = 3.0")
     assert "drain=3.0" in finding(picloud, "settings")["text"]
+
+
+def test_the_database_is_looked_at_and_a_newer_one_fails(picloud: Picloud, home: Path) -> None:
+    file = home / "picloud.sqlite"
+    Database.open(f"sqlite:///{file}").close()
+    before = file.read_bytes()
+    assert finding(picloud, "database")["state"] == "ok"
+    assert file.read_bytes() == before
+    with sqlite3.connect(file) as changed:
+        changed.execute("UPDATE alembic_version SET version_num = '9999'")
+    changed.close()
+    found = finding(picloud, "database")
+    assert found["state"] == "fail"
+    assert "from a newer version" in found["text"]

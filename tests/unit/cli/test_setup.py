@@ -1,5 +1,6 @@
 """status, setup and admin: requests to a stand-in for the server."""
 
+import runpy
 import ssl
 import stat
 import threading
@@ -14,7 +15,6 @@ import cloud
 from picloud.cli import setup
 from picloud.server.certificate import certificate
 from picloud.server.credentials import configuration
-from stand_in import Handler
 
 Picloud = Callable[..., Any]
 
@@ -35,7 +35,9 @@ def secure(tmp_path: Path) -> Iterator[tuple[str, str]]:
     cert, key, pinned = certificate(tmp_path, "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
-    server = HTTPServer(("127.0.0.1", 0), Quiet)
+    handler = runpy.run_path(str(Path(__file__).with_name("stand_in.py")))["Handler"]
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    server.address = ""  # type: ignore[attr-defined]
     server.socket = context.wrap_socket(server.socket, server_side=True)
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     serving.start()
@@ -43,14 +45,6 @@ def secure(tmp_path: Path) -> Iterator[tuple[str, str]]:
     server.shutdown()
     serving.join()
     server.server_close()
-
-
-class Quiet(Handler):
-    server: Any
-
-    def setup(self) -> None:
-        self.server.address = ""
-        super().setup()
 
 
 def auth(home: Path) -> Path:
