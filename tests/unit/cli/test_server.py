@@ -57,7 +57,7 @@ def test_up_twice_is_harmless(picloud: Picloud) -> None:
 def test_up_says_what_a_running_server_does_not_do_as_asked(picloud: Picloud, home: Path) -> None:
     picloud("up")
     assert picloud("up", "--host", "10.1.2.3", "--insecure").out.splitlines()[-1] == (
-        "To change how it listens: picloud restart --insecure --host 10.1.2.3"
+        "To change how it listens: picloud restart --host 10.1.2.3 --insecure"
     )
     file = homes.read_server_file(home)
     assert file
