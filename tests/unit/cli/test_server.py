@@ -29,7 +29,7 @@ def health(address: str) -> dict[str, object]:
 
 
 def nothing_left(home: Path) -> bool:
-    return not list(process.marked(process.INSTANCE, process.instance(home)))
+    return not list(process.marked(process.of_home(home)))
 
 
 def test_up_prints_the_address_first_and_the_server_answers(picloud: Picloud, home: Path) -> None:

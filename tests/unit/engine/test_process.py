@@ -43,22 +43,30 @@ def test_a_name_with_blanks_and_brackets_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_marked_processes_are_found_and_killed(marked: subprocess.Popen[bytes], tmp_path: Path) -> None:
-    assert list(process.marked(MARK, str(tmp_path))) == [marked.pid]
-    assert list(process.marked(MARK, str(tmp_path)[:-1])) == []
+    assert list(process.marked([process.mark(MARK, str(tmp_path))])) == [marked.pid]
+    assert list(process.marked([process.mark(MARK, str(tmp_path)[:-1])])) == []
     assert process.environment(marked.pid)[MARK] == str(tmp_path)
-    assert process.kill_marked(MARK, str(tmp_path)) == 1
-    assert process.kill_marked(MARK, str(tmp_path)) == 0
+    assert process.kill_marked([process.mark(MARK, str(tmp_path))]) == 1
+    assert process.kill_marked([process.mark(MARK, str(tmp_path))]) == 0
+
+
+def test_what_runs_in_a_slot_is_found_by_its_door(tmp_path: Path) -> None:
+    door = tmp_path / "work" / "beef" / "slot-1" / "door.sock"
+    with subprocess.Popen(["sleep", "300"], env={process.DOOR: str(door)}) as made:
+        assert list(process.marked(process.of_home(tmp_path))) == [made.pid]
+        assert list(process.marked(process.of_worker(tmp_path, "bee"))) == []
+        assert process.kill_marked(process.of_worker(tmp_path, "beef")) == 1
 
 
 def test_those_that_fork_on_are_killed_too(tmp_path: Path) -> None:
     script = "while true; do (exec -a forked sleep 300) & sleep 0.01; done"
     with subprocess.Popen(["bash", "-c", script], env=os.environ | {MARK: str(tmp_path)}, start_new_session=True):
-        process.kill_marked(MARK, str(tmp_path))
-        assert list(process.marked(MARK, str(tmp_path))) == []
+        process.kill_marked([process.mark(MARK, str(tmp_path))])
+        assert list(process.marked([process.mark(MARK, str(tmp_path))])) == []
 
 
 def test_the_shell_that_asks_is_spared(tmp_path: Path) -> None:
-    script = f"from picloud.engine import process; print(process.kill_marked({MARK!r}, {str(tmp_path)!r}))"
+    script = f"from picloud.engine import process; print(process.kill_marked([process.mark({MARK!r}, {str(tmp_path)!r})]))"
     command = ["bash", "-c", f'sleep 300 & "{sys.executable}" -c "{script}"; echo lived']
     done = subprocess.run(command, env=os.environ | {MARK: str(tmp_path)}, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["1", "lived"], done.stderr
