@@ -49,7 +49,7 @@ class LocalProcess:
         self._out, self._err, self._stacks = _output(), _output(), _output()
         self.link, theirs = socket.socketpair()
         boot = {
-            "path": [p if isinstance(p, str) else str(p) for p in sys.path],
+            "path": [os.fspath(p) for p in sys.path],
             "door": door,
             "number": number,
             "simulator": simulator,
