@@ -10,8 +10,6 @@ Submodules (``cloud.mp``, ``cloud.shell``, ..) are loaded at their first use.
 
 from typing import Any
 
-from picloud.wire.error import CloudException, CloudTimeoutError
-
 from cloud._session import (
     close,
     config,
@@ -23,6 +21,7 @@ from cloud._session import (
     start_simulator,
 )
 from cloud.job import finished_statuses, verbs
+from picloud.wire.error import CloudException, CloudTimeoutError
 
 __version__ = "0.1.0"
 

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from typing import Any
 
-import cloudpickle
-
-from picloud.wire import describe
-from picloud.wire.payload import Buffer, join
+import cloudpickle  # type: ignore[import-untyped]
 
 from cloud import _trace
 from cloud._backend import Packed
+from picloud.wire import describe
+from picloud.wire.payload import Buffer, join
 
 _PLAIN = frozenset({int, float, str, bool, bytes, complex, type(None)})
 _LARGE = 1 << 16
@@ -37,7 +36,7 @@ class Gather:
         return len(part)
 
 
-class Pickler(cloudpickle.Pickler):  # type: ignore[misc,name-defined]  # cloudpickle ships no types
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
     """cloudpickle's, noting in ``modules`` where everything that it stores by name lives."""
 
     def __init__(self, file: Any, buffer_callback: Any, modules: set[str]) -> None:
@@ -130,7 +129,7 @@ def length(iterables: tuple[Any, ...]) -> int | None:
         if not isinstance(iterable, Iterable) and not hasattr(iterable, "__getitem__"):
             raise TypeError(f"map: argument {at + 1} is not iterable: {type(iterable).__name__}")
         try:
-            sizes.append(len(iterable))  # type: ignore[arg-type]
+            sizes.append(len(iterable))
         except TypeError:
             return None
     if min(sizes) != max(sizes):

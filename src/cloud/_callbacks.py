@@ -8,11 +8,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from picloud.wire.error import CloudException, CloudTimeoutError
-from picloud.wire.job import Status
-
 from cloud._backend import Backend
 from cloud._jids import Asked
+from picloud.wire.error import CloudException, CloudTimeoutError
+from picloud.wire.job import Status
 
 _log = logging.getLogger("cloud")
 _LOOK = 0.1

@@ -10,10 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from picloud.wire.message import Code
-
 from cloud import _trace
 from cloud._arguments import pickled
+from picloud.wire.message import Code
 
 LARGE = 1_000_000
 """Bytes of one captured object above which it is named in a warning."""
@@ -24,8 +23,9 @@ _codes: OrderedDict[bytes, Code] = OrderedDict()
 _lock = threading.Lock()
 
 
-def code(function: Callable[..., Any], retry_on: tuple[type[BaseException], ...] | None,
-         modules: set[str]) -> tuple[Code, list[Any]]:
+def code(
+    function: Callable[..., Any], retry_on: tuple[type[BaseException], ...] | None, modules: set[str]
+) -> tuple[Code, list[Any]]:
     """Pickle ``(function, retry_on)``. A function that was seen before keeps its digest; a changed closure changes it.
 
     Args:
@@ -62,8 +62,10 @@ def _warn(function: Callable[..., Any], size: int) -> None:
     import warnings
 
     held = ", ".join(f"{words} ({size / 1e6:.1f} MB)" for words, size in _trace.large(function, LARGE)[:5])
-    text = f"{name(function)} travels with {size / 1e6:.1f} MB of captured data: {held or 'many small objects'}. " \
-           "Pass large values as arguments"
+    text = (
+        f"{name(function)} travels with {size / 1e6:.1f} MB of captured data: {held or 'many small objects'}. "
+        "Pass large values as arguments"
+    )
     warnings.warn(text, stacklevel=_trace.outside())
 
 

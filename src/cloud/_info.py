@@ -12,9 +12,37 @@ from picloud.wire import payload
 from picloud.wire.message import Ranges
 
 DEFAULT = ("stdout", "stderr", "status", "runtime")
-STORED = ("status", "exception", "stdout", "stderr", "logging", "syslog", "pilog", "runtime", "created", "started", "finished",
-          "env", "vol", "function", "label", "attributes", "profile", "cputime", "memory", "cpu_percentage", "ports", "result",
-          "cause", "failure", "attempts", "parent_jid", "depends_on", "code_version", "_hint")
+STORED = (
+    "status",
+    "exception",
+    "stdout",
+    "stderr",
+    "logging",
+    "syslog",
+    "pilog",
+    "runtime",
+    "created",
+    "started",
+    "finished",
+    "env",
+    "vol",
+    "function",
+    "label",
+    "attributes",
+    "profile",
+    "cputime",
+    "memory",
+    "cpu_percentage",
+    "ports",
+    "result",
+    "cause",
+    "failure",
+    "attempts",
+    "parent_jid",
+    "depends_on",
+    "code_version",
+    "_hint",
+)
 """Fields that the server tells as they are."""
 LOADED = ("args", "kwargs", "func_object")
 """Fields that the client unpickles."""
@@ -43,7 +71,9 @@ def _unknown(name: str) -> str:
     import difflib
 
     close = difflib.get_close_matches(name, (*STORED, *LOADED))
-    return f"info has no field {name!r}; {'did you mean ' + close[0] + '?' if close else 'fields: ' + ', '.join((*STORED, *LOADED))}"
+    return (
+        f"info has no field {name!r}; {'did you mean ' + close[0] + '?' if close else 'fields: ' + ', '.join((*STORED, *LOADED))}"
+    )
 
 
 def facts(backend: Backend, jids: Ranges, names: tuple[str, ...]) -> dict[int, dict[str, Any]]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from picloud.wire.job import Status
-
 from cloud._backend import Backend
+from picloud.wire.job import Status
 
 
 def rows(backend: Backend, state: Any, label: Any, func: Any, since: Any, limit: Any) -> list[dict[str, Any]]:

@@ -31,8 +31,8 @@ class Source(NamedTuple):
     """One module on disk."""
 
     name: str
-    path: str           # "" for a namespace package
-    locations: tuple[str, ...]      # where submodules lie; empty for a plain module
+    path: str  # "" for a namespace package
+    locations: tuple[str, ...]  # where submodules lie; empty for a plain module
 
     @property
     def entry(self) -> str:

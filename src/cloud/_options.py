@@ -7,10 +7,9 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from cloud._jids import asked
 from picloud.wire.error import NotYet
 from picloud.wire.job import Options
-
-from cloud._jids import asked
 
 Callback = Callable[..., Any]
 LABEL = 200
@@ -104,7 +103,9 @@ def _milliseconds(field: str, unit: int, name: str, least: int) -> Reader:
 def _label(chosen: Chosen, word: str, value: Any) -> None:
     _typed(word, value, str, "a str")
     if len(value) > LABEL or not value.isascii() or not value.isprintable():
-        raise ValueError(f"{word} must be at most {LABEL} printable ASCII characters, not {value[:40]!r} ({len(value)} characters)")
+        raise ValueError(
+            f"{word} must be at most {LABEL} printable ASCII characters, not {value[:40]!r} ({len(value)} characters)"
+        )
     chosen.options.label = value
 
 
@@ -220,5 +221,8 @@ def check_cores(options: Options, server: dict[str, Any]) -> None:
 
 
 def _table(table: dict[str, dict[str, Any]]) -> str:
-    return "; ".join(f"{name}: {row['units'] / 1000:g} units and {row['memory'] // (1 << 20)} MB a core, "
-                     f"_cores {', '.join(map(str, row['multiples']))}" for name, row in sorted(table.items()))
+    return "; ".join(
+        f"{name}: {row['units'] / 1000:g} units and {row['memory'] // (1 << 20)} MB a core, "
+        f"_cores {', '.join(map(str, row['multiples']))}"
+        for name, row in sorted(table.items())
+    )

@@ -10,14 +10,13 @@ from contextlib import closing
 from itertools import islice
 from typing import Any
 
+from cloud._backend import Backend
+from cloud._jids import Asked, Wanted
+from cloud._progress import Bar
 from picloud.wire import payload
 from picloud.wire.error import JobError
 from picloud.wire.job import FIRST_FINAL, Failure, Status
 from picloud.wire.message import Finished, Ranges
-
-from cloud._backend import Backend
-from cloud._jids import Asked, Wanted
-from cloud._progress import Bar
 
 _DONE = int(Status.done)
 WINDOW = 1024
@@ -81,8 +80,12 @@ def value(one: Finished) -> Any:
     try:
         return payload.loads(one.data or b"")
     except Exception as error:
-        made = JobError(f"its result cannot be loaded here: {type(error).__name__}: {error}", jid=one.jid, status="done",
-                        hint="import here what the result is made of, or return plain data")
+        made = JobError(
+            f"its result cannot be loaded here: {type(error).__name__}: {error}",
+            jid=one.jid,
+            status="done",
+            hint="import here what the result is made of, or return plain data",
+        )
         made.__cause__ = error
         raise made from error
 
@@ -198,8 +201,10 @@ def summary(backend: Backend, asked: Asked, one: Finished) -> JobError:
     failed = sum(states.count(state) for state in range(FIRST_FINAL, len(Status)) if state != _DONE)
     running = sum(states.count(state) for state in range(FIRST_FINAL))
     jids = (jid for jid, state in zip(Asked(asked.unique(), False), states, strict=True) if state > _DONE)
-    lines = [f"  job {found.jid}: {Status(found.status).name}: {error(found).parameter.splitlines()[0]}"
-             for found in sorted(ends(backend, None, [(jid, 1) for jid in islice(jids, 3)], lambda: 60.0), key=lambda f: f.jid)]
+    lines = [
+        f"  job {found.jid}: {Status(found.status).name}: {error(found).parameter.splitlines()[0]}"
+        for found in sorted(ends(backend, None, [(jid, 1) for jid in islice(jids, 3)], lambda: 60.0), key=lambda f: f.jid)
+    ]
     rest = f" so far ({running} have not finished)" if running else ""
     text = f"{failed} of {len(asked)} jobs failed{rest}:\n" + "\n".join(lines)
     made = JobError(f"{text}\n\nJob {one.jid}: {first.parameter}", status=first.status, hint=first.hint)

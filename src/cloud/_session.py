@@ -12,9 +12,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from picloud.wire.error import SetupError
-
 from cloud import _config
+from picloud.wire.error import SetupError
 
 if TYPE_CHECKING:
     from cloud._backend import Backend, Order, Packed, Patience
@@ -51,8 +50,9 @@ class Session:
 
             with self._lock:
                 if self._link is None:
-                    self._link = Link(self.url, key=self.key, secret=self.secret, fingerprint=self.fingerprint, door=self.door,
-                                      on_trouble=_tell)
+                    self._link = Link(
+                        self.url, key=self.key, secret=self.secret, fingerprint=self.fingerprint, door=self.door, on_trouble=_tell
+                    )
                 found = self._link
         return found
 
@@ -82,8 +82,9 @@ class Session:
 
         return self.link.request("POST", "/v1/job/status", encode(Watch(jids, payload=False)))
 
-    def finished(self, jids: Ranges, *, payload: bool = True, patience: Patience = lambda: None,
-                 bell: Any = None) -> Iterator[Finished]:
+    def finished(
+        self, jids: Ranges, *, payload: bool = True, patience: Patience = lambda: None, bell: Any = None
+    ) -> Iterator[Finished]:
         """See ``cloud._backend.Backend.finished``. ``bell``: lets another thread interrupt the wait."""
         from cloud._stream import finished
 
@@ -111,8 +112,9 @@ class Session:
         made = self.link.json("POST", "/v1/job/rerun", {"jids": jids, "failed": failed, "token": os.urandom(16).hex()})
         return [(first, count) for first, count in made["jids"]]
 
-    def listing(self, state: str | None, label: str | None, func: str | None, since: int | None,
-                limit: int) -> list[dict[str, Any]]:
+    def listing(
+        self, state: str | None, label: str | None, func: str | None, since: int | None, limit: int
+    ) -> list[dict[str, Any]]:
         """See ``cloud._backend.Backend.listing``."""
         from urllib.parse import urlencode
 
@@ -131,8 +133,13 @@ class Session:
     def connection_info(self) -> dict[str, Any]:
         """See ``cloud._backend.Backend.connection_info``."""
         kind = "HTTPS" if self.url.startswith("https") else "HTTP"
-        return {"opened": self._link is not None, "connection_type": kind, "server_url": self.url,
-                "api_key": int(self.key) if self.key.isdigit() else self.key, "api_secretkey": self.secret}
+        return {
+            "opened": self._link is not None,
+            "connection_type": kind,
+            "server_url": self.url,
+            "api_key": int(self.key) if self.key.isdigit() else self.key,
+            "api_secretkey": self.secret,
+        }
 
     def close(self) -> bool:
         """See ``cloud._backend.Backend.close``."""
@@ -210,8 +217,13 @@ def _is_simulated() -> bool:
     return bool(config.use_simulator) or (inside is not None and inside.simulator() is not None)
 
 
-def setkey(api_key: int | str, api_secretkey: str | None = None, server_url: str | None = None, restart: bool = False,
-           immutable: bool = False) -> None:
+def setkey(
+    api_key: int | str,
+    api_secretkey: str | None = None,
+    server_url: str | None = None,
+    restart: bool = False,
+    immutable: bool = False,
+) -> None:
     """Use another account, or another server. Turns the simulator off. Does nothing inside a job.
 
     Args:
@@ -300,4 +312,3 @@ def _recommit() -> None:
 
 
 config = _config.Config(_recommit)
-

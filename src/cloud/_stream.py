@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cloud._jids import Wanted
 from picloud.wire.error import CloudTimeoutError, Unavailable
 from picloud.wire.link import PATIENCE, SILENCE, TROUBLE, Link, Stream
 from picloud.wire.message import Finished, Ranges, Watch, encode
-
-from cloud._jids import Wanted
 
 if TYPE_CHECKING:
     from cloud._backend import Patience
@@ -103,7 +102,7 @@ def fetch(link: Link, news: list[Finished]) -> None:
     """Put the bytes of results that are blobs into their ``data``."""
     large = [one for one in news if one.blob]
     for at in range(0, len(large), _BATCH):
-        batch = large[at:at + _BATCH]
+        batch = large[at : at + _BATCH]
         urls = link.json("POST", "/v1/blob/get", {"ids": [one.blob for one in batch]})["urls"]
         for one, url in zip(batch, urls, strict=True):
             one.data = link.get(url)  # type: ignore[assignment]  # a bytearray: 300 MB are not copied once more

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cloud._jids import joined, shown, spelled
 from picloud.wire.job import INLINE_LIMIT
 from picloud.wire.link import Link
 from picloud.wire.message import Accepted, Arguments, Chunk, Code, Ranges, Submit, Submitted, encode
 from picloud.wire.payload import Buffer
-
-from cloud._jids import joined, shown, spelled
 
 if TYPE_CHECKING:
     from cloud._backend import Order, Packed
@@ -170,9 +169,18 @@ class Submission:
         order = self.order
         code = [order.function, *order.modules]
         submit = Submit(
-            b"", order.function.digest, [one.digest for one in order.modules], f"{sys.version_info[0]}.{sys.version_info[1]}",
-            order.name, order.options, order.count, chunk, order.env_values,
-            [one for one in code if one.digest not in self.sent], packer.ended and order.count is None)
+            b"",
+            order.function.digest,
+            [one.digest for one in order.modules],
+            f"{sys.version_info[0]}.{sys.version_info[1]}",
+            order.name,
+            order.options,
+            order.count,
+            chunk,
+            order.env_values,
+            [one for one in code if one.digest not in self.sent],
+            packer.ended and order.count is None,
+        )
         submit.token = self.tokens.make(self.parent, self.attempt, submit, code)
         pending = self.link.send_request("POST", "/v1/submission", encode(submit))
         self._sending = len(chunk.ends)
@@ -198,6 +206,7 @@ def _accepted_so_far(ranges: Ranges, offset: int, count: int | None) -> str:
     if count is not None:
         known = [(known[0][0], offset)]
     rest = f"; the {count - offset} others were not sent" if count is not None and count > offset else ""
-    return (f"jobs {shown(known)} were accepted and run on{rest}. cloud.result({spelled(known)}) waits for them, "
-            f"cloud.kill({spelled(known)}) ends them")
-
+    return (
+        f"jobs {shown(known)} were accepted and run on{rest}. cloud.result({spelled(known)}) waits for them, "
+        f"cloud.kill({spelled(known)}) ends them"
+    )

@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 
 _DEEPEST, _WIDEST = 20, 200
 """Steps of a way at most, and members of one container that are tried."""
@@ -17,10 +17,14 @@ _DEEPEST, _WIDEST = 20, 200
 Named = tuple[str, Any]
 
 _ADVICE = (
-    (("socket", "ssl", "_io", "sqlite3", "psycopg", "redis", "subprocess", "select"),
-     "open it inside the function: a connection or an open file cannot move to another process"),
-    (("_thread", "threading", "multiprocessing", "_queue", "queue", "_asyncio", "asyncio", "concurrent"),
-     "make it inside the function: locks, threads and queues belong to one process"),
+    (
+        ("socket", "ssl", "_io", "sqlite3", "psycopg", "redis", "subprocess", "select"),
+        "open it inside the function: a connection or an open file cannot move to another process",
+    ),
+    (
+        ("_thread", "threading", "multiprocessing", "_queue", "queue", "_asyncio", "asyncio", "concurrent"),
+        "make it inside the function: locks, threads and queues belong to one process",
+    ),
     (("generator", "coroutine", "async_generator"), "pass a list of its items, or the function that makes it"),
 )
 

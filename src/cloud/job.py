@@ -97,7 +97,8 @@ class Verbs:
         modules: set[str] = set()
         fast = chosen.options.fast_serialization
         jobs: Iterator[Packed] = (
-            _arguments.pack(row, {}, modules, fast) for row in _arguments.rows(iterables, told=count is not None))
+            _arguments.pack(row, {}, modules, fast) for row in _arguments.rows(iterables, told=count is not None)
+        )
         head = list(islice(jobs, _LOOKED_AT))
         backend = self._backend()
         with _interruptible("map", None):
@@ -167,8 +168,14 @@ class Verbs:
             values = _results.gather(backend, self._cache(backend), asked, deadline, ignore_errors)
         return values[0] if asked.single else values
 
-    def iresult(self, jids: Any, timeout: float | None = None, num_in_parallel: int = 10, ignore_errors: bool = False,
-                ordered: bool = True) -> Iterator[Any]:
+    def iresult(
+        self,
+        jids: Any,
+        timeout: float | None = None,
+        num_in_parallel: int = 10,
+        ignore_errors: bool = False,
+        ordered: bool = True,
+    ) -> Iterator[Any]:
         """Results one by one, as an iterator that goes on after an error.
 
         Args:
@@ -250,8 +257,9 @@ class Verbs:
         made = self._backend().rerun(asked.unique(), failed) if asked.ranges else []
         return Jids(made) if made else []
 
-    def jobs(self, state: str | None = None, label: str | None = None, func: str | None = None, since: Any = None,
-             limit: int = 100) -> list[dict[str, Any]]:
+    def jobs(
+        self, state: str | None = None, label: str | None = None, func: str | None = None, since: Any = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
         """Jobs of the account, newest first.
 
         Args:

@@ -10,8 +10,8 @@ import hmac
 from msgspec import Struct
 
 from picloud.server.fleet import Fleet, Worker
-from picloud.store import account as accounts
 from picloud.server.storage import Storage, now_ms
+from picloud.store import account as accounts
 from picloud.wire.error import NotAuthorized
 
 Headers = dict[bytes, bytes]
