@@ -89,6 +89,8 @@ def main(fd: int, stacks: int) -> None:
     link.set_inheritable(False)
     os.set_inheritable(stacks, False)
     faulthandler.enable(file=stacks, all_threads=True)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # info() reads along
     loaded: dict[str, tuple[Callable[..., Any], Any]] = {}
     decode = msgspec.msgpack.Decoder(Task).decode
     send(link, Ended())

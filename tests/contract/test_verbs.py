@@ -344,7 +344,7 @@ def test_errors_inside_jobs_are_the_same(place: Place) -> None:
         verbs = importlib.import_module(module)
         try:
             verbs.result(verbs.call(lambda: 1 // 0))
-        except Exception as error:
+        except cloud.CloudException as error:
             return f"{type(error).__name__} {type(error.__cause__).__name__}"
         return ""
 

@@ -162,7 +162,7 @@ def test_a_fork_that_returns_answers_once(local: LocalBackend) -> None:
 def test_a_result_that_cannot_be_pickled(local: LocalBackend) -> None:
     failure = _failed(_run(local, lambda: threading.Lock()))
     assert failure.cause == "cannot_save"
-    assert "a lock" in failure.message
+    assert "result -> lock cannot be pickled" in failure.message
 
 
 def test_a_function_that_cannot_be_loaded(local: LocalBackend) -> None:

@@ -61,9 +61,9 @@ def test_the_simulator_can_be_restarted_and_left(monkeypatch: pytest.MonkeyPatch
     cloud.start_simulator(force_restart=True)
     with pytest.raises(cloud.CloudException):
         cloud.status(jid)
-    assert _simulator.active()
+    assert cloud.result(cloud.call(abs, -1)) == 1
     assert _simulator.stop() is True
-    assert not _simulator.active()
+    assert _simulator.stop() is False
 
 
 def test_a_program_that_ends_leaves_no_process(tmp_path: Path) -> None:
