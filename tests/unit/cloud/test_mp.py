@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -41,14 +43,63 @@ def test_num_procs_0_is_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     mp.close()
 
 
+FORKING = """
+import os, sys
+from cloud import mp
+nested = lambda: __import__("cloud").mp.result(__import__("cloud").mp.call(abs, -1))
+assert mp.result(mp.call(nested)) == 1
+pid = os.fork()
+if pid == 0:
+    sys.exit(10 + mp.result(mp.call(abs, -2)))
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 12
+pid = os.fork()
+if pid == 0:
+    sys.exit(7)                     # unused there: its end must not touch what the parent has
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+assert mp.result(mp.call(nested)) == 1
+"""
+
+
 def test_a_fork_of_the_client_has_jobs_of_its_own() -> None:
-    assert mp.result(mp.call(abs, -1)) == 1
-    pid = os.fork()
-    if pid == 0:
-        os._exit(10 + mp.result(mp.call(abs, -2)))
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 12
-    assert mp.result(mp.call(abs, -3)) == 3
-    mp.close()
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_client_that_is_killed_leaves_no_job(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, time; from cloud import mp\n"
+        "jid = mp.call(time.sleep, 600)\n"
+        "while mp.status(jid) != 'processing': pass\n"
+        "print(mp.info(jid, 'attempts')[jid]['attempts'][0]['worker'].split()[-1], flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == -9
+    _until_gone(int(done.stdout))
+
+
+def _until_gone(pid: int) -> None:
+    """No such process, or a zombie that nobody has collected yet."""
+    end = time.monotonic() + 30
+    while True:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return
+        except FileNotFoundError:
+            return
+        assert time.monotonic() < end
+        threading.Event().wait(0.01)
+
+
+def test_jobs_see_folder_and_path_of_the_client_as_they_are_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mp.result(mp.call(os.getcwd)) == os.getcwd()
+    (tmp_path / "fresh_module_of_mine.py").write_text("def told():\n    return 'fresh'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    import fresh_module_of_mine  # type: ignore[import-not-found]
+
+    assert mp.result(mp.call(fresh_module_of_mine.told)) == "fresh"
+    assert mp.result(mp.call(os.getcwd)) == str(tmp_path)
 
 
 def test_the_simulator_can_be_restarted_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
