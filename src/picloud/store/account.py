@@ -41,7 +41,7 @@ class Account(Struct, frozen=True):
 
     id: int
     name: str
-    weight: int     # share of the machine against other accounts
+    weight: int  # share of the machine against other accounts
     created: int
 
 

@@ -95,13 +95,9 @@ _ARRIVED = (
     .values(state=LIVE, size=bindparam("size_", type_=BigInteger), touched=_now)
 )
 _live = blob.c.state == literal_column(str(LIVE))
-_OWNED = select(gathered(blob.c.id)).where(
-    blob.c.account == bindparam("account"), blob.c.id.in_(_names.chosen(Text)), _live
-)
+_OWNED = select(gathered(blob.c.id)).where(blob.c.account == bindparam("account"), blob.c.id.in_(_names.chosen(Text)), _live)
 _TOUCH = (
-    update(blob)
-    .where(blob.c.account == bindparam("account_"), blob.c.id.in_(_names.chosen(Text)), _live)
-    .values(touched=_now)
+    update(blob).where(blob.c.account == bindparam("account_"), blob.c.id.in_(_names.chosen(Text)), _live).values(touched=_now)
 )
 _old = select(blob.c.id).where(blob.c.state == CONDEMNED, blob.c.touched < bindparam("before")).limit(bindparam("limit"))
 _GONE = select(gathered(_old.subquery().c.id))

@@ -1,8 +1,8 @@
 """Code that jobs need: pickled functions and packed modules, once an account, by sha256.
 
-    missing(tx, account, digests, brought: list[Code], now) -> list[str]    stores what was brought; what still lacks
-    put(tx, account, brought: list[Code], now)                              BadRequest where a digest is wrong
-    get(tx, account, digest) -> Code                                        NotFound
+missing(tx, account, digests, brought: list[Code], now) -> list[str]    stores what was brought; what still lacks
+put(tx, account, brought: list[Code], now)                              BadRequest where a digest is wrong
+get(tx, account, digest) -> Code                                        NotFound
 """
 
 from __future__ import annotations
@@ -56,7 +56,5 @@ def get(tx: Connection, account: int, digest: str) -> Code:
 
 
 _digests = Listed("digests")
-_HAVE = select(gathered(code.c.digest)).where(
-    code.c.account == bindparam("account"), code.c.digest.in_(_digests.chosen(Text))
-)
+_HAVE = select(gathered(code.c.digest)).where(code.c.account == bindparam("account"), code.c.digest.in_(_digests.chosen(Text)))
 _GET = select(code).where(code.c.account == bindparam("account"), code.c.digest == bindparam("digest"))

@@ -20,7 +20,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, func, literal_column, 
 from sqlalchemy import delete as remove
 
 from picloud.store.certificate import certificate
-from picloud.store.rows import EVERY, add, from_json, gathered, glued, hexed, pieces, run_on, span, unpack_failure
+from picloud.store.rows import EVERY, Listed, add, as_list, from_json, gathered, glued, hexed, pieces, run_on, span, unpack_failure
 from picloud.store.rows import listing as listed
 from picloud.store.schema import READY, argument, chunk, code, job, kind, lease, log, result, submission
 from picloud.wire.error import Conflict, NotFound
@@ -161,8 +161,8 @@ class Ready(Struct):
     account: int
     core_type: str
     cores: int
-    count: int          # ready jobs, at most READY_CAP
-    priority: int       # the lowest number among them: the most urgent
+    count: int  # ready jobs, at most READY_CAP
+    priority: int  # the lowest number among them: the most urgent
 
 
 def ready(tx: Connection) -> list[Ready]:
@@ -235,9 +235,7 @@ _COVERING = select(submission).where(
     submission.c.first < _bound("end"), submission.c.first + submission.c.count > _bound("first"),
 ).order_by(submission.c.id)  # fmt: skip
 _OPEN, _OPEN_SHARED = _COVERING, _COVERING.with_for_update(read=True)
-_CHUNKS = (
-    select(chunk.c.first, chunk.c.count).where(chunk.c.submission == _bound("submission")).order_by(chunk.c.first)
-)
+_CHUNKS = select(chunk.c.first, chunk.c.count).where(chunk.c.submission == _bound("submission")).order_by(chunk.c.first)
 _page = (
     select(job.c.jid, job.c.status, job.c.cause, result.c.data, result.c.blob, result.c.failure, submission.c.blame)
     .join_from(job, submission, submission.c.id == job.c.submission)
@@ -260,12 +258,8 @@ _UNSENT = add(job).from_select(
            _zero, _zero, _zero, _zero, _bound("cause_"), null(), _bound("now"), _bound("now"))
     .select_from(_span).where(EVERY),
 )  # fmt: skip
-_capped = (
-    select(job.c.priority).where(job.c.kind == kind.c.id, READY).correlate(kind).limit(READY_CAP).subquery()
-)
-_first = (
-    select(job.c.priority).where(job.c.kind == kind.c.id, READY).order_by(job.c.priority).limit(1).scalar_subquery()
-)
+_capped = select(job.c.priority).where(job.c.kind == kind.c.id, READY).correlate(kind).limit(READY_CAP).subquery()
+_first = select(job.c.priority).where(job.c.kind == kind.c.id, READY).order_by(job.c.priority).limit(1).scalar_subquery()
 _READY = select(
     gathered(kind.c.id, kind.c.account, kind.c.core_type, kind.c.cores,
              select(func.count()).select_from(_capped).scalar_subquery(), func.coalesce(_first, _zero))
@@ -279,3 +273,10 @@ _PARTS = {
     .join(code, (code.c.account == submission.c.account) & (code.c.digest == submission.c.function))
     .where(*_own),
 }
+_kinds_wanted = Listed("jids")
+_KINDS_OF = select(gathered(job.c.kind)).where(job.c.jid.in_(_kinds_wanted.chosen()), READY)
+
+
+def kinds_of(tx: Connection, jids: list[int]) -> set[int]:
+    """The kinds of those jobs that are ready."""
+    return set(listed(tx, _KINDS_OF, jids=as_list(jids)))

@@ -1,7 +1,7 @@
 """Kinds: what decides which worker may run a job. Rows are made once and never change.
 
-    ensure(tx, account, core_type, cores) -> int        the kind's id
-    get(tx, kind) -> Kind                               NotFound
+ensure(tx, account, core_type, cores) -> int        the kind's id
+get(tx, kind) -> Kind                               NotFound
 """
 
 from __future__ import annotations

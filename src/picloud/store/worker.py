@@ -30,8 +30,9 @@ class Worker(Struct, frozen=True):
     core_type: str
     cores: int
     pid: int | None
-    pid_start: str | None       # start time of the process, as the engine wrote it
+    pid_start: str | None  # start time of the process, as the engine wrote it
     created: int
+    secret_hash: bytes
 
 
 def create(tx: Connection, incarnation: str, kind_id: int, secret: str, now: int) -> int:
@@ -49,7 +50,7 @@ def by_incarnation(tx: Connection, incarnation: str, secret: str) -> Worker:
     row = tx.execute(_FIND, {"incarnation": incarnation}).one_or_none()
     if not hmac.compare_digest(row.secret_hash if row else bytes(32), _hash(secret)) or row is None or row.closed:
         raise NotAuthorized("this worker's credential is not valid any more", hint="it was revoked: end the worker")
-    return Worker(*row[:9])
+    return Worker(*row[:10])
 
 
 def placed(tx: Connection, worker_id: int, pid: int, pid_start: str) -> None:
@@ -59,7 +60,7 @@ def placed(tx: Connection, worker_id: int, pid: int, pid_start: str) -> None:
 
 def live(tx: Connection) -> list[Worker]:
     """All workers that are not closed, oldest first."""
-    return [Worker(*row[:9]) for row in tx.execute(_LIVE)]
+    return [Worker(*row[:10]) for row in tx.execute(_LIVE)]
 
 
 def _hash(secret: str) -> bytes:

@@ -2,7 +2,6 @@
 
     submit(tx, account, m: Submit, *, parent=(jid, n)|None, now) -> (Submitted, ready_kinds)
     chunk(tx, account, m: Chunk, body_digest: bytes, now)        -> (Accepted, ready_kinds)
-    rerun(tx, account, ranges, failed: bool, token, now)         -> (Ranges, ready_kinds)
     vanished(tx, before, now)                                    -> Finish
 
 ``now`` is epoch ms; ``ready_kinds`` the kinds that got ready jobs (wake the dispatcher). ``m.options.core_type`` and
@@ -76,7 +75,7 @@ def submit(
     if m.env_values:
         tx.execute(insert(submission_env), {"submission": made, "data": to_json(m.env_values).decode()})
     gate.hold(tx, made, parents)
-    _store(tx, account, first, m.arguments, _Shape(made, kind_id, m.options.priority, m.options.restartable, parents.state), now)
+    _store(tx, account, first, m.arguments, Shape(made, kind_id, m.options.priority, m.options.restartable, parents.state), now)
     return Submitted(made, first, head), {kind_id} if head and parents.state == gate.OPEN else set()
 
 
@@ -108,7 +107,7 @@ def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) 
     tx.execute(_GROW, {"id_": s.id, "accepted_": s.accepted + count, "seen_": now,
                        "final_": int(m.final or s.accepted + count == s.count)})  # fmt: skip
     options = msgspec.json.decode(s.options)
-    shape = _Shape(s.id, s.kind, options.get("priority", 5), options.get("restartable", True), s.gate)
+    shape = Shape(s.id, s.kind, options.get("priority", 5), options.get("restartable", True), s.gate)
     _store(tx, account, first, m.arguments, shape, now)
     return Accepted(first, count), {s.kind} if count and s.gate == gate.OPEN else set()
 
@@ -177,7 +176,7 @@ def _check_place(s: Any, m: Chunk, count: int) -> None:
     check_arguments(m.arguments)
 
 
-class _Shape(msgspec.Struct):
+class Shape(msgspec.Struct):
     """What the jobs of one submission share."""
 
     submission: int
@@ -187,23 +186,27 @@ class _Shape(msgspec.Struct):
     gate: int
 
 
-def _store(tx: Connection, account: int, first: int, a: Arguments, shape: _Shape, now: int) -> None:
+def _store(tx: Connection, account: int, first: int, a: Arguments, shape: Shape, now: int) -> None:
     if not a.ends:
         return
-    status = STATUS_BY_GATE[shape.gate]
-    starts = [0, *a.ends]
-    rows = [(start, end - start, text(preview), None)
-            for start, end, preview in zip(starts, a.ends, a.previews, strict=False)]  # fmt: skip
+    rows: list[tuple[int, int, str, str | None]] = [
+        (start, end - start, text(preview), None) for start, end, preview in zip([0, *a.ends], a.ends, a.previews, strict=False)
+    ]
     for at, name in a.blobs.items():
         rows[at] = (*rows[at][:3], name)
-    values = {
-        "rows": as_list(rows), "data": a.data, "first": first, "submission_": shape.submission, "account_": account,
-        "kind_": shape.kind, "priority_": shape.priority, "status_": int(status), "restartable_": int(shape.restartable),
-        "cause_": int(Cause.dependency if shape.gate == gate.STALLED else Cause.none), "now": now,
-        "finished_": now if shape.gate == gate.STALLED else None,
-    }  # fmt: skip
-    tx.execute(_JOBS, values)
-    tx.execute(_ARGUMENTS, values)
+    given = as_list(rows)
+    put_jobs(tx, account, first, given, shape, now)
+    tx.execute(_ARGUMENTS, {"rows": given, "data": a.data, "first": first})
+
+
+def put_jobs(tx: Connection, account: int, first: int, rows: str, shape: Shape, now: int) -> None:
+    """New jobs from ``first`` on, one for each member of the JSON list ``rows``."""
+    stalled = shape.gate == gate.STALLED
+    tx.execute(_JOBS, {
+        "rows": rows, "first": first, "submission_": shape.submission, "account_": account, "kind_": shape.kind,
+        "priority_": shape.priority, "status_": int(STATUS_BY_GATE[shape.gate]), "restartable_": int(shape.restartable),
+        "cause_": int(Cause.dependency if stalled else Cause.none), "now": now, "finished_": now if stalled else None,
+    })  # fmt: skip
 
 
 def _bound(name: str) -> ColumnElement[Any]:
@@ -229,9 +232,7 @@ _BY_TOKEN = select(submission.c.id, submission.c.digest, submission.c.first, sub
 )
 _SUBMISSION = insert(submission).returning(submission.c.id)
 _LOCKED = (
-    select(submission)
-    .where(submission.c.id == bindparam("id"), submission.c.account == bindparam("account"))
-    .with_for_update()
+    select(submission).where(submission.c.id == bindparam("id"), submission.c.account == bindparam("account")).with_for_update()
 )
 _GROW = (
     update(submission)
@@ -252,4 +253,6 @@ _IDLE = (
     .limit(100)
     .with_for_update()
 )
-_RESERVE = update(counter).where(counter.c.name == "jid").values(value=counter.c.value + _bound("more")).returning(counter.c.value)
+_RESERVE = (
+    update(counter).where(counter.c.name == "jid").values(value=counter.c.value + _bound("more")).returning(counter.c.value)
+)

@@ -100,9 +100,9 @@ class _Plan:
     def __init__(self, tx: Connection, worker: int, now: int) -> None:
         self.tx, self.worker, self.now = tx, worker, now
         self.closed: list[tuple[Ending, bytes | None]] = []
-        self.final: list[tuple[Finished, str]] = []             # with the result's preview
+        self.final: list[tuple[Finished, str]] = []  # with the result's preview
         self.by_cause: dict[Cause, list[int]] = defaultdict(list)
-        self.again: dict[tuple[int, str], list[int]] = defaultdict(list)    # (due or 0, counter) -> jids
+        self.again: dict[tuple[int, str], list[int]] = defaultdict(list)  # (due or 0, counter) -> jids
         self.ready_kinds: set[int] = set()
         self._options: dict[int, Options] = {}
 
@@ -216,11 +216,7 @@ _RESULTS = insert(result).from_select(
 _unfinished = job.c.status < literal_column(str(int(FIRST_FINAL)))
 _mine = (job.c.jid.in_(_jids.chosen()), _unfinished)
 _status, _due = bindparam("status_", type_=BigInteger), bindparam("due_", type_=BigInteger)
-_END = (
-    update(job)
-    .where(*_mine)
-    .values(status=_status, cause=bindparam("cause_", type_=BigInteger), held=_nil, finished=_now)
-)
+_END = update(job).where(*_mine).values(status=_status, cause=bindparam("cause_", type_=BigInteger), held=_nil, finished=_now)
 _AGAIN = {
     counted: update(job).where(*_mine).values(
         status=_status, held=_nil, due=_due, **({counted: job.c[counted] + literal_column("1")} if counted else {})

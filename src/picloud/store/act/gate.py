@@ -35,8 +35,8 @@ class Parents(Struct):
 
     state: int = OPEN
     blame: int | None = None
-    ranges: Ranges = field(default_factory=list)    # with rows, some unfinished
-    unsent: Ranges = field(default_factory=list)    # without rows yet
+    ranges: Ranges = field(default_factory=list)  # with rows, some unfinished
+    unsent: Ranges = field(default_factory=list)  # without rows yet
 
 
 def look(tx: Connection, account: int, options: Options) -> Parents:
@@ -154,13 +154,9 @@ _HELD_RANGE = (
 )
 _CHILDREN = select(submission).where(submission.c.id.in_(_children.chosen())).order_by(submission.c.id).with_for_update()
 _FAILED = select(gathered(job.c.jid)).where(job.c.jid.in_(_jids.chosen()), job.c.status > _final)
-_LET_GO = delete(dependency).where(
-    dependency.c.parent.in_(_jids.chosen()), dependency.c.child.in_(_children.chosen())
-)
+_LET_GO = delete(dependency).where(dependency.c.parent.in_(_jids.chosen()), dependency.c.child.in_(_children.chosen()))
 _STILL_HELD = select(exists().where(dependency.c.child == _bound("child")))
-_SET_GATE = (
-    update(submission).where(submission.c.id == _bound("id_")).values(gate=_bound("gate_"), blame=_bound("blame_"))
-)
+_SET_GATE = update(submission).where(submission.c.id == _bound("id_")).values(gate=_bound("gate_"), blame=_bound("blame_"))
 _MOVE = (
     update(job)
     .where(job.c.submission == _bound("submission_"), *_within, job.c.status == literal_column("0"), job.c.due.is_(None))

@@ -108,12 +108,7 @@ _waiting = select(job.c.jid).where(WAITING, _mine)
 _EVERYWHERE = select(gathered(union_all(_ready, _held, _waiting).limit(_limit).subquery().c.jid))
 _LOCKED = select(
     gathered(
-        select(job.c.jid)
-        .where(job.c.jid.in_(_jids.chosen()), _unfinished)
-        .order_by(job.c.jid)
-        .with_for_update()
-        .subquery()
-        .c.jid
+        select(job.c.jid).where(job.c.jid.in_(_jids.chosen()), _unfinished).order_by(job.c.jid).with_for_update().subquery().c.jid
     )
 )
 _KILL = (

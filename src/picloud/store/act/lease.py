@@ -38,7 +38,7 @@ class Held(msgspec.Struct, array_like=True):
 
     jid: int
     n: int
-    lease: str              # hex
+    lease: str  # hex
     alone: int
     leased: int
     started: int | None
