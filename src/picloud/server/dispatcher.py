@@ -24,6 +24,7 @@ from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
 from picloud.store import job as jobs
 from picloud.store.act import finish, lease
+from picloud.store.act.answer import Finish
 from picloud.wire.job import Failure
 from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Spec
 
@@ -87,7 +88,7 @@ class Dispatcher:
         worker.learn([o.runtime_us for o in message.outcomes])
         outcomes = message.outcomes
 
-        def settled(result: finish.Finish) -> None:
+        def settled(result: Finish) -> None:
             worker.send(Ack([(o.jid, o.n) for o in outcomes]))
             self.settle(result)
 
@@ -97,9 +98,10 @@ class Dispatcher:
         self._storage.then(lambda tx: finish.finish(tx, worker.id, outcomes, now_ms()), settled, failed)
         self.refill(worker)
 
-    def settle(self, result: finish.Finish) -> None:
+    def settle(self, result: Finish) -> None:
         """After a commit that finished jobs: publish, forget who was awaited, look at what became ready."""
         self._hub.publish(result.moved)
+        self._hub.recheck(result.closed)
         if self._awaited:
             for item in result.moved:
                 self._awaited.pop(item.jid, None)
@@ -210,7 +212,7 @@ class Dispatcher:
 
     # -- killing ------------------------------------------------------------------------------------------------
 
-    def kill(self, result: finish.Finish, running: Iterable[tuple[int, int, int]]) -> None:
+    def kill(self, result: Finish, running: Iterable[tuple[int, int, int]]) -> None:
         """After a killing act: tell watchers, and the workers that run these attempts (worker id, jid, n)."""
         by_worker: dict[int, list[tuple[int, int]]] = {}
         for worker_id, jid, n in running:
@@ -249,6 +251,8 @@ class Dispatcher:
             return
         ready = await self._storage.read(jobs.ready)
         self._backlog.update(item.kind for item in ready)
+        for item in ready:
+            await self._placer.know(item)
         awaited = await self._awaited_kinds() if self._awaited else set()
         views = self._views(ready, awaited)
         host = self._placer.host()
@@ -265,9 +269,8 @@ class Dispatcher:
     def _views(self, ready: list[jobs.Ready], awaited: set[int]) -> dict[int, scheduler.KindView]:
         views: dict[int, scheduler.KindView] = {}
         for item in ready:
-            self._placer.know(item)
             views[item.kind] = scheduler.KindView(
-                item.kind, item.account, self._placer.units(item.kind), item.ready, item.kind in awaited, item.priority, item.jid
+                item.kind, item.account, self._placer.units(item.kind), item.count, item.kind in awaited, item.priority
             )
         for worker in self._fleet:
             view = views.setdefault(worker.kind.id, scheduler.KindView(worker.kind.id, worker.kind.account, worker.kind.units, 0))

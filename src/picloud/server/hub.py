@@ -38,6 +38,10 @@ class Watcher:
         at = bisect_right(self._firsts, jid) - 1
         return at >= 0 and jid < self._firsts[at] + len(self._seen[at]) and not self._seen[at][jid - self._firsts[at]]
 
+    def overlaps(self, first: int, count: int) -> bool:
+        """Whether one of these jids is among the wanted ones."""
+        return any(first < start + size and start < first + count for start, size in self.ranges)
+
     def offer(self, finished: list[Finished]) -> None:
         """Queue those of ``finished`` that are wanted and new."""
         if self._queued > QUEUE_BYTES:
@@ -117,6 +121,14 @@ class Hub:
         for watchers in self._wide.values():
             for watcher in watchers:
                 watcher.offer(finished)
+
+    def recheck(self, closed: Ranges) -> None:
+        """Jobs in these ranges became final without a result at hand: who watches them reads the store again."""
+        if closed:
+            for watcher in self._all:
+                if any(watcher.overlaps(first, count) for first, count in closed):
+                    watcher.behind = True
+                    watcher.wake.set()
 
     def close(self) -> None:
         """End every stream: clients come back to the next server."""

@@ -44,7 +44,8 @@ class Janitor:
 
     async def _due(self) -> None:
         """Jobs whose retry time came become ready."""
-        if await self._storage.read(lease.any_due, now_ms()):
+        next_due = await self._storage.read(lease.next_due)
+        if next_due is not None and next_due <= now_ms():
             self._dispatcher.more(await self._storage.write(lease.due, now_ms()))
 
     async def _vanished(self) -> None:

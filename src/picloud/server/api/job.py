@@ -59,9 +59,12 @@ async def info(control: Control, request: Request) -> None:
 async def kill(control: Control, request: Request) -> None:
     """POST /v1/job/kill"""
     message = await _parse(request, all_allowed=True)
-    result, running = await control.storage.write(kills.kill, request.principal.account, message.jids, now_ms())
-    control.dispatcher.kill(result, running)
-    await request.json({"killed": len(result.moved)})
+    killed, more = 0, True
+    while more:
+        result, running = await control.storage.write(kills.kill, request.principal.account, message.jids, now_ms())
+        control.dispatcher.kill(result, running)
+        killed, more = killed + result.ended, result.more
+    await request.json({"killed": killed})
 
 
 async def delete(control: Control, request: Request) -> None:
