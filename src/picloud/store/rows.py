@@ -205,6 +205,7 @@ class add(Insert):
     """INSERT that leaves rows alone which are there already. From a select, that one needs a WHERE (``true()`` will do)."""
 
     inherit_cache = True
+    _inline = True  # never asks for the new row's key, which would put RETURNING before our words
 
 
 @compiles(add)

@@ -170,7 +170,6 @@ chunk = Table(
     _col("count", Integer),
     _col("digest", LargeBinary),
 )
-Index("chunk_first", chunk.c.first)
 
 dependency = Table(
     "dependency",
