@@ -235,7 +235,7 @@ def run(tx: Connection, statement: Executable, **values: Any) -> Any:
     if names:
         cursor.execute(sql, [values[name] if name in values else fixed[name] for name in names])
     else:
-        cursor.execute(sql, {**fixed, **values} if fixed or values else None)
+        cursor.execute(sql, {**fixed, **values})
     return cursor
 
 
