@@ -23,10 +23,10 @@ MIB = 1 << 20
 class CoreType(Struct, frozen=True):
     """One row of the core-type table: what one core of the type is, and how many a job may ask for."""
 
-    units: int                  # compute units, thousandths
-    memory: int                 # bytes of RAM a core
+    units: int  # compute units, thousandths
+    memory: int  # bytes of RAM a core
     multiples: tuple[int, ...]  # allowed values of _cores
-    price: int                  # micro-dollars a core-hour
+    price: int  # micro-dollars a core-hour
 
 
 CORE_TYPES: dict[str, CoreType] = {
@@ -41,29 +41,29 @@ CORE_TYPES: dict[str, CoreType] = {
 class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     """The options of one installation. Sizes are bytes, times seconds."""
 
-    home: str = ""                       # all state; PICLOUD_HOME
-    host: str = ""                       # further address to listen on, with TLS; "" = loopback only
-    port: int = 7421                     # 0 = any free one
-    insecure: bool = False               # plain HTTP on ``host``
-    database: str = ""                   # SQLAlchemy URL; "" = SQLite in home
-    blobs: str = ""                      # URL of the blob store; "" = a folder in home
-    default_type: str = ""               # "" = the first of f2, c2, c1 of which one per core fits in RAM
+    home: str = ""  # all state; PICLOUD_HOME
+    host: str = ""  # further address to listen on, with TLS; "" = loopback only
+    port: int = 7421  # 0 = any free one
+    insecure: bool = False  # plain HTTP on ``host``
+    database: str = ""  # SQLAlchemy URL; "" = SQLite in home
+    blobs: str = ""  # URL of the blob store; "" = a folder in home
+    default_type: str = ""  # "" = the first of f2, c2, c1 of which one per core fits in RAM
     core_types: dict[str, CoreType] = field(default_factory=lambda: dict(CORE_TYPES))
-    units_per_core: int = 8000           # thousandths of a compute unit that one core of the host offers
-    memory_reserve: int = GIB            # of the host, kept for everything else
-    lease_window: int = 512              # leases a worker may hold
-    lease_ms: int = 100                  # worth of work that one batch of leases should hold
-    worker_silence: float = 30.0         # a connection silent for so long is dead
-    reconnect: float = 600.0             # a worker computes on without its server for so long
-    drain: float = 10.0                  # ``down`` waits so long for running jobs
-    not_sent_after: float = 600.0        # unsent jids of a vanished client are killed
-    idle_slot: float = 300.0             # an idle slot beyond the first of its kind ends after so long
-    min_free_disk: int = 2 * GIB         # below it nothing new is accepted
-    keep_payloads: float = 30 * 86400.0
-    keep_jobs: float = 180 * 86400.0
-    max_body: int = 64 * MIB             # of one API request
-    log_head: int = MIB                  # first bytes kept of each output stream of a job
-    log_tail: int = 10 * MIB             # last bytes kept
+    units_per_core: int = 8000  # thousandths of a compute unit that one core of the host offers
+    memory_reserve: int = GIB  # of the host, kept for everything else
+    lease_window: int = 512  # leases a worker may hold
+    lease_ms: int = 100  # worth of work that one batch of leases should hold
+    worker_silence: float = 30.0  # a connection silent for so long is dead
+    reconnect: float = 600.0  # a worker computes on without its server for so long
+    drain: float = 10.0  # ``down`` waits so long for running jobs
+    not_sent_after: float = 600.0  # unsent jids of a vanished client are killed
+    idle_slot: float = 300.0  # an idle slot beyond the first of its kind ends after so long
+    min_free_disk: int = 2 * GIB  # below it nothing new is accepted
+    keep_payloads: float = 30 * 86400.0  # arguments, results and logs of a finished job
+    keep_jobs: float = 180 * 86400.0  # the rows of finished jobs
+    max_body: int = 64 * MIB  # of one API request
+    log_head: int = MIB  # first bytes kept of each output stream of a job
+    log_tail: int = 10 * MIB  # last bytes kept
 
 
 def home() -> Path:

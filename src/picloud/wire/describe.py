@@ -27,7 +27,7 @@ def text(value: Any) -> str:
         if hasattr(value, "shape") and hasattr(value, "dtype"):
             return f"{kind.__name__}(shape={tuple(value.shape)}, dtype={value.dtype})"[:PREVIEW]
         return _short.repr(value)[:PREVIEW]
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  the repr is the user's code
         return f"<{kind.__name__} whose repr raises {type(error).__name__}>"
 
 

@@ -1,19 +1,19 @@
 """The one error tree. Every class has a stable code, an HTTP status and carries facts.
 
-    CloudException
-     |- CloudTimeoutError      a client-side wait ran out, or a deadlock was found
-     |- JobError               a job ended in error, stalled or killed (``failure`` has the evidence)
-     |- BadRequest             the request cannot be served as it stands      400
-     |   |- TooLarge           a size limit was passed                        413
-     |   |- NotYet             a documented option that is not available yet  501
-     |   |- Skew               Python or wire versions do not fit             409
-     |- NotAuthorized          no key, a wrong key, a closed attempt          401
-     |- Forbidden              the key may not do this                        403
-     |- NotFound               nothing there for this account                 404
-     |- Conflict               the same token or chunk with another body      409
-     |- Unavailable            try again: starting, stopping, no connection   503
-     |   |- StorageFull        the server's disk is nearly full               507
-     |- SetupError             this machine or server is not set up rightly   500, local
+CloudException
+ |- CloudTimeoutError      a client-side wait ran out, or a deadlock was found
+ |- JobError               a job ended in error, stalled or killed (``failure`` has the evidence)
+ |- BadRequest             the request cannot be served as it stands      400
+ |   |- TooLarge           a size limit was passed                        413
+ |   |- NotYet             a documented option that is not available yet  501
+ |   |- Skew               Python or wire versions do not fit             409
+ |- NotAuthorized          no key, a wrong key, a closed attempt          401
+ |- Forbidden              the key may not do this                        403
+ |- NotFound               nothing there for this account                 404
+ |- Conflict               the same token or chunk with another body      409
+ |- Unavailable            try again: starting, stopping, no connection   503
+ |   |- StorageFull        the server's disk is nearly full               507
+ |- SetupError             this machine or server is not set up rightly   500, local
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ class CloudException(Exception):
     http_status: ClassVar[int] = 400
     retry: bool = False
 
-    def __init__(self, message: str = "", *, jid: int | None = None, status: str | None = None,
-                 hint: str | None = None, **facts: Any) -> None:
+    def __init__(
+        self, message: str = "", *, jid: int | None = None, status: str | None = None, hint: str | None = None, **facts: Any
+    ) -> None:
         self.parameter = message or (type(self).__doc__ or "").split("\n")[0]
         self.jid, self.status, self.hint, self.facts = jid, status, hint, facts
         super().__init__(self.parameter)
@@ -52,8 +53,15 @@ class CloudException(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """The error as it crosses HTTP: ``{code, message, hint, retry, jid, status, facts}``."""
-        return {"code": self.code, "message": self.parameter, "hint": self.hint, "retry": self.retry,
-                "jid": self.jid, "status": self.status, "facts": self.facts}
+        return {
+            "code": self.code,
+            "message": self.parameter,
+            "hint": self.hint,
+            "retry": self.retry,
+            "jid": self.jid,
+            "status": self.status,
+            "facts": self.facts,
+        }
 
 
 class CloudTimeoutError(CloudException):
@@ -161,14 +169,22 @@ def from_dict(error: dict[str, Any]) -> CloudException:
     """The exception that :meth:`CloudException.to_dict` described; an unknown code becomes the root class."""
     facts = error.get("facts") or {}
     made = BY_CODE.get(error.get("code", ""), CloudException)(
-        str(error.get("message", "")), jid=error.get("jid"), status=error.get("status"), hint=error.get("hint"))
+        str(error.get("message", "")), jid=error.get("jid"), status=error.get("status"), hint=error.get("hint")
+    )
     made.facts = facts
     made.retry = bool(error.get("retry"))
     return made
 
 
-def _rebuild(kind: type[CloudException], message: str, jid: int | None, status: str | None, hint: str | None,
-             facts: dict[str, Any], state: dict[str, Any]) -> CloudException:
+def _rebuild(
+    kind: type[CloudException],
+    message: str,
+    jid: int | None,
+    status: str | None,
+    hint: str | None,
+    facts: dict[str, Any],
+    state: dict[str, Any],
+) -> CloudException:
     made = kind(message, jid=jid, status=status, hint=hint)
     made.__dict__.update(state)
     made.facts = facts

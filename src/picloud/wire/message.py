@@ -27,13 +27,14 @@ Ranges = list[tuple[int, int]]
 
 # -- submitting ---------------------------------------------------------------------------------------------------
 
+
 class Code(Struct):
     """Immutable bytes that a job needs besides its arguments, kept by digest and sent once."""
 
-    digest: str                 # sha256 of data, hex
-    kind: str                   # "function": pickle of (callable, retry_on); "modules": zip of source files
+    digest: str  # sha256 of data, hex
+    kind: str  # "function": pickle of (callable, retry_on); "modules": zip of source files
     data: bytes
-    info: dict[str, Any] = field(default_factory=dict)   # function: name, module, file, line, source (<= 64 KB)
+    info: dict[str, Any] = field(default_factory=dict)  # function: name, module, file, line, source (<= 64 KB)
 
 
 class Arguments(Struct, array_like=True):
@@ -44,59 +45,61 @@ class Arguments(Struct, array_like=True):
 
     ends: list[int]
     data: bytes
-    previews: list[str]         # one short text a job, see picloud.wire.describe
+    previews: list[str]  # one short text a job, see picloud.wire.describe
     blobs: dict[int, str] = field(default_factory=dict)
 
 
 class Submit(Struct):
-    token: bytes                # 16 bytes, made by the client: a repeat gets the same answer
-    function: str               # digest of a Code of kind "function"
-    modules: list[str]          # digests of Codes of kind "modules"
-    python: str                 # "3.11": who pickled
-    name: str                   # the function's name, for people
+    token: bytes  # 16 bytes, made by the client: a repeat gets the same answer
+    function: str  # digest of a Code of kind "function"
+    modules: list[str]  # digests of Codes of kind "modules"
+    python: str  # "3.11": who pickled
+    name: str  # the function's name, for people
     options: Options
-    count: int | None           # how many jobs; None = not known before the items end
-    arguments: Arguments        # first chunk; may be empty
-    env_values: dict[str, str] = field(default_factory=dict)   # never shown
-    code: list[Code] = field(default_factory=list)             # what the server may lack
-    final: bool = False         # count None: nothing more will come
+    count: int | None  # how many jobs; None = not known before the items end
+    arguments: Arguments  # first chunk; may be empty
+    env_values: dict[str, str] = field(default_factory=dict)  # never shown
+    code: list[Code] = field(default_factory=list)  # what the server may lack
+    final: bool = False  # count None: nothing more will come
 
 
 class Submitted(Struct):
-    submission: int             # 0 when ``missing`` is not empty: nothing was stored, send again with the code
-    first: int                  # first jid; the whole range first..first+count-1 is reserved when count is known
-    accepted: int               # jobs stored so far
+    submission: int  # 0 when ``missing`` is not empty: nothing was stored, send again with the code
+    first: int  # first jid; the whole range first..first+count-1 is reserved when count is known
+    accepted: int  # jobs stored so far
     missing: list[str] = field(default_factory=list)
 
 
 class Chunk(Struct):
     submission: int
-    offset: int                 # index of its first job in the submission
+    offset: int  # index of its first job in the submission
     arguments: Arguments
     final: bool = False
 
 
 class Accepted(Struct):
-    first: int                  # jid of the chunk's first job
+    first: int  # jid of the chunk's first job
     count: int
 
 
 # -- results ------------------------------------------------------------------------------------------------------
 
+
 class Watch(Struct):
     jids: Ranges
-    payload: bool = True        # False: states only (join)
+    payload: bool = True  # False: states only (join)
 
 
 class Finished(Struct, array_like=True, omit_defaults=True):
     jid: int
-    status: int                 # wire.job.Status, a final one
-    data: bytes | None = None   # packed result (picloud.wire.payload)
-    blob: str = ""              # where the result is a blob
+    status: int  # wire.job.Status, a final one
+    data: bytes | None = None  # packed result (picloud.wire.payload)
+    blob: str = ""  # where the result is a blob
     failure: Failure | None = None
 
 
 # -- worker to server ---------------------------------------------------------------------------------------------
+
 
 class Hello(Struct, tag=True):
     """First message of a connection. ``held``: attempts in hand, so that a restarted server knows they live."""
@@ -105,7 +108,7 @@ class Hello(Struct, tag=True):
     wire: int
     pid: int
     python: str
-    held: list[tuple[int, int, bytes]] = field(default_factory=list)    # jid, n, lease
+    held: list[tuple[int, int, bytes]] = field(default_factory=list)  # jid, n, lease
 
 
 class Credit(Struct, tag=True):
@@ -114,11 +117,11 @@ class Credit(Struct, tag=True):
     window: int
     slots: int
     busy: int
-    lent: int                   # slots whose job waits for other jobs
+    lent: int  # slots whose job waits for other jobs
 
 
 class Started(Struct, tag=True):
-    jobs: list[tuple[int, int, bytes]]          # sent for jobs that run longer than a moment (100 ms)
+    jobs: list[tuple[int, int, bytes]]  # sent for jobs that run longer than a moment (100 ms)
 
 
 class Outcome(Struct, array_like=True, omit_defaults=True):
@@ -127,17 +130,17 @@ class Outcome(Struct, array_like=True, omit_defaults=True):
     jid: int
     n: int
     lease: bytes
-    cause: int                  # wire.job.Cause; 0 = done
-    runtime_us: int             # user code, from the worker's monotonic clock
+    cause: int  # wire.job.Cause; 0 = done
+    runtime_us: int  # user code, from the worker's monotonic clock
     cpu_user_us: int = 0
     cpu_system_us: int = 0
-    peak_memory: int = 0        # bytes, 0 = not known
+    peak_memory: int = 0  # bytes, 0 = not known
     preview: str = ""
     data: bytes = b""
     blob: str = ""
     failure: Failure | None = None
-    retry: bool = False         # the exception's class is one of _retry_on (or that was not given)
-    started_ms: int = 0         # wall clock of the worker's host, for display only
+    retry: bool = False  # the exception's class is one of _retry_on (or that was not given)
+    started_ms: int = 0  # wall clock of the worker's host, for display only
 
 
 class Done(Struct, tag=True):
@@ -153,8 +156,8 @@ class Returned(Struct, tag=True):
 class LogChunk(Struct, array_like=True):
     jid: int
     n: int
-    stream: str                 # stdout, stderr, logging, pilog, syslog
-    offset: int                 # bytes of this stream before it
+    stream: str  # stdout, stderr, logging, pilog, syslog
+    offset: int  # bytes of this stream before it
     data: bytes
 
 
@@ -172,6 +175,7 @@ class Awaiting(Struct, tag=True):
 
 # -- server to worker ---------------------------------------------------------------------------------------------
 
+
 class Spec(Struct):
     """What the jobs of one submission have in common; sent once a connection."""
 
@@ -182,7 +186,7 @@ class Spec(Struct):
     name: str
     options: Options
     env: dict[str, str] = field(default_factory=dict)
-    memory_limit: int = 0       # bytes
+    memory_limit: int = 0  # bytes
     client_python: str = ""
 
 
@@ -191,10 +195,10 @@ class Lease(Struct, array_like=True):
     n: int
     lease: bytes
     submission: int
-    data: bytes                 # packed arguments
+    data: bytes  # packed arguments
     blob: str = ""
-    awaited: bool = False       # a running job waits for it: goes first
-    alone: bool = False         # suspected of killing its runner: gets a slot to itself, nothing queued behind it
+    awaited: bool = False  # a running job waits for it: goes first
+    alone: bool = False  # suspected of killing its runner: gets a slot to itself, nothing queued behind it
 
 
 class Leases(Struct, tag=True):

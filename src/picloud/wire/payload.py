@@ -27,13 +27,13 @@ def join(pickled: bytes, buffers: Sequence[Buffer]) -> list[Buffer]:
 def split(payload: Buffer) -> tuple[memoryview, list[memoryview]]:
     """The pickle and its buffers, as views of the payload."""
     view = memoryview(payload)
-    if view[:1] != b"B":
+    if bytes(view[:1]) != b"B":
         return view, []
     (count,) = struct.unpack_from("<I", view, 1)
     sizes = struct.unpack_from(f"<{count}Q", view, 5)
     at, parts = 5 + 8 * count, []
     for size in sizes:
-        parts.append(view[at:at + size])
+        parts.append(view[at : at + size])
         at += size
     return parts[0], parts[1:]
 

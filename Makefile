@@ -1,0 +1,46 @@
+# The one door for contributors; .ci/run uses the same.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHON
+.PHONY: help setup system demo test check format docs bench soak clean
+
+help:            ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: system .venv/.ready  ## .venv with everything, and the system packages the tests use
+
+system:
+	@scripts/system-packages
+
+.venv/.ready: pyproject.toml scripts/venv
+	@PYTHON=$(PYTHON) scripts/venv
+
+demo: setup      ## start a server of its own in .demo and run examples/03 on real input
+	@scripts/demo
+
+test: .venv/.ready  ## every test; choose with ARGS="tests/unit -k name"
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.ready  ## formatter, linter, strict types, import rules, the quick house rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/house -m "not live"
+
+format: .venv/.ready  ## let the formatter and the linter correct what they can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: .venv/.ready  ## write docs/reference anew from the code
+	$(BIN)/python scripts/reference
+
+bench: .venv/.ready  ## the table of bench/README.md, rivals beside it (ARGS="--only map,call")
+	@$(BIN)/python -m bench.run $(ARGS)
+
+soak: .venv/.ready  ## 20,000 jobs while everything is killed at random
+	@$(BIN)/python -m bench.soak $(ARGS)
+
+clean:           ## remove what setup and the tools made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench/.peers dist

@@ -1,0 +1,181 @@
+"""``make soak``: jobs run while server, workers and runners are killed with SIGKILL at random.
+
+Afterwards every job must have exactly one accepted outcome, the one its function leads to, and the effects that the jobs left
+on disk must agree with the attempts the server lists. Then a second map is cut by ``picloud restart``: it must lose and
+repeat nothing. At the end no process may be left.
+
+``--short`` is the version that ``make test`` runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from bench.server import Server
+
+CLIENT = str(Path(__file__).with_name("soak_client.py"))
+PARTS = ("runners", "runners", "workers", "control")
+"""What is killed, chosen evenly from this list: runners twice as often as the rest."""
+
+
+@dataclass
+class Plan:
+    """How much of everything; times in seconds."""
+
+    jobs: int = 20_000
+    kills: int = 30
+    pause: tuple[float, float] = (0.5, 3.0)
+    restart_jobs: int = 2_000
+    job_seconds: float = 0.01
+    seed: int = 0
+
+
+SHORT = Plan(jobs=600, kills=6, pause=(0.3, 0.8), restart_jobs=200)
+
+
+@dataclass
+class Report:
+    """What happened; ``faults`` is empty when every promise was kept."""
+
+    seed: int
+    jobs: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    repeats: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def soak(plan: Plan) -> Report:
+    """Run the plan on a fresh server; every choice follows from ``plan.seed``."""
+    report = Report(plan.seed)
+    with Server() as server:
+        _cut_by_kills(server, plan, report)
+        _cut_by_restart(server, plan, report)
+        server.down()
+        left = [f"{process.pid} {' '.join(process.cmdline())}" for process in server.processes().all()]
+        report.faults += [f"still there after picloud down: {process}" for process in left]
+    return report
+
+
+def _cut_by_kills(server: Server, plan: Plan, report: Report) -> None:
+    killer = Killer(server, plan, report)
+    killer.start()
+    try:
+        while killer.is_alive():
+            _check(server, report, plan.jobs, plan.job_seconds, f"kills-{report.jobs}")
+            killer.enough.set()
+    finally:
+        killer.stop.set()
+        killer.join()
+    if sum(report.kills.values()) < plan.kills:
+        report.faults.append(f"only {sum(report.kills.values())} kills of {plan.kills}: the run was too short to judge")
+
+
+def _cut_by_restart(server: Server, plan: Plan, report: Report) -> None:
+    effects = server.home / "effects-restart"
+    client = _client(server, plan.restart_jobs, plan.job_seconds, effects)
+    deadline = time.monotonic() + 60
+    while not _lines(effects) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    server.picloud("restart")
+    repeated = _judge(report, client, plan.restart_jobs, effects, "restart")
+    if repeated:
+        report.faults.append(f"picloud restart ran {repeated} jobs again")
+
+
+def _check(server: Server, report: Report, jobs: int, job_seconds: float, name: str) -> None:
+    effects = server.home / f"effects-{name}"
+    report.repeats += _judge(report, _client(server, jobs, job_seconds, effects), jobs, effects, name)
+
+
+def _client(server: Server, jobs: int, job_seconds: float, effects: Path) -> subprocess.Popen[str]:
+    return server.python(CLIENT, str(jobs), str(job_seconds), str(effects))
+
+
+def _judge(report: Report, client: subprocess.Popen[str], jobs: int, effects: Path, name: str) -> int:
+    """Hold the client's findings against the effects; how many attempts ran a job again."""
+    out, _ = client.communicate()
+    report.jobs += jobs
+    if client.returncode:
+        report.faults.append(f"{name}: the client ended with {client.returncode}")
+        return 0
+    found = json.loads(out)
+    report.faults += [f"{name}: {fault}" for fault in found["faults"]]
+    ran = Counter(_lines(effects))
+    for index in range(jobs):
+        attempts = found["attempts"][index]
+        if not 1 <= ran[str(index)] <= attempts:
+            report.faults.append(f"{name}: job {index} left {ran[str(index)]} effects in {attempts} attempts")
+    return sum(ran.values()) - jobs
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+class Killer(threading.Thread):
+    """Kills a random process at random moments, and starts the server again where it was that.
+
+    It ends when the kills are made and ``enough`` work was done; ``stop`` ends it at once.
+    """
+
+    def __init__(self, server: Server, plan: Plan, report: Report) -> None:
+        super().__init__(name="killer", daemon=True)
+        self._server, self._plan, self._report = server, plan, report
+        self._random = random.Random(plan.seed)
+        self.enough, self.stop = threading.Event(), threading.Event()
+
+    def run(self) -> None:
+        """Kill until it is enough."""
+        while not self.stop.wait(self._random.uniform(*self._plan.pause)):
+            if self.enough.is_set() and sum(self._report.kills.values()) >= self._plan.kills:
+                return
+            self._kill_one(self._random.choice(PARTS))
+
+    def _kill_one(self, part: str) -> None:
+        processes: list[psutil.Process] = getattr(self._server.processes(), part)
+        if not processes:
+            return
+        victim = self._random.choice(processes)
+        try:
+            victim.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            return
+        self._report.kills[part] += 1
+        if part == "control":
+            victim.wait(10)
+            self._server.up()
+
+
+def main() -> int:
+    """The command line; 1 where a promise was broken."""
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a minute's version")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="repeat the choices of an earlier run")
+    arguments = parser.parse_args()
+    plan = SHORT if arguments.short else Plan()
+    plan.seed = arguments.seed
+    began = time.monotonic()
+    report = soak(plan)
+    kills = ", ".join(f"{count} {part}" for part, count in sorted(report.kills.items()))
+    took = time.monotonic() - began
+    print(f"soak: seed {report.seed}: {report.jobs:,} jobs, {sum(report.kills.values())} kills ({kills}) in {took:.0f} s")
+    print(f"soak: one accepted outcome each; {report.repeats} attempts ran again after a kill; {len(report.faults)} faults")
+    for fault in report.faults[:50]:
+        print(f"soak: FAULT {fault}")
+    return int(bool(report.faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""A progress bar on stderr: only at a terminal (or in a notebook), and only for waits that one notices."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+SOON = 0.5
+"""Seconds after which the bar appears."""
+
+
+class Bar:
+    """Counts what has come; shows it when that takes time. Costs nothing where nobody looks.
+
+    Args:
+        total: how many are awaited.
+        done: how many of them need no waiting.
+    """
+
+    def __init__(self, total: int, done: int = 0) -> None:
+        self.total, self.done = total, done
+        self._shown: Any = None
+        self._task: Any = None
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+        if total > done and (_notebook() or _terminal()):
+            self._timer = threading.Timer(SOON, self._show)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def step(self) -> None:
+        """One more has come."""
+        self.done += 1
+        if self._shown is not None:
+            self._update()
+
+    def _show(self) -> None:
+        with self._lock:
+            if self._timer is None:
+                return  # closed in the meantime
+            if _notebook():
+                self._shown = _tqdm(self.total, self.done)
+                return
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+            columns = (TextColumn("jobs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+            shown = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._task = shown.add_task("jobs", total=self.total, completed=self.done)
+            shown.start()
+            self._shown = shown
+
+    def _update(self) -> None:
+        if self._task is not None:
+            self._shown.update(self._task, completed=self.done)
+        else:
+            self._shown.update(self.done - self._shown.n)
+
+    def close(self) -> None:
+        """Take it away."""
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        with self._lock:
+            self._timer = None
+            shown, self._shown = self._shown, None
+        if shown is not None:
+            shown.stop() if self._task is not None else shown.close()
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False  # replaced or closed by the program
+
+
+def _notebook() -> bool:
+    shell = sys.modules.get("IPython")
+    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def _tqdm(total: int, done: int) -> Any:
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, initial=done, unit="job", leave=False)

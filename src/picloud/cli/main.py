@@ -1,0 +1,145 @@
+"""``picloud``: the list of commands, the exit codes, and nothing that would make ``--help`` slow.
+
+Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 a CloudException (its text on stderr; with ``--json`` as JSON there).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from picloud import __version__
+from picloud.cli.flags import GlobalFlags, given, wants_json
+
+UNEXPECTED, USAGE, CLOUD, INTERRUPTED = 1, 2, 3, 130
+
+COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
+    "Server": {
+        "up": ("server:up", "Start the server in the background."),
+        "down": ("server:down", "Stop the server and everything it started."),
+        "restart": ("server:restart", "Stop only the server and start it anew; jobs run on."),
+        "serve": ("server:serve", "Run the server in the foreground."),
+        "status": ("status:status", "Tell of the server, or of jobs."),
+        "doctor": ("doctor:doctor", "Check this machine and print the remedies."),
+    },
+    "Jobs": {
+        "exec": ("program:execute", "Run a program as a job; prints its jid."),
+        "mapexec": ("program:execute_map", "Run a program once per value; prints the jids."),
+        "join": ("job:join", "Wait until jobs have finished."),
+        "result": ("job:result", "Print what jobs returned."),
+        "info": ("job:info", "Print everything about jobs."),
+        "jobs": ("job:jobs", "List jobs, newest first."),
+        "kill": ("job:kill", "End jobs."),
+        "delete": ("job:delete", "Erase finished jobs."),
+        "rerun": ("job:rerun", "Run jobs again; prints the new jids."),
+    },
+    "Setting up": {
+        "setup": ("setup:setup", "Use a server from this machine and user."),
+        "admin": ("admin:admin", "Accounts of the server (its owner only)."),
+        "completion": ("setup:completion", "Print the shell's completion script."),
+    },
+}
+"""Section -> command -> where it is ("module:name" below picloud.cli) and its one line of help.
+
+The lines stand here so that ``picloud --help`` loads no command."""
+
+
+class Commands(GlobalFlags, click.Group):
+    """The commands, each loaded when it is used."""
+
+    flags_hidden = False
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for section in COMMANDS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for section in COMMANDS.values():
+            if cmd_name in section:
+                module, _, name = section[cmd_name][0].partition(":")
+                found: click.Command = getattr(importlib.import_module(f"picloud.cli.{module}"), name)
+                return found
+        return None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            ctx.fail(f"no command {args[0]!r}{f': did you mean {near[0]}?' if near else ''}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, members in COMMANDS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, text) for name, (_, text) in members.items()])
+
+
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="picloud %(version)s")
+@click.pass_context
+def picloud(context: click.Context) -> None:
+    """The cloud, from your prompt, on machines you own.
+
+    Global flags may also follow the command.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+        context.exit(1)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run ``picloud`` with ``words`` (default: the command line) and exit."""
+    sys.exit(run(list(sys.argv[1:] if words is None else words)))
+
+
+def run(words: list[str]) -> int:
+    """Run ``picloud`` and return the exit code."""
+    from picloud.wire.error import CloudException
+
+    try:
+        code = picloud.main(args=words, prog_name="picloud", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        return _wrong(error, words)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except CloudException as error:
+        _report(words, error.to_dict(), str(error))
+        return CLOUD
+    except BrokenPipeError:
+        # The reader has gone (`| head`): nothing more may be written, not even by the interpreter's own flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNEXPECTED
+    except Exception as error:  # noqa: BLE001 - the outermost frame: what nobody foresaw is shown whole
+        return _unexpected(error, words)
+
+
+def _wrong(error: click.ClickException, words: list[str]) -> int:
+    if wants_json(words):
+        _report(words, {"code": "usage", "message": error.format_message()}, "")
+    else:
+        error.show()
+    return error.exit_code
+
+
+def _unexpected(error: Exception, words: list[str]) -> int:
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    _report(words, {"code": "unexpected", "message": f"{type(error).__name__}: {error}", "traceback": text}, text.rstrip())
+    return UNEXPECTED
+
+
+def _report(words: list[str], error: dict[str, object], text: str) -> None:
+    print(json.dumps({"error": error}, default=repr) if wants_json(words) else text, file=sys.stderr)
+
+
+__all__ = ["COMMANDS", "given", "main", "picloud", "run"]

@@ -1,0 +1,137 @@
+"""``picloud up``, ``down``, ``restart``, ``serve``."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from picloud import __version__
+from picloud import settings as options
+from picloud.cli import lifecycle
+from picloud.cli.flags import as_json, command
+from picloud.cli.output import answer
+from picloud.server import home as homes
+from picloud.server.home import ServerFile
+
+
+def _listening(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags that say where a server listens."""
+    for flag in (
+        click.option(
+            "--insecure", is_flag=True, default=None, help="Plain HTTP on --host: everybody on the network can read along."
+        ),
+        click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.  [default: 7421]"),
+        click.option("--host", metavar="ADDR", help="Also listen on this address of this machine, with TLS."),
+    ):
+        function = flag(function)
+    return function
+
+
+@command("up")
+@_listening
+def up(**overrides: Any) -> None:
+    """Start the server in the background, unless it runs already.
+
+    Prints its address first, then a link to log in that works once. State lies in PICLOUD_HOME (default ~/.picloud).
+    """
+    file, new = lifecycle.start(options.load(**overrides), overrides)
+    _tell(file, new, "" if new else _differs(file, overrides))
+
+
+@command("down")
+def down() -> None:
+    """Stop the server and everything it started.
+
+    Running jobs have 10 seconds (setting `drain`); the others are requeued and run after the next `picloud up`.
+    """
+    settings = options.load()
+    file, left = lifecycle.stop(settings, tell=lambda text: None if as_json() else click.echo(text, err=True))
+    if file:
+        text = f"Stopped {file.address}" + (f" ({left} leftover processes killed)" if left else "")
+    else:
+        text = f"No server runs for {settings.home}" + (f"; {left} leftover processes killed" if left else "")
+    answer({"stopped": file is not None, "address": file.address if file else None, "killed": left}, text)
+
+
+@command("restart")
+@_listening
+def restart(**overrides: Any) -> None:
+    """Stop only the server and start it anew, with the same options unless others are given.
+
+    Jobs run on meanwhile: their workers reconnect to the new server.
+    """
+    settings = options.load(**overrides)
+    former = lifecycle.stop_server_only(settings) or homes.read_server_file(Path(settings.home))
+    if former:
+        kept = {"host": former.host or None, "port": former.port or None, "insecure": former.insecure or None}
+        overrides = kept | {name: value for name, value in overrides.items() if value is not None}
+    file, new = lifecycle.start(options.load(**overrides), overrides)
+    _tell(file, new)
+
+
+@command("serve")
+@_listening
+def serve(**overrides: Any) -> None:
+    """Run the server in the foreground until Ctrl-C; its log goes to stderr."""
+    settings = options.load(**overrides)
+    homes.prepare(settings)
+    server, launched = lifecycle.foreground(Path(settings.home), overrides, _end_with_parent)
+    _pass_signals(server)
+    _tell(lifecycle.ready(launched, None), new=True)
+    code = server.wait()
+    if code not in (0, -signal.SIGINT, -signal.SIGTERM):
+        raise click.exceptions.Exit(lifecycle_code(code))
+
+
+def lifecycle_code(code: int) -> int:
+    """Exit code of a server as a shell says it: 128 + signal if it was killed."""
+    return code if code >= 0 else 128 - code
+
+
+def _pass_signals(server: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C reaches the server from the terminal itself; what is sent to us alone is passed on."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, lambda got, _frame: server.send_signal(got if got != signal.SIGHUP else signal.SIGTERM))
+
+
+def _end_with_parent() -> None:
+    """In the new process: drain and stop when the foreground command is killed, rather than stay behind unseen."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def _differs(file: ServerFile, overrides: dict[str, Any]) -> str:
+    """What a server that runs already does not do as asked."""
+    if file.version != __version__:
+        return f"It is version {file.version}: `picloud restart` starts version {__version__}."
+    asked = {name: value for name, value in overrides.items() if value and value != getattr(file, name)}
+    flags = " ".join(f"--{name}" if value is True else f"--{name} {value}" for name, value in asked.items())
+    return f"To change how it listens: picloud restart {flags}" if flags else ""
+
+
+def _tell(file: ServerFile, new: bool, advice: str = "") -> None:
+    """The address first, always; then what a newcomer needs next."""
+    remote = file.remote or (file.address if file.tls_fingerprint else None)
+    typed = f"picloud setup {remote} --fingerprint {file.tls_fingerprint}" if remote and file.tls_fingerprint else None
+    lines = [file.address]
+    if not new:
+        lines.append(f"Runs already (pid {file.pid}).")
+    if new and file.first:
+        lines.append(f"Account {file.owner} was created; its key is stored for this user.")
+    if new and file.login_url:
+        lines.append(f"Log in (this link works once): {file.login_url}")
+    if typed:
+        lines.append(f"On another machine: {typed}")
+    elif remote:
+        lines.append(f"On another machine: picloud setup {remote} --insecure")
+    if advice:
+        lines.append(advice)
+    answer(msgspec.to_builtins(file) | {"new": new, "setup": typed, "advice": advice or None}, "\n".join(lines))

@@ -1,0 +1,112 @@
+"""What an engine is: it places workers and tells when they end. No truth lives here; leases and jobs are the store's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Order(Struct, kw_only=True):
+    """What a worker is told at its start, as one line of JSON on its standard input (it holds a secret)."""
+
+    url: str  # of the control process
+    incarnation: str  # this worker's name, hex
+    secret: str  # its credential, hex
+    folder: str  # its own folder
+    core_type: str
+    cores: int  # of each job
+    memory_limit: int  # bytes, of each job; 0 = none
+    reconnect: float  # seconds it computes on without its server
+    log_head: int  # first bytes kept of each output stream
+    log_tail: int  # last bytes kept
+    slots: int  # to begin with
+
+
+class Placement(Struct, frozen=True):
+    """Where a worker runs; kept in the store so that a later server can adopt it."""
+
+    incarnation: str
+    pid: int
+    started: int  # start time of the process, clock ticks since the host's boot
+    host: str  # boot id of the host: a pid from before a reboot means nothing
+
+
+class Capacity(Struct, frozen=True):
+    """What a host offers."""
+
+    cores: int
+    memory: int  # bytes, without the reserve
+    units: int  # compute units, thousandths
+
+
+class Engine(Protocol):
+    """Places and stops workers. All methods are called in the event loop."""
+
+    on_exit: Callable[[str, str], None]
+    """Called with (incarnation, evidence) in the event loop as soon as a watched worker has ended."""
+
+    async def start(self, order: Order) -> Placement:
+        """Start a worker and watch it.
+
+        Raises:
+            Unavailable: the worker cannot be started now; the text says why.
+        """
+
+    async def stop(self, placement: Placement, grace: float, drain: float = 0.0) -> None:
+        """End a worker and clear what it left; returns when all is gone.
+
+        Args:
+            placement: which.
+            grace: seconds between asking it to end (SIGTERM) and ending it.
+            drain: seconds to wait for it to end by itself before that, for a worker that was told to stop.
+        """
+
+    async def adopt(self, placement: Placement) -> bool:
+        """Watch a worker of an earlier server again; False if it is no longer there (``on_exit`` is not called)."""
+
+    async def sweep(self) -> None:
+        """Clear everything of workers that are not watched: call once, after the last ``adopt`` of a server's start."""
+
+    def capacity(self) -> Capacity:
+        """What the hosts offer together."""
+
+    async def close(self) -> None:
+        """Stop watching. Workers live on: the next server adopts them."""
+
+
+def host_cores() -> int:
+    """Cores this process may use: its CPU mask, or the cgroup's quota if that is less."""
+    mask = len(os.sched_getaffinity(0))
+    quota, period = _cgroup_cpu()
+    return max(1, min(mask, quota // period)) if quota > 0 and period > 0 else mask
+
+
+def host_memory() -> int:
+    """Bytes of RAM this process may use: the machine's, or the cgroup's limit if that is less."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limits = (_cgroup_number("memory.max"), _cgroup_number("memory/memory.limit_in_bytes"))
+    return min([total, *(limit for limit in limits if limit > 0)])
+
+
+def _cgroup_cpu() -> tuple[int, int]:
+    """(quota, period) in microseconds; quota 0 = none."""
+    words = _cgroup_text("cpu.max").split()
+    if len(words) == 2:
+        return (int(words[0]) if words[0].isdigit() else 0), int(words[1])
+    return _cgroup_number("cpu/cpu.cfs_quota_us"), _cgroup_number("cpu/cpu.cfs_period_us")
+
+
+def _cgroup_number(name: str) -> int:
+    text = _cgroup_text(name).strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _cgroup_text(name: str) -> str:
+    try:
+        return Path("/sys/fs/cgroup", name).read_text()
+    except OSError:
+        return ""

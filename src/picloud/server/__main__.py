@@ -1,0 +1,181 @@
+"""The control process: ``python -m picloud.server``, overrides of the settings as one line of JSON on standard input.
+
+Prints one line of JSON when it serves (``{"ready": true, ...}``, the content of server.json) or when it cannot
+(``{"error": ...}``). SIGTERM drains and ends everything; SIGUSR1 ends the server alone and leaves the workers to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import logging
+import os
+import re
+import secrets
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvloop
+
+from picloud import __version__
+from picloud.edge.__main__ import EdgeOrder
+from picloud.engine import process
+from picloud.server import home as homes
+from picloud.server.app import App
+from picloud.server.control import Control
+from picloud.server.credentials import configuration, point_client, write_owner_credentials
+from picloud.server.edge import EdgeProcess
+from picloud.server.lock import lock
+from picloud.server.sockets import Doors, Listening, bind
+from picloud.server.storage import now_ms
+from picloud.serving import Serving
+from picloud.settings import Settings, load
+from picloud.store import account as accounts
+from picloud.store.db import Database
+from picloud.store.files import open_files
+from picloud.wire.error import CloudException
+
+log = logging.getLogger("picloud.server")
+
+TICKET_MS = 15 * 60_000
+"""How long the login link works."""
+
+
+class Program:
+    """One run of the control process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.home = Path(settings.home)
+        self.grace: float | None = settings.drain
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """From nothing to serving, and until told to stop.
+
+        Raises:
+            CloudException: this home, database or address cannot be used.
+        """
+        homes.prepare(self.settings)
+        with lock(self.home):
+            earlier = homes.read_server_file(self.home)
+            listening = bind(self.settings, earlier.port if earlier else None)
+            os.environ[process.INSTANCE] = process.instance(self.home)
+            db = Database.open(self.settings.database or f"sqlite:///{self.home / 'picloud.sqlite'}")
+            try:
+                await self._serve(db, listening)
+            finally:
+                db.close()
+                listening.control.close()
+                listening.edge.close()
+
+    async def _serve(self, db: Database, listening: Listening) -> None:
+        secret = _secret(self.home / "secret")
+        control = Control(self.settings, db, open_files(self.settings.blobs, self.home / "blob"), secret)
+        control.address = listening.loopback
+        control.edges = {"http": Doors.port(listening.edge.plain), "https": Doors.port(listening.edge.tls)}
+        order = EdgeOrder(
+            self.settings.blobs,
+            str(self.home / "blob"),
+            secret.hex(),
+            [s.fileno() for s in listening.edge.plain],
+            [s.fileno() for s in listening.edge.tls],
+            listening.tls,
+        )
+        edge = EdgeProcess(order, listening.edge, {})
+        await edge.start()
+        control.spawn(edge.watch())
+        app = App(control)
+        servings = [Serving(app, listening.control.plain, websockets=True)]
+        if listening.control.tls:
+            servings.append(Serving(app, listening.control.tls, listening.tls, websockets=True))
+        running = [asyncio.ensure_future(serving.run()) for serving in servings]
+        self._hear_signals()
+        await control.open(listening.loopback)
+        file = await self._introduce(control, listening, edge.pid)
+        print(msgspec.json.encode({"ready": True, **msgspec.to_builtins(file)}).decode(), flush=True)
+        await self._stop.wait()
+        log.info("stopping")
+        await control.close(self.grace)
+        await edge.stop()
+        for serving in servings:
+            serving.stop()
+        await asyncio.gather(*running)
+        if self.grace is not None:
+            homes.remove_server_file(self.home)
+
+    async def _introduce(self, control: Control, listening: Listening, edge_pid: int | None) -> homes.ServerFile:
+        """Make the owner's account at the first start, and say where we are."""
+        first = not await control.storage.read(accounts.every)
+        if first:
+            await control.storage.write(accounts.create, _owner_name(), now_ms())
+        owner = (await control.storage.read(accounts.every))[0]
+        control.authority.owner = owner.id
+        if first or not (self.home / "credentials").is_dir() or not any((self.home / "credentials").iterdir()):
+            key, key_secret = await control.storage.write(accounts.key_create, owner.id, now_ms())
+            write_owner_credentials(self.home, key, key_secret, listening.loopback)
+        elif configuration(self.home).get("url"):
+            point_client(self.home, listening.loopback)
+        ticket = await control.storage.write(accounts.ticket_create, owner.id, now_ms(), TICKET_MS)
+        file = homes.ServerFile(
+            address=listening.loopback,
+            pid=os.getpid(),
+            started=int(control.started * 1000),
+            version=__version__,
+            edge_pid=edge_pid,
+            tls_fingerprint=listening.fingerprint,
+            login_url=f"{listening.loopback}/#{ticket}",
+            owner=owner.name,
+            first=first,
+            remote=listening.remote,
+            host=self.settings.host,
+            port=Doors.port(listening.control.tls or listening.control.plain),
+            insecure=self.settings.insecure,
+        )
+        return homes.write_server_file(self.home, file)
+
+    def _hear_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGUSR1, self._leave)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _leave(self) -> None:
+        self.grace = None
+        self._stop.set()
+
+
+def _secret(path: Path) -> bytes:
+    """The key of this installation's tickets, made at the first start."""
+    if not path.exists():
+        homes.write_private(path, secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def _owner_name() -> str:
+    """A short account name from the user's login name; ``picloud`` is reserved."""
+    try:
+        name = re.sub(r"[^a-z0-9-]", "", getpass.getuser().lower())[:30].strip("-")
+    except (KeyError, OSError):
+        name = ""
+    return name if accounts.NAME.fullmatch(name) and name not in accounts.RESERVED else "owner"
+
+
+def main() -> None:
+    """Read overrides, serve, or print why not (exit 1)."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    sys.setswitchinterval(0.0005)  # the store's thread must not wait 5 ms for the GIL; design section 6
+    overrides: dict[str, Any] = msgspec.json.decode(sys.stdin.readline() or "{}")
+    try:
+        uvloop.run(Program(load(**overrides)).run())
+    except CloudException as error:
+        print(msgspec.json.encode({"error": error.to_dict()}).decode(), flush=True)
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()

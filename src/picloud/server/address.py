@@ -1,0 +1,125 @@
+"""Where a server listens: the sockets, and who is in the way when one cannot be had."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import os
+import socket
+from pathlib import Path
+
+from picloud.wire.error import SetupError
+
+BACKLOG = 2048
+
+
+def listen(host: str, port: int, prefer: int | None = None) -> socket.socket:
+    """A listening TCP socket.
+
+    Args:
+        host: a name or an address of this machine.
+        port: 0 = any free one.
+        prefer: with port 0, the one to try first (an earlier server's, which workers and clients still know).
+
+    Raises:
+        SetupError: the port is in use (the text names by whom), reserved, or the address is not this machine's.
+    """
+    if port == 0 and prefer:
+        try:
+            return _listen(host, prefer)
+        except SetupError:
+            pass  # taken in the meantime: any other will do
+    return _listen(host, port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``; the empty host is the default one."""
+    if host in ("", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def url(host: str, port: int, *, tls: bool) -> str:
+    """The URL of an address."""
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def reachable(host: str) -> str:
+    """The name other machines use for ``host``: itself, or for "every address" the one that leads outward."""
+    if host not in ("0.0.0.0", "::"):
+        return host
+    family, probe = (socket.AF_INET, "192.0.2.1") if host == "0.0.0.0" else (socket.AF_INET6, "2001:db8::1")
+    with socket.socket(family, socket.SOCK_DGRAM) as out:
+        try:
+            out.connect((probe, 9))  # only chooses a route: nothing is sent
+            return str(out.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
+def port_holder(port: int) -> str:
+    """Who listens on a TCP port of this machine: ``pid 17 (python3 -m http.server)``, or "" if that cannot be seen."""
+    sockets = _listening(port)
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and sockets & _sockets(entry):
+            command = Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            return f"pid {entry} ({command[:80]})"
+    return ""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except socket.gaierror as error:
+        raise SetupError(f"there is no address {host!r}", hint="give --host a name or an address of this machine") from error
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(place)
+        made.listen(BACKLOG)
+    except OSError as error:
+        made.close()
+        raise _refused(host, port, error) from error
+    return made
+
+
+def _refused(host: str, port: int, error: OSError) -> SetupError:
+    if error.errno == errno.EADDRINUSE:
+        by = port_holder(port)
+        return SetupError(
+            f"port {port} of {host} is in use{f' by {by}' if by else ''}",
+            hint="stop that program, or let picloud take a free port: picloud up --port 0",
+            port=port,
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return SetupError(f"{host} is not an address of this machine", hint="ip address lists those that are")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return SetupError(f"port {port} may not be used by this user", hint="choose one above 1023")
+    return SetupError(f"cannot listen on {host} port {port}: {error.strerror}")
+
+
+def _listening(port: int) -> set[str]:
+    """Inodes of the sockets that listen on a port."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(f"socket:[{fields[9]}]")
+    return found
+
+
+def _sockets(pid: str) -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):  # it has gone, or is another user's
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return found

@@ -1,0 +1,108 @@
+"""Results as they come: one streaming answer, fed by the hub, and by the store where the client was away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import msgspec
+
+from picloud.server.check import check_ranges
+from picloud.server.control import Control
+from picloud.server.http import MSGPACK, Request
+from picloud.server.hub import Watcher
+from picloud.store import job as jobs
+from picloud.wire.error import BadRequest
+from picloud.wire.message import Watch
+
+HEARTBEAT = 5.0
+PAGE = 2000
+_watch = msgspec.msgpack.Decoder(Watch).decode
+
+
+def parse(body: bytes) -> Watch:
+    """A Watch from a request body."""
+    try:
+        message = _watch(body)
+    except msgspec.MsgspecError as error:
+        raise BadRequest(f"not a list of jid ranges: {error}") from error
+    check_ranges(message.jids)
+    return message
+
+
+async def stream(control: Control, request: Request) -> None:
+    """POST /v1/result"""
+    message = parse(await request.body())
+    who = request.principal
+    watcher = Watcher(who.account, message.jids, message.payload)
+    control.hub.add(watcher)
+    waits = None
+    try:
+        if not control.hub.recall(watcher):
+            await _replay(control, watcher, check=True)
+        await request.send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]}
+        )
+        if watcher.left and who.attempt is not None and who.worker is not None:
+            waits = control.dispatcher.begin_wait(who.worker, who.attempt, watcher)
+        await _send(control, request, watcher)
+    finally:
+        control.hub.remove(watcher)
+        if waits is not None:
+            control.dispatcher.end_wait(waits)
+
+
+async def _send(control: Control, request: Request, watcher: Watcher) -> None:
+    gone = asyncio.ensure_future(_until_gone(request, watcher))
+    try:
+        while not watcher.closed:
+            sent = watcher.take()
+            if sent:
+                more = watcher.left > 0 or bool(watcher.frames)
+                await request.send({"type": "http.response.body", "body": sent, "more_body": more})
+                if not more:
+                    return
+            elif watcher.behind:
+                watcher.behind = False
+                await _replay(control, watcher)
+            elif not watcher.left:
+                break
+            else:
+                await _pause(request, watcher)
+        await request.send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        gone.cancel()
+
+
+async def _pause(request: Request, watcher: Watcher) -> None:
+    try:
+        async with asyncio.timeout(HEARTBEAT):
+            await watcher.wake.wait()
+    except TimeoutError:
+        await request.send({"type": "http.response.body", "body": b"\0\0\0\0", "more_body": True})
+
+
+async def _until_gone(request: Request, watcher: Watcher) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        watcher.closed = True
+        watcher.wake.set()
+
+
+async def _replay(control: Control, watcher: Watcher, check: bool = False) -> None:
+    """Offer what the store already has, page by page, while the client keeps up.
+
+    Raises:
+        NotFound: with ``check``, where a jid is not of this account.
+    """
+    missing = watcher.unseen()
+    after = -1
+    if check:
+        await control.storage.read(jobs.statuses, watcher.account, missing)
+    while missing:
+        page = await control.storage.read(jobs.finished, watcher.account, missing, after, PAGE)
+        watcher.offer(page)
+        if len(page) < PAGE or watcher.behind:
+            return
+        after = page[-1].jid

@@ -1,0 +1,56 @@
+"""Accepting work: one submission is one call or map; its further chunks follow by offset.
+
+Parse, check everything that can be checked, one store act, answer. Where slots are idle, the lease of the first jobs
+rides in the same transaction as their acceptance, so that a single call waits for one fsync, not two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from picloud.server.check import check_chunk, check_submit
+from picloud.server.control import Control
+from picloud.server.http import Request
+from picloud.server.storage import now_ms
+from picloud.store.act import accept
+from picloud.wire.error import BadRequest
+from picloud.wire.message import Chunk, Submit, encode
+
+_submit = msgspec.msgpack.Decoder(Submit).decode
+_chunk = msgspec.msgpack.Decoder(Chunk).decode
+
+
+async def submit(control: Control, request: Request) -> None:
+    """POST /v1/submission"""
+    try:
+        message = _submit(await request.body())
+    except msgspec.MsgspecError as error:
+        raise BadRequest(f"not a submission: {error}", hint="client and server may differ in version") from error
+    who = request.principal
+    control.storage.check_space()
+    check_submit(message, control)
+    await control.blobs_present(who.account, message.arguments)
+    answer, fresh = await control.dispatcher.accept(
+        lambda tx: accept.submit(tx, who.account, message, parent=who.attempt, now=now_ms()), who.account
+    )
+    if fresh:
+        control.hub.expect(who.account, answer.first, answer.accepted)
+    await request.answer(encode(answer))
+
+
+async def chunk(control: Control, request: Request) -> None:
+    """POST /v1/chunk"""
+    body = await request.body()
+    try:
+        message = _chunk(body)
+    except msgspec.MsgspecError as error:
+        raise BadRequest(f"not a chunk: {error}", hint="client and server may differ in version") from error
+    who = request.principal
+    control.storage.check_space()
+    check_chunk(message)
+    await control.blobs_present(who.account, message.arguments)
+    digest = hashlib.sha256(body).digest()
+    answer, _ = await control.dispatcher.accept(lambda tx: accept.chunk(tx, who.account, message, digest, now_ms()), who.account)
+    await request.answer(encode(answer))

@@ -1,0 +1,151 @@
+"""Every route of the control process in one list, and the ASGI application that serves it.
+
+Bare ASGI throughout: the hot routes need it, and with one list every route has the same authentication, the same error
+answers, and can be walked by a test with a foreign key.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from picloud.server.api import blob, job, page, result, server, submission, worker
+from picloud.server.control import Control
+from picloud.server.http import Receive, Request, Scope, Send, refuse
+from picloud.wire.error import CloudException, Forbidden, NotAuthorized, NotFound, Unavailable
+
+log = logging.getLogger("picloud.http")
+Handler = Callable[..., Awaitable[None]]
+
+
+class Access(Enum):
+    """Who may use a route."""
+
+    anyone = "no key"
+    account = "an API key, or a running job"
+    worker = "a live worker"
+
+
+class Route(NamedTuple):
+    method: str
+    path: str  # {name} stands for one part
+    handler: Handler
+    access: Access = Access.account
+
+
+ROUTES = [
+    Route("GET", "/", page.home, Access.anyone),
+    Route("GET", "/v1/health", server.health, Access.anyone),
+    Route("POST", "/v1/login", server.login, Access.anyone),
+    Route("GET", "/v1/server", server.server),
+    Route("GET", "/v1/status", server.status),
+    Route("POST", "/v1/submission", submission.submit),
+    Route("POST", "/v1/chunk", submission.chunk),
+    Route("POST", "/v1/result", result.stream),
+    Route("POST", "/v1/job/status", job.status),
+    Route("POST", "/v1/job/info", job.info),
+    Route("POST", "/v1/job/kill", job.kill),
+    Route("POST", "/v1/job/delete", job.delete),
+    Route("POST", "/v1/job/rerun", job.rerun),
+    Route("GET", "/v1/job", job.listing),
+    Route("GET", "/v1/job/{jid}/payload", job.payload),
+    Route("POST", "/v1/blob", blob.new),
+    Route("POST", "/v1/blob/get", blob.get),
+    Route("POST", "/v1/admin/account", server.add_account),
+    Route("POST", "/v1/worker/blob", blob.new, Access.worker),
+    Route("POST", "/v1/worker/blob/get", blob.get, Access.worker),
+    Route("GET", "/v1/worker/code/{digest}", worker.code, Access.worker),
+]
+WORKER_SOCKET = "/v1/worker"
+
+_PART = {"jid": r"(\d{1,18})", "digest": r"([0-9a-f]{64})"}
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", lambda found: _PART[found[1]], path))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class App:
+    """The ASGI application."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._exact = {(r.method, r.path): r for r in ROUTES if "{" not in r.path}
+        self._patterns = [(r.method, _pattern(r.path), r) for r in ROUTES if "{" in r.path]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def sending(message: Any) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        request = Request(scope, receive, sending, dict(scope["headers"]), self._control.settings.max_body)
+        try:
+            self._check_host(request)
+            route, parts = self._find(scope["method"], scope["path"])
+            await self._admit(route, request)
+            await route.handler(self._control, request, *parts)
+        except CloudException as error:
+            if started:
+                raise
+            await refuse(send, error)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if started:
+                raise
+            await refuse(send, Unavailable("the server could not do that", hint="see server.log in PICLOUD_HOME"))
+
+    def _find(self, method: str, path: str) -> tuple[Route, tuple[str, ...]]:
+        route = self._exact.get((method, path))
+        if route is not None:
+            return route, ()
+        for known, pattern, candidate in self._patterns:
+            found = pattern.fullmatch(path) if known == method else None
+            if found:
+                return candidate, found.groups()
+        raise NotFound(f"no route {method} {path[:200]}", hint="see docs/reference/http.md")
+
+    def _check_host(self, request: Request) -> None:
+        """A foreign name for our address is how a web page elsewhere would reach us through the user's browser."""
+        host = urlsplit("//" + request.headers.get(b"host", b"").decode("latin-1")).hostname or ""
+        if host not in self._control.hosts and not _is_address(host):
+            raise Forbidden(f"this server is not called {host[:200]!r}", hint="use its address, or start it with --host NAME")
+
+    async def _admit(self, route: Route, request: Request) -> None:
+        if route.access is Access.account:
+            authority = self._control.authority
+            request.principal = authority.remembered(request.headers) or await authority.principal(request.headers)
+        elif route.access is Access.worker:
+            self._control.authority.worker(request.headers)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            if scope["path"] != WORKER_SOCKET:
+                raise NotFound(f"no socket {scope['path'][:200]}")
+            found = self._control.authority.worker(dict(scope["headers"]))
+        except (NotAuthorized, NotFound):
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await worker.session(self._control, found, receive, send)

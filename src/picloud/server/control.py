@@ -1,0 +1,108 @@
+"""The composition root of the control process: every part is built here and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
+from urllib.parse import urlsplit
+
+from picloud.engine.local import LocalEngine
+from picloud.server.auth import Authority
+from picloud.server.dispatcher import Dispatcher
+from picloud.server.fleet import Fleet
+from picloud.server.http import Request
+from picloud.server.hub import Hub
+from picloud.server.janitor import Janitor
+from picloud.server.placement import Placer
+from picloud.server.storage import Storage, now_ms
+from picloud.settings import Settings, choose_default_type
+from picloud.store import blob as blobs
+from picloud.store.db import Database
+from picloud.store.files import Files
+from picloud.wire import ticket
+from picloud.wire.error import NotFound
+from picloud.wire.message import Arguments
+
+
+class Control:
+    """What every API handler reaches: store, hub, dispatcher, authority, settings."""
+
+    def __init__(self, settings: Settings, db: Database, files: Files, secret: bytes) -> None:
+        self.settings, self.files, self.secret = settings, files, secret
+        self.storage = Storage(db, settings)
+        self.fleet = Fleet()
+        self.hub = Hub()
+        self.engine = LocalEngine(settings, self._exited)
+        self.placer = Placer(self.storage, self.fleet, self.engine, settings)
+        self.dispatcher = Dispatcher(self.storage, self.fleet, self.hub, self.placer, settings)
+        self.placer.settle = self.dispatcher.settle
+        self.authority = Authority(self.storage, self.fleet)
+        self.janitor = Janitor(self.storage, self.dispatcher, self.placer, settings)
+        capacity = self.engine.capacity()
+        self.default_type = choose_default_type(settings, capacity.cores, capacity.memory + settings.memory_reserve)
+        self.address = ""
+        self.hosts = {"", "localhost", settings.host}
+        self.edges: dict[str, int] = {}  # scheme -> port of the edge
+        self.started = time.time()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def host_units(self) -> int:
+        return self.engine.capacity().units
+
+    async def open(self, loopback: str) -> None:
+        """Begin to work: adopt living workers, start the loops. ``loopback``: URL by which workers reach us."""
+        self.placer.url = loopback
+        await self.placer.adopt()
+        self.spawn(self.dispatcher.run())
+        self.spawn(self.janitor.run())
+
+    async def close(self, grace: float | None) -> None:
+        """Stop. ``grace``: seconds that running jobs get before workers end; None leaves the workers alone (restart)."""
+        self.dispatcher.draining = True
+        if grace is not None:
+            await self.placer.stop_all(grace)
+        self.hub.close()
+        for task in self._tasks:
+            task.cancel()
+        await self.engine.close()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine until it ends or the server does."""
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _exited(self, incarnation: str, evidence: str) -> None:
+        self.spawn(self.placer.ended(incarnation, evidence))
+
+    # -- blobs ------------------------------------------------------------------------------------------------------
+
+    def edge(self, request: Request) -> str:
+        """The edge's URL, by the scheme and host name under which this request found us."""
+        scheme = request.scope["scheme"]
+        host = request.headers.get(b"host", b"127.0.0.1").decode("latin-1")
+        return f"{scheme}://{urlsplit(f'//{host}').hostname or '127.0.0.1'}:{self.edges[scheme]}"
+
+    def blob_url(self, request: Request, verb: str, blob: str, size: int = 0) -> str:
+        """A ticket for one blob, good for an hour."""
+        return ticket.url(self.edge(request), self.secret, verb, blob, size, time.time())
+
+    async def blobs_present(self, account: int, arguments: Arguments) -> None:
+        """Every blob that arguments name has arrived and is marked so; whose it is, the accepting act checks.
+
+        Raises:
+            NotFound: naming the first that has not.
+        """
+        await self.arrived(list(arguments.blobs.values()))
+
+    async def arrived(self, names: list[str]) -> None:
+        """Mark blobs whose bytes are on disk as live.
+
+        Raises:
+            NotFound: naming the first that has not arrived.
+        """
+        for name in names:
+            size = await asyncio.to_thread(self.files.size, name)
+            await self.storage.note(blobs.arrived, name, size, now_ms())

@@ -1,0 +1,305 @@
+"""From ready jobs to leases in workers' hands, and from outcomes back to the store.
+
+Two paths. The hot one never asks the scheduler: an idle or half-empty worker takes more leases of its kind, in the same
+group of commits as whatever made room (an acceptance, a finish). The slow one is a *turn*: look at all ready kinds, let
+the scheduler set how many slots each has, start and shrink workers. Turns are asked for by :meth:`Dispatcher.wake` and
+come once a second anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from picloud.server import scheduler
+from picloud.server.fleet import Fleet, Worker
+from picloud.server.hub import Hub, Watcher
+from picloud.server.placement import Placer
+from picloud.server.storage import Storage, now_ms
+from picloud.settings import Settings
+from picloud.store import job as jobs
+from picloud.store.act import finish, lease
+from picloud.store.act.answer import Finish
+from picloud.wire.job import Failure
+from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Outcome, Spec
+
+log = logging.getLogger("picloud.dispatcher")
+T = TypeVar("T")
+Taken = tuple[list[Lease], list[Spec]]
+
+SWEEP = 1.0
+"""Seconds between turns that nobody asked for."""
+PAUSE = 0.003
+"""Seconds that a turn waits for further reasons to turn."""
+AWAITED = 2000
+"""Awaited jids offered first at each lease."""
+
+
+class Wait:
+    """One job that waits for others: while it does, its slot is lent and those others go first."""
+
+    def __init__(self, worker: Worker, jid: int, awaited: list[int], watcher: Watcher) -> None:
+        self.worker, self.jid, self.awaited, self.watcher = worker, jid, awaited, watcher
+
+
+class Dispatcher:
+    """The loop between store and workers."""
+
+    def __init__(self, storage: Storage, fleet: Fleet, hub: Hub, placer: Placer, settings: Settings) -> None:
+        self._storage, self._fleet, self._hub, self._placer = storage, fleet, hub, placer
+        self._settings = settings
+        self._asked = asyncio.Event()
+        self._awaited: dict[int, int] = {}  # jid -> how many wait for it; the newest last
+        self._waits: list[Wait] = []  # jobs that wait for jobs, the newest last
+        self._backlog: set[int] = set()  # kinds that had more ready jobs than were taken
+        self.draining = False
+
+    # -- the hot path -------------------------------------------------------------------------------------------
+
+    async def accept(self, act: Callable[[Connection], tuple[T, set[int]]], account: int) -> tuple[T, bool]:
+        """Run an accepting act; idle workers of the account lease from it in the same transaction.
+
+        Returns:
+            The act's answer, and whether it made jobs ready (a repeat, or jobs that wait for others, do not).
+        """
+        idle = {w.kind.id: w for w in self._fleet if w.kind.account == account and self._idle(w)}
+        wants = {kind: worker.slots - len(worker.held) for kind, worker in idle.items()}
+        for worker in idle.values():
+            worker.leasing = True
+
+        def both(tx: Connection) -> tuple[T, set[int], dict[int, Taken]]:
+            answer, ready = act(tx)
+            return answer, ready, {k: self._take(tx, w, wants[k]) for k, w in idle.items() if k in ready}
+
+        try:
+            answer, ready, taken = await self._storage.write(both)
+        finally:
+            for worker in idle.values():
+                worker.leasing = False
+        for kind, (leases, specs) in taken.items():
+            self._deliver(idle[kind], leases, specs)
+        self.more(kind for kind in ready if kind not in taken or len(taken[kind][0]) == wants[kind])
+        return answer, bool(ready)
+
+    def done(self, worker: Worker, message: Done) -> None:
+        """Outcomes arrived: finish them, tell who waits, and fill the worker up again.
+
+        One finishing act a worker is under way at a time; what arrives meanwhile makes the next one, so acts grow with load.
+        """
+        for outcome in message.outcomes:
+            worker.held.pop(outcome.jid, None)
+        worker.learn([o.runtime_us for o in message.outcomes])
+        worker.outcomes += message.outcomes
+        if not worker.finishing:
+            self._finish(worker)
+        self.refill(worker)
+
+    def _finish(self, worker: Worker) -> None:
+        outcomes, worker.outcomes = worker.outcomes, []
+        worker.finishing = True
+
+        def settled(result: Finish) -> None:
+            worker.finishing = False
+            worker.send(Ack([(o.jid, o.n) for o in outcomes]))
+            if worker.outcomes:
+                self._finish(worker)
+            self.settle(result)
+
+        def failed(error: BaseException) -> None:
+            worker.finishing = False
+            log.error("finishing %d outcomes failed: %r; the worker keeps them", len(outcomes), error)
+
+        self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed)
+
+    @staticmethod
+    def _end(tx: Connection, worker: Worker, outcomes: list[Outcome]) -> Finish:
+        return finish.finish(tx, worker.id, outcomes, now_ms())
+
+    def settle(self, result: Finish) -> None:
+        """After a commit that finished jobs: publish, forget who was awaited, look at what became ready."""
+        self._hub.publish(result.moved)
+        self._hub.recheck(result.closed)
+        if self._awaited:
+            for item in result.moved:
+                self._awaited.pop(item.jid, None)
+        self.more(result.ready_kinds)
+
+    def more(self, kinds: Iterable[int]) -> None:
+        """Jobs of these kinds became ready."""
+        for kind in kinds:
+            self._backlog.add(kind)
+            worker = self._fleet.of_kind(kind)
+            if worker is None or not worker.connected or worker.slots < worker.kind.full:
+                self.wake()
+            if worker is not None:
+                self.refill(worker)
+
+    def refill(self, worker: Worker) -> None:
+        """Lease more to a worker that has room, if its kind is known to have more."""
+        if worker.leasing or not worker.connected or self.draining or worker.kind.id not in self._backlog:
+            return
+        want = scheduler.batch(
+            worker.window,
+            len(worker.held) - worker.lent,
+            min(worker.slots - worker.lent, worker.target),
+            worker.runtime_us,
+            self._settings.lease_ms,
+        )
+        if want <= 0:
+            return
+        worker.leasing = True
+
+        def taken(result: Taken) -> None:
+            worker.leasing = False
+            if len(result[0]) < want:
+                self._backlog.discard(worker.kind.id)
+            self._deliver(worker, *result)
+            if len(result[0]) == want:
+                self.refill(worker)
+
+        def failed(error: BaseException) -> None:
+            worker.leasing = False
+            log.error("leasing to %s failed: %r", worker.incarnation, error)
+
+        self._storage.then(lambda tx: self._take(tx, worker, want), taken, failed, durable=False)
+
+    def _take(self, tx: Connection, worker: Worker, want: int) -> Taken:
+        prefer = list(self._awaited)[-AWAITED:][::-1]
+        leases = lease.take(tx, worker.id, worker.kind.id, want, prefer, now_ms())
+        missing = {item.submission for item in leases} - worker.specs
+        return leases, lease.specs(tx, sorted(missing)) if missing else []
+
+    def _deliver(self, worker: Worker, leases: list[Lease], specs: list[Spec]) -> None:
+        if not leases or not worker.connected:
+            return  # away: its next hello gives them back
+        for item in leases:
+            worker.held[item.jid] = (item.n, item.lease)
+            if item.jid in self._awaited:
+                item.awaited = True
+        for spec in specs:
+            spec.memory_limit = worker.kind.memory
+            worker.specs.add(spec.submission)
+        worker.send(Leases(specs, leases))
+
+    def _idle(self, worker: Worker) -> bool:
+        return (
+            worker.connected
+            and not worker.leasing
+            and not self.draining
+            and worker.window > 0
+            and len(worker.held) < min(worker.slots, worker.target)
+        )
+
+    # -- jobs that wait for jobs --------------------------------------------------------------------------------
+
+    def begin_wait(self, worker: Worker, attempt: tuple[int, int], watcher: Watcher) -> Wait:
+        """A running job waits for what its watcher has not seen: it goes before everything else of the account."""
+        jids = [jid for first, count in watcher.unseen() for jid in range(first, first + min(count, AWAITED))]
+        for jid in jids:
+            self._awaited[jid] = self._awaited.pop(jid, 0) + 1
+        self.wake()
+        self.refill(worker)
+        wait = Wait(worker, attempt[0], jids, watcher)
+        self._waits.append(wait)
+        return wait
+
+    def end_wait(self, wait: Wait) -> None:
+        self._waits.remove(wait)
+        for jid in wait.awaited:
+            left = self._awaited.get(jid, 0) - 1
+            if left > 0:
+                self._awaited[jid] = left
+            else:
+                self._awaited.pop(jid, None)
+
+    def _break_deadlock(self, view: scheduler.KindView, target: int, host: scheduler.Host) -> None:
+        """Every slot waits, more is ready, and RAM holds no further interpreter: the newest waiter is told."""
+        if not (view.ready and view.lent and view.lent >= view.busy and target <= view.slots and host.spare_slots <= 0):
+            return
+        newest = next((w for w in reversed(self._waits) if w.worker.kind.id == view.kind and not w.watcher.closed), None)
+        if newest is not None:
+            newest.watcher.fail(
+                Failure(
+                    "none",
+                    f"deadlock: {view.lent} jobs wait for other jobs, and free memory holds no further interpreter",
+                    "wait in fewer jobs at once: let the caller collect results, or use _depends_on",
+                    facts={"jid": newest.jid, "waiting": view.lent, "ready": view.ready},
+                )
+            )
+
+    # -- killing ------------------------------------------------------------------------------------------------
+
+    def kill(self, result: Finish, running: Iterable[tuple[int, int, int]]) -> None:
+        """After a killing act: tell watchers, and the workers that run these attempts (worker id, jid, n)."""
+        by_worker: dict[int, list[tuple[int, int]]] = {}
+        for worker_id, jid, n in running:
+            by_worker.setdefault(worker_id, []).append((jid, n))
+        for worker_id, attempts in by_worker.items():
+            worker = self._fleet.of_id(worker_id)
+            if worker is not None:
+                for jid, _ in attempts:
+                    worker.held.pop(jid, None)
+                worker.send(Kill(attempts))
+        self.settle(result)
+
+    # -- turns --------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Ask for a turn."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Turn until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(SWEEP):
+                    await self._asked.wait()
+            except TimeoutError:
+                pass
+            await asyncio.sleep(PAUSE)
+            self._asked.clear()
+            try:
+                await self._turn()
+            except Exception:
+                log.exception("a dispatcher turn failed; the next one tries again")
+
+    async def _turn(self) -> None:
+        if self.draining:
+            return
+        ready = await self._storage.read(jobs.ready)
+        self._backlog.update(item.kind for item in ready)
+        for item in ready:
+            await self._placer.know(item)
+        awaited = await self._awaited_kinds() if self._awaited else set()
+        views = self._views(ready, awaited)
+        host = self._placer.host()
+        wanted = scheduler.targets(views.values(), host)
+        for kind, target in wanted.items():
+            await self._placer.adjust(kind, target, views[kind])
+            self._break_deadlock(views[kind], target, host)
+        for worker in self._fleet:
+            self.refill(worker)
+
+    async def _awaited_kinds(self) -> set[int]:
+        return await self._storage.read(jobs.kinds_of, list(self._awaited)[-AWAITED:])
+
+    def _views(self, ready: list[jobs.Ready], awaited: set[int]) -> dict[int, scheduler.KindView]:
+        views: dict[int, scheduler.KindView] = {}
+        for item in ready:
+            views[item.kind] = scheduler.KindView(
+                item.kind, item.account, self._placer.units(item.kind), item.count, item.kind in awaited, item.priority
+            )
+        for worker in self._fleet:
+            view = views.setdefault(worker.kind.id, scheduler.KindView(worker.kind.id, worker.kind.account, worker.kind.units, 0))
+            view.slots = max(worker.slots, worker.target)
+            view.busy = min(len(worker.held), view.slots) if worker.connected else 0
+            view.lent = worker.lent
+            view.ready += max(0, len(worker.held) - view.busy)
+            if view.busy or view.ready:
+                worker.idle_since = time.monotonic()
+        return views

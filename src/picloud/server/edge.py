@@ -1,0 +1,60 @@
+"""The edge process as control keeps it: started with inherited sockets, started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+import msgspec
+
+from picloud.edge.__main__ import EdgeOrder
+from picloud.server.sockets import Doors
+
+log = logging.getLogger("picloud.edge")
+
+AGAIN = 0.5
+"""Seconds before a dead edge is started again."""
+
+
+class EdgeProcess:
+    """One child that serves bytes on sockets we hold."""
+
+    def __init__(self, order: EdgeOrder, doors: Doors, environment: dict[str, str]) -> None:
+        self._order, self._doors, self._environment = order, doors, environment
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start it and hand over sockets and order."""
+        descriptors = [bound.fileno() for bound in [*self._doors.plain, *self._doors.tls]]
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "picloud.edge",
+            stdin=asyncio.subprocess.PIPE,
+            pass_fds=descriptors,
+            env=os.environ | self._environment,
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(msgspec.json.encode(self._order) + b"\n")
+        await self._process.stdin.drain()
+
+    async def watch(self) -> None:
+        """Start it again whenever it ends, until cancelled."""
+        while True:
+            assert self._process is not None
+            code = await self._process.wait()
+            log.error("the edge ended with %s; starting it again", code)
+            await asyncio.sleep(AGAIN)
+            await self.start()
+
+    async def stop(self) -> None:
+        """End it."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+            await self._process.wait()

@@ -1,0 +1,76 @@
+"""The workers as this process sees them: who is connected, what they hold, what they wait for.
+
+Nothing here is truth: leases are rows. What is here only spares questions to the database, and is rebuilt from the
+workers' own words after a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+
+from picloud.server.kind import Kind
+from picloud.wire.message import Outcome, ToWorker, encode
+
+
+class Worker:
+    """One placed worker: perhaps still starting, perhaps connected (``outbox`` is set)."""
+
+    def __init__(self, id: int, incarnation: str, secret_hash: bytes, kind: Kind) -> None:
+        self.id, self.incarnation, self.secret_hash, self.kind = id, incarnation, secret_hash, kind
+        self.outbox: asyncio.Queue[bytes] | None = None
+        self.pid = 0
+        self.window = 0
+        self.slots = 0
+        self.busy = 0
+        self.lent = 0
+        self.target = 0
+        self.held: dict[int, tuple[int, bytes]] = {}  # jid -> (n, lease)
+        self.specs: set[int] = set()  # submissions this connection knows
+        self.runtime_us: float | None = None  # of recent jobs, smoothed
+        self.waiting: set[int] = set()  # jids of its jobs that wait for other jobs
+        self.leasing = False
+        self.outcomes: list[Outcome] = []  # arrived while others were being finished
+        self.finishing = False
+        self.idle_since = 0.0
+
+    @property
+    def connected(self) -> bool:
+        return self.outbox is not None
+
+    def send(self, message: ToWorker) -> None:
+        """Queue a message; nothing happens while the worker is away (it will say hello again)."""
+        if self.outbox is not None:
+            self.outbox.put_nowait(encode(message))
+
+    def learn(self, runtimes_us: Iterable[int]) -> None:
+        """Take the run times of finished jobs into the smoothed figure."""
+        for value in runtimes_us:
+            seen = self.runtime_us
+            self.runtime_us = float(value) if seen is None else seen + (value - seen) * (0.5 if value > seen else 0.05)
+
+    def holds(self, jid: int, n: int, lease: bytes) -> bool:
+        return self.held.get(jid) == (n, lease)
+
+
+class Fleet:
+    """All workers, by incarnation and by kind."""
+
+    def __init__(self) -> None:
+        self.by_incarnation: dict[str, Worker] = {}
+
+    def add(self, worker: Worker) -> None:
+        self.by_incarnation[worker.incarnation] = worker
+
+    def remove(self, incarnation: str) -> Worker | None:
+        return self.by_incarnation.pop(incarnation, None)
+
+    def of_kind(self, kind: int) -> Worker | None:
+        """The worker of a kind on this host (one process per kind and host)."""
+        return next((w for w in self.by_incarnation.values() if w.kind.id == kind), None)
+
+    def of_id(self, worker: int) -> Worker | None:
+        return next((w for w in self.by_incarnation.values() if w.id == worker), None)
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(list(self.by_incarnation.values()))

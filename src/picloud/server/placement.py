@@ -1,0 +1,181 @@
+"""Workers come and go here: from a target number of slots to a process placed by the engine, and back.
+
+One worker process per kind and host. Its row is written before the process exists and closed when its end is seen, so a
+server that dies anywhere between finds either a process to adopt or a row to revoke.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psutil
+
+from picloud.engine.base import Engine, Order, Placement
+from picloud.server.fleet import Fleet, Worker
+from picloud.server.kind import Kind, size
+from picloud.server.scheduler import Host, KindView
+from picloud.server.storage import Storage, now_ms
+from picloud.settings import Settings
+from picloud.store import account as accounts
+from picloud.store import job as jobs
+from picloud.store import worker as workers
+from picloud.store.act import revoke
+from picloud.store.act.answer import Finish
+from picloud.wire.message import Slots, Stop
+
+log = logging.getLogger("picloud.placement")
+
+INTERPRETER = 100 << 20
+"""Bytes that one more interpreter is counted with when free RAM is asked for room."""
+EMPTY_AFTER = 12
+"""A worker idle for so many times ``idle_slot`` ends."""
+
+
+class Placer:
+    """Starts, resizes, adopts and buries workers."""
+
+    def __init__(self, storage: Storage, fleet: Fleet, engine: Engine, settings: Settings) -> None:
+        self._storage, self._fleet, self._engine, self._settings = storage, fleet, engine, settings
+        self._kinds: dict[int, Kind] = {}
+        self._failures: dict[int, tuple[int, float]] = {}  # kind -> (early deaths in a row, not before)
+        self.placements: dict[str, Placement] = {}
+        self.settle: Callable[[Finish], None] = lambda result: None
+        self.url = ""
+        self._cpu = (0.0, True)
+
+    # -- what is known --------------------------------------------------------------------------------------------
+
+    async def know(self, row: jobs.Ready | workers.Worker) -> Kind:
+        """Remember a kind from a row that names it."""
+        if row.kind not in self._kinds:
+            name = (await self._storage.read(accounts.get, row.account)).name
+            self._kinds[row.kind] = self._kind(row.kind, row.account, name, row.core_type, row.cores)
+        return self._kinds[row.kind]
+
+    def units(self, kind: int) -> int:
+        return self._kinds[kind].units
+
+    def host(self) -> Host:
+        """The host's capacity with its present load."""
+        capacity = self._engine.capacity()
+        room = psutil.virtual_memory().available - self._settings.memory_reserve // 2
+        return Host(capacity.units, capacity.cores, self._idle_cpu(), max(0, room // INTERPRETER))
+
+    # -- sizes ----------------------------------------------------------------------------------------------------
+
+    async def adjust(self, kind: int, target: int, view: KindView) -> None:
+        """Bring a kind to ``target`` slots."""
+        worker = self._fleet.of_kind(kind)
+        if worker is None:
+            if target > 0 and time.monotonic() >= self._failures.get(kind, (0, 0.0))[1]:
+                await self.start(self._kinds[kind], target)
+            return
+        if not view.busy and not view.ready:
+            target = await self._rest(worker, target)
+        if target != worker.target:
+            worker.target = target
+            worker.send(Slots(target))
+
+    async def start(self, kind: Kind, slots: int) -> None:
+        """Place a new worker of a kind."""
+        incarnation, secret = secrets.token_hex(16), secrets.token_hex(32)
+        secret_hash = hashlib.sha256(secret.encode()).digest()
+        row = await self._storage.note(workers.create, incarnation, kind.id, secret, now_ms())
+        worker = Worker(row, incarnation, secret_hash, kind)
+        worker.target, worker.idle_since = slots, time.monotonic()
+        self._fleet.add(worker)
+        order = Order(
+            url=self.url,
+            incarnation=incarnation,
+            secret=secret,
+            folder=str(Path(self._settings.home) / "work" / incarnation),
+            core_type=kind.core_type,
+            cores=kind.cores,
+            memory_limit=kind.memory,
+            reconnect=self._settings.reconnect,
+            log_head=self._settings.log_head,
+            log_tail=self._settings.log_tail,
+            slots=slots,
+        )
+        try:
+            placement = await self._engine.start(order)
+        except Exception as error:
+            log.error("no worker for %s x %d: %s", kind.core_type, kind.cores, error)
+            await self.ended(incarnation, f"could not be started: {error}")
+            return
+        worker.pid = placement.pid
+        self.placements[incarnation] = placement
+        await self._storage.note(workers.placed, row, placement.pid, f"{placement.started}@{placement.host}")
+
+    async def ended(self, incarnation: str, evidence: str) -> None:
+        """A worker is gone: revoke what it held, in one act, and make room for another."""
+        worker = self._fleet.remove(incarnation)
+        self.placements.pop(incarnation, None)
+        if worker is None:
+            return
+        early = worker.window == 0
+        count = self._failures.get(worker.kind.id, (0, 0.0))[0] + 1 if early else 0
+        self._failures[worker.kind.id] = (count, time.monotonic() + (min(10.0, 0.1 * 2**count) if early else 0.0))
+        log.info("worker %s of %s ended: %s", incarnation, worker.kind.core_type, evidence)
+        self.settle(await self._storage.write(revoke.revoke, worker.id, evidence, now_ms()))
+
+    async def stop_all(self, grace: float) -> None:
+        """Drain every worker for ``grace`` seconds and end it."""
+        for worker in self._fleet:
+            worker.send(Stop(grace))
+        stops: list[Awaitable[None]] = [self._engine.stop(placement, grace + 2) for placement in self.placements.values()]
+        await asyncio.gather(*stops)
+
+    # -- adoption -------------------------------------------------------------------------------------------------
+
+    async def adopt(self) -> None:
+        """At start: take over the workers of an earlier server, revoke those that are gone."""
+        for row in await self._storage.read(workers.live):
+            worker = Worker(row.id, row.incarnation, row.secret_hash, await self.know(row))
+            worker.idle_since = time.monotonic()
+            self._fleet.add(worker)
+            started, _, host = (row.pid_start or "0@").partition("@")
+            placement = Placement(row.incarnation, row.pid or 0, int(started), host)
+            if row.pid and await self._engine.adopt(placement):
+                worker.pid, worker.window = row.pid, 1
+                self.placements[row.incarnation] = placement
+            else:
+                await self.ended(row.incarnation, "gone before this server started")
+        await self._engine.sweep()
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    async def _rest(self, worker: Worker, target: int) -> int:
+        """An idle worker keeps its slots for a while, then one, then ends."""
+        idle = time.monotonic() - worker.idle_since
+        if idle > self._settings.idle_slot * EMPTY_AFTER and worker.incarnation in self.placements:
+            await self._engine.stop(self.placements[worker.incarnation], 5.0)
+        return min(target, 1) if idle > self._settings.idle_slot else target
+
+    def _kind(self, kind: int, account: int, account_name: str, core_type: str, cores: int) -> Kind:
+        slot = size(self._settings, core_type, cores)
+        capacity = self._engine.capacity()
+        return Kind(
+            kind,
+            account,
+            account_name,
+            core_type,
+            cores,
+            slot.units,
+            min(slot.memory, capacity.memory),
+            max(1, capacity.cores // cores),
+        )
+
+    def _idle_cpu(self) -> bool:
+        """Whether a core was idle over the last second or so."""
+        seen, idle = self._cpu
+        if time.monotonic() - seen > 1.0:
+            idle = psutil.cpu_percent(None) < 100 * (1 - 0.8 / max(1, psutil.cpu_count() or 1))
+            self._cpu = (time.monotonic(), idle)
+        return idle

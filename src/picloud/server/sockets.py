@@ -1,0 +1,78 @@
+"""Where control and edge listen: loopback always, one further address where asked for, with TLS unless it is refused."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from msgspec import Struct
+
+from picloud.server import address
+from picloud.server.certificate import certificate
+from picloud.serving import Certificate
+from picloud.settings import Settings
+from picloud.wire.error import SetupError
+
+
+class Doors(Struct):
+    """The bound sockets of one program: plain ones, and those for TLS."""
+
+    plain: list[socket.socket]
+    tls: list[socket.socket]
+
+    def close(self) -> None:
+        for bound in [*self.plain, *self.tls]:
+            bound.close()
+
+    @staticmethod
+    def port(sockets: list[socket.socket]) -> int:
+        return int(sockets[0].getsockname()[1]) if sockets else 0
+
+
+class Listening(Struct):
+    """Everything bound, and how the outside calls it."""
+
+    control: Doors
+    edge: Doors
+    loopback: str  # URL for this machine
+    remote: str | None  # URL for others
+    tls: Certificate | None
+    fingerprint: str | None
+
+
+def bind(settings: Settings, prefer: int | None) -> Listening:
+    """Bind the sockets of control and edge.
+
+    Raises:
+        SetupError: a port in use, an address that is not ours, plain HTTP off loopback without ``insecure``.
+    """
+    plain_host = settings.host if settings.host and settings.insecure and not address.is_loopback(settings.host) else ""
+    tls_host = settings.host if settings.host and not plain_host and not address.is_loopback(settings.host) else ""
+    control = _doors(plain_host, tls_host, settings.port, prefer)
+    edge = _doors(plain_host, tls_host, 0, None)
+    loopback = address.url("127.0.0.1", Doors.port(control.plain), tls=False)
+    if not settings.host or not (plain_host or tls_host):
+        return Listening(control, edge, loopback, None, None, None)
+    port = Doors.port(control.tls or control.plain)
+    remote = address.url(address.reachable(settings.host), port, tls=bool(tls_host))
+    if plain_host:
+        return Listening(control, edge, loopback, remote, None, None)
+    cert, key, fingerprint = certificate(Path(settings.home), settings.host)
+    return Listening(control, edge, loopback, remote, (str(cert), str(key)), fingerprint)
+
+
+def _doors(plain_host: str, tls_host: str, port: int, prefer: int | None) -> Doors:
+    wild = {"0.0.0.0", "::"}
+    if plain_host in wild:
+        return Doors([address.listen(plain_host, port, prefer)], [])
+    if tls_host in wild:
+        return Doors([address.listen("127.0.0.1", 0)], [address.listen(tls_host, port, prefer)])
+    plain = address.listen("127.0.0.1", port, prefer)
+    bound = int(plain.getsockname()[1])
+    try:
+        if plain_host:
+            return Doors([plain, address.listen(plain_host, bound)], [])
+        return Doors([plain], [address.listen(tls_host, bound)] if tls_host else [])
+    except SetupError:
+        plain.close()
+        raise

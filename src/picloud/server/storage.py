@@ -1,0 +1,83 @@
+"""The store as the event loop sees it: awaitable writes and reads, and the blobs beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+
+from picloud.settings import Settings
+from picloud.store.db import Database
+from picloud.wire.error import StorageFull
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def now_ms() -> int:
+    """Wall clock in milliseconds since 1970; for rows and display, never for durations."""
+    return time.time_ns() // 1_000_000
+
+
+class Storage:
+    """Database and free space, for coroutines."""
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self.db, self._settings = db, settings
+        self._free_seen = (0.0, 0)
+
+    async def write(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an act in a durable transaction; returns after it is on disk."""
+        return await asyncio.wrap_future(self.db.write(lambda tx: act(tx, *args, **kwargs)))
+
+    async def note(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an act whose loss in a power cut does no harm (it survives the death of any process)."""
+        return await asyncio.wrap_future(self.db.write(lambda tx: act(tx, *args, **kwargs), durable=False))
+
+    async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query in a short read transaction."""
+        return await asyncio.wrap_future(self.db.read(lambda tx: query(tx, *args, **kwargs)))
+
+    def then(
+        self,
+        act: Callable[[Connection], T],
+        done: Callable[[T], Any],
+        failed: Callable[[BaseException], Any],
+        durable: bool = True,
+    ) -> None:
+        """Queue an act now, in order, and call ``done(result)`` or ``failed(error)`` in the loop after its commit."""
+        future = asyncio.wrap_future(self.db.write(act, durable=durable))
+
+        def settle(ended: asyncio.Future[T]) -> None:
+            error = ended.exception() if not ended.cancelled() else asyncio.CancelledError()
+            if error is None:
+                done(ended.result())
+            else:
+                failed(error)
+
+        future.add_done_callback(settle)
+
+    def check_space(self) -> None:
+        """Refuse new work below the free-space floor (looked at once a second).
+
+        Raises:
+            StorageFull: with the figures.
+        """
+        seen, free = self._free_seen
+        if time.monotonic() - seen > 1:
+            free = shutil.disk_usage(self._settings.home).free
+            self._free_seen = (time.monotonic(), free)
+        if free < self._settings.min_free_disk:
+            raise StorageFull(
+                f"{free >> 20} MiB are free in {self._settings.home}, less than the "
+                f"{self._settings.min_free_disk >> 20} MiB that are kept for running work",
+                hint="free space there, or lower min_free_disk in settings.toml",
+                free=free,
+                floor=self._settings.min_free_disk,
+                folder=str(Path(self._settings.home)),
+            )

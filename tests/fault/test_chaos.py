@@ -1,0 +1,26 @@
+"""The short soak: jobs while server, workers and runners are killed; `make soak` is the full one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+@pytest.mark.live
+def test_every_job_has_one_accepted_outcome_while_everything_is_killed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.soak", "--short", "--seed", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 faults" in done.stdout

@@ -1,0 +1,68 @@
+"""The edge takes and gives exactly what a ticket allows."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from picloud.edge.app import Edge
+from picloud.store.files import Folder
+from picloud.wire import ticket
+
+SECRET = b"k" * 32
+
+
+def call(edge: Edge, method: str, url: str, *parts: bytes) -> tuple[int, bytes]:
+    sent: list[dict[str, Any]] = []
+    waiting = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    waiting.append({"type": "http.request", "body": b"", "more_body": False})
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    at = urlsplit(url)
+    scope = {"type": "http", "method": method, "path": at.path, "query_string": at.query.encode()}
+    asyncio.run(edge(scope, receive, send))
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Edge:
+    return Edge(Folder(tmp_path), SECRET)
+
+
+def url(verb: str, blob: str, size: int = 0) -> str:
+    return ticket.url("http://edge", SECRET, verb, blob, size, time.time())
+
+
+def test_what_was_put_can_be_got(edge: Edge) -> None:
+    assert call(edge, "PUT", url("put", "ab12", 6), b"abc", b"def")[0] == 200
+    assert call(edge, "GET", url("get", "ab12")) == (200, b"abcdef")
+
+
+@pytest.mark.parametrize(("size", "status"), [(5, 413), (7, 400)])
+def test_a_body_of_another_size_is_refused_and_not_kept(edge: Edge, tmp_path: Path, size: int, status: int) -> None:
+    assert call(edge, "PUT", url("put", "ab12", size), b"abcdef")[0] == status
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", url("put", "ab12", 1), 403),
+        ("PUT", url("get", "ab12"), 403),
+        ("GET", "http://edge/blob/ab12", 403),
+        ("GET", "http://edge/blob/../secret", 404),
+        ("GET", "http://edge/", 404),
+        ("GET", url("get", "missing"), 404),
+        ("DELETE", url("get", "ab12"), 403),
+    ],
+)
+def test_everything_else_is_refused(edge: Edge, method: str, path: str, status: int) -> None:
+    assert call(edge, method, path)[0] == status

@@ -1,0 +1,74 @@
+"""Subscribers get every finished job of theirs once, however it reaches the hub."""
+
+import msgspec
+
+from picloud.server import hub as hubs
+from picloud.server.hub import Hub, Watcher
+from picloud.wire.message import Finished
+
+decode = msgspec.msgpack.Decoder(list[Finished]).decode
+
+
+def received(watcher: Watcher) -> list[int]:
+    sent, jids = watcher.take(), []
+    while sent:
+        size = int.from_bytes(sent[:4], "big")
+        jids += [item.jid for item in decode(sent[4 : 4 + size])]
+        sent = sent[4 + size :]
+    return jids
+
+
+def finished(*jids: int) -> list[Finished]:
+    return [Finished(jid, 3, b"x") for jid in jids]
+
+
+def test_only_wanted_jids_and_each_once() -> None:
+    hub, watcher = Hub(), Watcher(1, [(10, 5), (20, 1)], True)
+    hub.add(watcher)
+    hub.publish(finished(9, 10, 12, 15, 20))
+    hub.publish(finished(10, 11))
+    assert received(watcher) == [10, 12, 20, 11]
+    assert watcher.left == 2
+    assert watcher.unseen() == [(13, 2)]
+
+
+def test_wide_subscribers_are_served_like_narrow_ones() -> None:
+    hub, watcher = Hub(), Watcher(1, [(1, 5000)], True)
+    hub.add(watcher)
+    hub.publish(finished(*range(1, 5001, 2)))
+    assert received(watcher) == list(range(1, 5001, 2))
+    hub.remove(watcher)
+    hub.publish(finished(2))
+    assert received(watcher) == []
+
+
+def test_overlapping_ranges_count_once() -> None:
+    watcher = Watcher(1, [(1, 10), (5, 10), (1, 1)], True)
+    assert watcher.left == 14
+
+
+def test_a_slow_reader_falls_behind_and_says_what_it_lacks(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(hubs, "QUEUE_BYTES", 10)
+    watcher = Watcher(1, [(1, 4)], True)
+    watcher.offer(finished(1, 2, 3))
+    watcher.offer(finished(4))
+    assert watcher.behind
+    assert watcher.unseen() == [(4, 1)]
+    assert received(watcher) == [1, 2, 3]
+
+
+def test_join_carries_no_payload() -> None:
+    watcher = Watcher(1, [(1, 1)], False)
+    watcher.offer(finished(1))
+    (item,) = decode(watcher.take()[4:])
+    assert item.data is None
+    assert item.status == 3
+
+
+def test_removed_narrow_subscribers_leave_nothing_behind() -> None:
+    hub, watcher = Hub(), Watcher(1, [(1, 3)], True)
+    hub.add(watcher)
+    hub.publish(finished(1))
+    hub.remove(watcher)
+    assert hub._narrow == {}
+    assert hub._all == set()
