@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/unit/worker"))
 
-from fake_control import FakeControl, Worker
+from fake_control import FakeControl, Worker  # type: ignore[import-not-found]
 
 from picloud.wire import message as wire
 

@@ -214,3 +214,4 @@ def test_processes_left_behind_are_killed(control: FakeControl) -> None:  # noqa
 
     pid = pickle.loads(control.outcome(control.give(leaves)).data)
     control.wait(lambda: not Path(f"/proc/{pid}").exists())
+    assert b"lived on" in control.output((1, 1), "pilog")

@@ -74,7 +74,7 @@ def ended(cause: Cause, limit_ms: int) -> Failure:
             ADVICE["timeout"],
             facts={"max_runtime_ms": limit_ms},
         )
-    return Failure("killed", "The job was killed by its owner")
+    return Failure("killed", "The job was killed by its owner", "run it again with: picloud rerun JID")
 
 
 def out_of_memory(peak: int, limit: int, how: str) -> Failure:

@@ -38,6 +38,7 @@ FORK_NS = 100_000
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 SPECS = 500
 """Specs of submissions kept."""
+LEFT = "threads or processes of the job lived on after it returned; they were ended together with its interpreter\n"
 STACKS_SIGNAL = signal.SIGRTMAX - 3
 """The worker sends it to have the stacks of all threads written, before it kills."""
 
@@ -229,7 +230,11 @@ class Runner:
             os.fchdir(self.place.home.fd)
         if took > FORK_NS:
             signal.signal(signal.SIGINT, self._interrupted)
-        if kill or (took > FORK_NS and left_behind()):
+        left = took > FORK_NS and left_behind()
+        if left:
+            for piece in text_frames(frame.STREAMS.index("pilog"), LEFT):
+                self.result.send(piece)
+        if kill or left:
             self.leaving = True
             flags |= frame.LEAVING
         return flags
