@@ -123,10 +123,10 @@ def run(words: list[str]) -> int:
 
 def _shown(error: CloudException) -> str:
     """The text of an error. Of a program that failed, without the frames of ours that ran it."""
-    failure = getattr(error, "failure", None)
-    if not str(getattr(failure, "type", "")).endswith("CloudException"):
+    kind = str(getattr(getattr(error, "failure", None), "type", ""))
+    if not kind.endswith("CloudException"):
         return str(error)
-    message = error.parameter.partition("\n\nTraceback in the job:")[0].removeprefix(f"{failure.type}: ")
+    message = error.parameter.partition("\n\nTraceback in the job:")[0].removeprefix(f"{kind}: ")
     return message if error.jid is None else f"Job {error.jid}: {message}"
 
 
