@@ -69,6 +69,7 @@ def test_the_way_to_what_cannot_be_pickled() -> None:
     db = Session()
     try:
         with pytest.raises(pickle.PicklingError, match=r"work -> closure 'db' -> Session.conn -> socket cannot") as caught:
+
             def work() -> int:
                 return db.fetch()
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fake import Fake
 
 from cloud import _submit
 from cloud.job import Verbs
-from fake import Fake
 from picloud.wire.error import Unavailable
 from picloud.wire.job import Options
 from picloud.wire.message import Arguments, Code, Submit
@@ -49,7 +49,9 @@ def test_uploads_happen_before_they_pile_up(jobs: Verbs, fake: Fake, monkeypatch
 
 
 def test_a_generator_takes_no_room(jobs: Verbs, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Fake, "accept", lambda self, submit, first, arguments: self.ends.update({first + len(arguments.ends) - 1: None}))
+    monkeypatch.setattr(
+        Fake, "accept", lambda self, submit, first, arguments: self.ends.update({first + len(arguments.ends) - 1: None})
+    )
     tracemalloc.start()
     try:
         jids = jobs.map(len, ("x" * 2000 for _ in range(20_000)))
