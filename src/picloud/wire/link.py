@@ -27,6 +27,8 @@ PATIENCE = 60.0
 """Seconds for which a request rides over a server that does not answer."""
 FIRST_PATIENCE = 10.0
 """The same while this link has never had an answer: then the server is rather off than restarting."""
+NOTICE = 0.5
+"""Seconds of trouble after which ``on_trouble`` is told."""
 SILENCE = 20.0
 """Seconds between two frames of a stream at most: a heartbeat comes each 5."""
 
@@ -59,7 +61,7 @@ class Patience:
         spent = time.monotonic() - self.started
         if spent + self.pause > self.seconds:
             raise _unavailable(origin, error, spent) from error
-        if spent > 1.0 and not self.told and self.link.on_trouble:
+        if spent > NOTICE and not self.told and self.link.on_trouble:
             self.told = True
             self.link.on_trouble(f"no answer from {origin.url} ({error}); trying for {self.seconds:.0f} s")
         time.sleep(self.pause * random.uniform(0.7, 1.0))
@@ -138,7 +140,7 @@ class Link:
         fingerprint: sha256 of the server's certificate, hex; replaces the usual check of certificates.
         door: path of a unix socket to use instead of the network.
         patience: seconds for which to ride over a server that does not answer.
-        on_trouble: told once, in words, when a request has waited longer than a second.
+        on_trouble: told once a request, in words, that it waits.
     """
 
     def __init__(

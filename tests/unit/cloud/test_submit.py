@@ -49,9 +49,10 @@ def test_uploads_happen_before_they_pile_up(jobs: Verbs, fake: Fake, monkeypatch
 
 
 def test_a_generator_takes_no_room(jobs: Verbs, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        Fake, "accept", lambda self, submit, first, arguments: self.ends.update({first + len(arguments.ends) - 1: None})
-    )
+    def forget(self: Fake, submit: Submit, first: int, arguments: Arguments) -> None:
+        self.ends[first + len(arguments.ends) - 1] = None
+
+    monkeypatch.setattr(Fake, "accept", forget)
     tracemalloc.start()
     try:
         jids = jobs.map(len, ("x" * 2000 for _ in range(20_000)))
