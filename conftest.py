@@ -1,4 +1,4 @@
-"""On the CI machine a skipped test is a failure: everything the tests need is there, or should be."""
+"""For all tests: what needs a server is marked so; on the CI machine a skipped test is a failure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from typing import Any
 import pytest
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that use the fixture ``server`` are ``live``: ``-m "not live"`` leaves them out."""
+    for item in items:
+        if "server" in getattr(item, "fixturenames", ()):
+            item.add_marker("live")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -84,7 +84,8 @@ def _spinning() -> Iterator[None]:
 
     def spin() -> None:
         while not stop.is_set():
-            sum(range(1000))
+            for _ in range(1000):
+                pass
 
     thread = threading.Thread(target=spin, daemon=True)
     thread.start()

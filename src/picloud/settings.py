@@ -59,8 +59,8 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     not_sent_after: float = 600.0  # unsent jids of a vanished client are killed
     idle_slot: float = 300.0  # an idle slot beyond the first of its kind ends after so long
     min_free_disk: int = 2 * GIB  # below it nothing new is accepted
-    keep_payloads: float = 30 * 86400.0
-    keep_jobs: float = 180 * 86400.0
+    keep_payloads: float = 30 * 86400.0  # arguments, results and logs of a finished job
+    keep_jobs: float = 180 * 86400.0  # the rows of finished jobs
     max_body: int = 64 * MIB  # of one API request
     log_head: int = MIB  # first bytes kept of each output stream of a job
     log_tail: int = 10 * MIB  # last bytes kept

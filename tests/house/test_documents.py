@@ -30,7 +30,6 @@ def named(pages: list[Path]) -> list[object]:
 WITH_PYTHON = [page for page in PAGES if any(language == "python" for language, _ in blocks(page))]
 
 
-@pytest.mark.live
 @pytest.mark.slow
 @pytest.mark.parametrize("page", named(WITH_PYTHON))
 def test_python_blocks_run_and_print_what_follows_them(page: Path, server: object, tmp_path: Path) -> None:

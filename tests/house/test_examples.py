@@ -24,7 +24,6 @@ def test_examples_are_numbered_without_a_gap() -> None:
     assert [path.name[:2] for path in EXAMPLES] == [f"{n:02}" for n in range(1, len(EXAMPLES) + 1)]
 
 
-@pytest.mark.live
 @pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_prints_what_it_says(path: Path, server: object) -> None:

@@ -48,10 +48,9 @@ def test_server_side_never_unpickles(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", named(SOURCES))
-def test_async_lives_in_server_and_edge(path: Path) -> None:
-    if room(path).startswith(("picloud/server", "picloud/edge")):
-        return
-    assert not any(isinstance(node, ast.AsyncFunctionDef | ast.Await) for node in ast.walk(ast.parse(path.read_text())))
+def test_client_worker_and_floor_are_synchronous(path: Path) -> None:
+    if room(path).startswith(("cloud/", "picloud/worker", "picloud/wire")):
+        assert not any(isinstance(node, ast.AsyncFunctionDef | ast.Await) for node in ast.walk(ast.parse(path.read_text())))
 
 
 @pytest.mark.parametrize("path", named(SOURCES))

@@ -28,8 +28,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "doctor": ("doctor:doctor", "Check this machine and print the remedies."),
     },
     "Jobs": {
-        "exec": ("job:execute", "Run a program as a job; prints its jid."),
-        "mapexec": ("job:execute_map", "Run a program once per value; prints the jids."),
+        "exec": ("program:execute", "Run a program as a job; prints its jid."),
+        "mapexec": ("program:execute_map", "Run a program once per value; prints the jids."),
         "join": ("job:join", "Wait until jobs have finished."),
         "result": ("job:result", "Print what jobs returned."),
         "info": ("job:info", "Print everything about jobs."),

@@ -40,6 +40,9 @@ from picloud.wire.error import CloudException
 
 log = logging.getLogger("picloud.server")
 
+TICKET_MS = 15 * 60_000
+"""How long the login link works."""
+
 
 class Program:
     """One run of the control process."""
@@ -106,18 +109,17 @@ class Program:
 
     async def _introduce(self, control: Control, listening: Listening, edge_pid: int | None) -> homes.ServerFile:
         """Make the owner's account at the first start, and say where we are."""
-        owner = await control.storage.read(accounts.owner)
-        first = owner is None
-        if owner is None:
-            await control.storage.write(accounts.create, _owner_name(), True, now_ms())
-            owner = await control.storage.read(accounts.owner)
-        assert owner is not None
+        first = not await control.storage.read(accounts.every)
+        if first:
+            await control.storage.write(accounts.create, _owner_name(), now_ms())
+        owner = (await control.storage.read(accounts.every))[0]
+        control.authority.owner = owner.id
         if first or not (self.home / "credentials").is_dir() or not any((self.home / "credentials").iterdir()):
-            key, key_secret = await control.storage.write(accounts.create_key, owner.id, now_ms())
+            key, key_secret = await control.storage.write(accounts.key_create, owner.id, now_ms())
             write_owner_credentials(self.home, key, key_secret, listening.loopback)
         elif configuration(self.home).get("url"):
             point_client(self.home, listening.loopback)
-        ticket = await control.storage.write(accounts.create_ticket, owner.id, now_ms())
+        ticket = await control.storage.write(accounts.ticket_create, owner.id, now_ms(), TICKET_MS)
         file = homes.ServerFile(
             address=listening.loopback,
             pid=os.getpid(),
@@ -160,7 +162,7 @@ def _owner_name() -> str:
         name = re.sub(r"[^a-z0-9-]", "", getpass.getuser().lower())[:30].strip("-")
     except (KeyError, OSError):
         name = ""
-    return name if name and name != "picloud" else "owner"
+    return name if accounts.NAME.fullmatch(name) and name not in accounts.RESERVED else "owner"
 
 
 def main() -> None:

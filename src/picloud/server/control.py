@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -17,8 +16,9 @@ from picloud.server.http import Request
 from picloud.server.hub import Hub
 from picloud.server.janitor import Janitor
 from picloud.server.placement import Placer
-from picloud.server.storage import Storage
+from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings, choose_default_type
+from picloud.store import blob as blobs
 from picloud.store.db import Database
 from picloud.store.files import BlobFiles
 from picloud.wire import ticket
@@ -90,16 +90,21 @@ class Control:
         return ticket.url(self.edge(request), self.secret, verb, blob, size, time.time())
 
     async def blobs_present(self, account: int, arguments: Arguments) -> None:
-        """Every blob that arguments name has arrived; whose it is, the accepting act checks.
+        """Every blob that arguments name has arrived and is marked so; whose it is, the accepting act checks.
 
         Raises:
             NotFound: naming the first that has not.
         """
-        for blob in arguments.blobs.values():
-            if await self.files.stat(blob) is None:
-                raise NotFound(f"blob {blob[:64]} has not arrived", hint="put its bytes before you submit", blob=blob[:64])
+        await self.arrived(list(arguments.blobs.values()))
 
+    async def arrived(self, names: list[str]) -> None:
+        """Mark blobs whose bytes are on disk as live.
 
-def blob_id() -> str:
-    """A new random blob name."""
-    return secrets.token_hex(16)
+        Raises:
+            NotFound: naming the first that has not arrived.
+        """
+        for name in names:
+            size = await self.files.stat(name) if name.isalnum() else None
+            if size is None:
+                raise NotFound(f"blob {name[:64]} has not arrived", hint="put its bytes before you name it", blob=name[:64])
+            await self.storage.note(blobs.arrived, name, size, now_ms())

@@ -59,7 +59,7 @@ def prepare(settings: Settings) -> None:
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make_private(home)
-        _probe(home)
+        check_writable(home)
         for name in FOLDERS:
             (home / name).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
@@ -87,6 +87,22 @@ def check_file_system(home: Path, table: str | None = None) -> str:
             file_system=kind,
         )
     return kind
+
+
+def check_writable(folder: Path) -> None:
+    """Write into a folder, as the database will; leaves nothing.
+
+    Raises:
+        SetupError: it cannot be written to; the text says why.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        # The temporary file's name would tell nobody anything.
+        raise _unfit(folder, OSError(error.errno, error.strerror)) from error
 
 
 def check_free_space(home: Path) -> int:
@@ -162,14 +178,6 @@ def _make_private(home: Path) -> None:
             hint="set PICLOUD_HOME to a folder of its own",
         )
     home.chmod(0o700)
-
-
-def _probe(home: Path) -> None:
-    """Write, as the database will."""
-    with tempfile.TemporaryFile(dir=home) as file:
-        file.write(bytes(4096))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _unfit(home: Path, error: OSError) -> SetupError:

@@ -22,10 +22,11 @@ from picloud.server.kind import Kind, size
 from picloud.server.scheduler import Host, KindView
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
+from picloud.store import account as accounts
 from picloud.store import job as jobs
 from picloud.store import worker as workers
 from picloud.store.act import revoke
-from picloud.store.act.finish import Finish
+from picloud.store.act.answer import Finish
 from picloud.wire.message import Slots, Stop
 
 log = logging.getLogger("picloud.placement")
@@ -50,10 +51,11 @@ class Placer:
 
     # -- what is known --------------------------------------------------------------------------------------------
 
-    def know(self, row: jobs.Ready) -> Kind:
+    async def know(self, row: jobs.Ready | workers.Worker) -> Kind:
         """Remember a kind from a row that names it."""
         if row.kind not in self._kinds:
-            self._kinds[row.kind] = self._kind(row.kind, row.account, row.account_name, row.core_type, row.cores)
+            name = (await self._storage.read(accounts.get, row.account)).name
+            self._kinds[row.kind] = self._kind(row.kind, row.account, name, row.core_type, row.cores)
         return self._kinds[row.kind]
 
     def units(self, kind: int) -> int:
@@ -84,7 +86,7 @@ class Placer:
         """Place a new worker of a kind."""
         incarnation, secret = secrets.token_hex(16), secrets.token_hex(32)
         secret_hash = hashlib.sha256(secret.encode()).digest()
-        row = await self._storage.note(workers.create, incarnation, kind.id, secret_hash, now_ms())
+        row = await self._storage.note(workers.create, incarnation, kind.id, secret, now_ms())
         worker = Worker(row, incarnation, secret_hash, kind)
         worker.target, worker.idle_since = slots, time.monotonic()
         self._fleet.add(worker)
@@ -109,7 +111,7 @@ class Placer:
             return
         worker.pid = placement.pid
         self.placements[incarnation] = placement
-        await self._storage.note(workers.placed, row, placement.pid, placement.started, placement.host)
+        await self._storage.note(workers.placed, row, placement.pid, f"{placement.started}@{placement.host}")
 
     async def ended(self, incarnation: str, evidence: str) -> None:
         """A worker is gone: revoke what it held, in one act, and make room for another."""
@@ -135,12 +137,11 @@ class Placer:
     async def adopt(self) -> None:
         """At start: take over the workers of an earlier server, revoke those that are gone."""
         for row in await self._storage.read(workers.live):
-            kind = self._kind(row.kind, row.account, row.account_name, row.core_type, row.cores)
-            self._kinds[kind.id] = kind
-            worker = Worker(row.id, row.incarnation, row.secret_hash, kind)
+            worker = Worker(row.id, row.incarnation, row.secret_hash, await self.know(row))
             worker.idle_since = time.monotonic()
             self._fleet.add(worker)
-            placement = Placement(row.incarnation, row.pid, row.started, row.host)
+            started, _, host = (row.pid_start or "0@").partition("@")
+            placement = Placement(row.incarnation, row.pid or 0, int(started), host)
             if row.pid and await self._engine.adopt(placement):
                 worker.pid, worker.window = row.pid, 1
                 self.placements[row.incarnation] = placement

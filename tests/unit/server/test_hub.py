@@ -52,7 +52,8 @@ def test_a_slow_reader_falls_behind_and_says_what_it_lacks(monkeypatch) -> None:
     watcher = Watcher(1, [(1, 4)], True)
     watcher.offer(finished(1, 2, 3))
     watcher.offer(finished(4))
-    assert watcher.behind and watcher.unseen() == [(4, 1)]
+    assert watcher.behind
+    assert watcher.unseen() == [(4, 1)]
     assert received(watcher) == [1, 2, 3]
 
 
@@ -60,7 +61,8 @@ def test_join_carries_no_payload() -> None:
     watcher = Watcher(1, [(1, 1)], False)
     watcher.offer(finished(1))
     (item,) = decode(watcher.take()[4:])
-    assert item.data is None and item.status == 3
+    assert item.data is None
+    assert item.status == 3
 
 
 def test_removed_narrow_subscribers_leave_nothing_behind() -> None:
@@ -68,4 +70,5 @@ def test_removed_narrow_subscribers_leave_nothing_behind() -> None:
     hub.add(watcher)
     hub.publish(finished(1))
     hub.remove(watcher)
-    assert hub._narrow == {} and hub._all == set()
+    assert hub._narrow == {}
+    assert hub._all == set()

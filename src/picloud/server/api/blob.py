@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from picloud.server.control import Control, blob_id
+from picloud.server.control import Control
 from picloud.server.http import Request
 from picloud.server.storage import now_ms
 from picloud.store import blob as blobs
@@ -30,9 +30,8 @@ async def new(control: Control, request: Request) -> None:
     if not 0 < len(sizes) <= BATCH or any(size < 0 or size > 2**50 for size in sizes):
         raise BadRequest(f"1 to {BATCH} sizes in bytes")
     control.storage.check_space()
-    rows = [(blob_id(), size) for size in sizes]
-    await control.storage.note(blobs.create, _account(control, request), rows, now_ms())
-    await request.json({"blobs": [{"id": blob, "url": control.blob_url(request, "put", blob, size)} for blob, size in rows]})
+    ids = await control.storage.note(blobs.new, _account(control, request), sizes, now_ms())
+    await request.json({"blobs": [{"id": blob, "url": control.blob_url(request, "put", blob, size)} for blob, size in zip(ids, sizes, strict=True)]})
 
 
 async def get(control: Control, request: Request) -> None:

@@ -38,7 +38,8 @@ async def stream(control: Control, request: Request) -> None:
     control.hub.add(watcher)
     waits = None
     try:
-        await _replay(control, watcher)  # also answers 404 for jids that are not this account's
+        if not control.hub.recall(watcher):
+            await _replay(control, watcher, check=True)
         await request.send(
             {"type": "http.response.start", "status": 200, "headers": [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]}
         )
@@ -89,12 +90,18 @@ async def _until_gone(request: Request, watcher: Watcher) -> None:
         watcher.wake.set()
 
 
-async def _replay(control: Control, watcher: Watcher) -> None:
-    """Offer what the store already has, page by page, while the client keeps up."""
+async def _replay(control: Control, watcher: Watcher, check: bool = False) -> None:
+    """Offer what the store already has, page by page, while the client keeps up.
+
+    Raises:
+        NotFound: with ``check``, where a jid is not of this account.
+    """
     missing = watcher.unseen()
     after = -1
+    if check:
+        await control.storage.read(jobs.statuses, watcher.account, missing)
     while missing:
-        page = await control.storage.read(jobs.finished, watcher.account, missing, after, PAGE, watcher.payload)
+        page = await control.storage.read(jobs.finished, watcher.account, missing, after, PAGE)
         watcher.offer(page)
         if len(page) < PAGE or watcher.behind:
             return

@@ -15,7 +15,11 @@ from picloud.server.storage import now_ms
 from picloud.store import account as accounts
 from picloud.store import job as jobs
 from picloud.wire import WIRE_VERSION
-from picloud.wire.error import BadRequest, Forbidden, NotAuthorized
+from picloud.wire.error import BadRequest, Forbidden
+
+
+SESSION_MS = 12 * 3_600_000
+"""How long a browser stays logged in."""
 
 
 class Name(msgspec.Struct):
@@ -62,7 +66,7 @@ async def status(control: Control, request: Request) -> None:
             "started": int(control.started * 1000),
             "workers": [_worker(w) for w in mine],
             "capacity": msgspec.to_builtins(control.engine.capacity()),
-            "jobs": {state.name: count for state, count in counts.items()},
+            "jobs": counts,
         }
     )
 
@@ -90,8 +94,8 @@ async def add_account(control: Control, request: Request) -> None:
         name = msgspec.json.decode(await request.body(), type=Name).name
     except msgspec.MsgspecError as error:
         raise BadRequest(f"no account name: {error}", hint='for example {"name": "anna"}') from error
-    account = await control.storage.write(accounts.create, name, False, now_ms())
-    key, secret = await control.storage.write(accounts.create_key, account, now_ms())
+    account = await control.storage.write(accounts.create, name, now_ms())
+    key, secret = await control.storage.write(accounts.key_create, account, now_ms())
     await request.json({"name": name, "api_key": key, "api_secretkey": secret})
 
 
@@ -101,7 +105,5 @@ async def login(control: Control, request: Request) -> None:
         ticket = msgspec.json.decode(await request.body(), type=Ticket).ticket
     except msgspec.MsgspecError as error:
         raise BadRequest(f"no ticket: {error}") from error
-    token = await control.storage.write(accounts.redeem_ticket, ticket, now_ms())
-    if token is None:
-        raise NotAuthorized("this login link was used or has ended", hint="'picloud status' prints a fresh one")
+    token = await control.storage.write(accounts.ticket_redeem, ticket, now_ms(), SESSION_MS)
     await request.json({"token": token})

@@ -13,10 +13,9 @@ from picloud.server.http import BYTES, Receive, Request, Send
 from picloud.server.storage import now_ms
 from picloud.store import code as codes
 from picloud.store import log as logs
-from picloud.store import worker as workers
 from picloud.store.act import lease
 from picloud.wire import WIRE_VERSION
-from picloud.wire.error import BadRequest, CloudException, NotFound
+from picloud.wire.error import BadRequest, CloudException
 from picloud.wire.message import Credit, Done, Hello, Kill, Logs, Returned, Slots, Started, ToServer, decode_to_server
 
 log = logging.getLogger("picloud.worker")
@@ -26,9 +25,7 @@ async def code(control: Control, request: Request, digest: str) -> None:
     """GET /v1/worker/code/{digest}"""
     worker = control.authority.worker(request.headers)
     found = await control.storage.read(codes.get, worker.kind.account, digest)
-    if found is None:
-        raise NotFound(f"no code {digest}", digest=digest)
-    await request.answer(found, BYTES)
+    await request.answer(found.data, BYTES)
 
 
 async def session(control: Control, worker: Worker, receive: Receive, send: Send) -> None:
@@ -96,7 +93,10 @@ async def _welcome(control: Control, worker: Worker, outbox: asyncio.Queue[bytes
         await asyncio.sleep(0.005)
     worker.leasing = True
     try:
-        believed = {(jid, n): mark for jid, n, mark in await control.storage.read(workers.open_attempts, worker.id)}
+        believed = {
+            (item.jid, item.n): bytes.fromhex(item.lease)
+            for item in await control.storage.note(lease.all_in_hand, worker.id)
+        }
         held = {(jid, n): mark for jid, n, mark in hello.held}
         lost = [(jid, n, mark) for (jid, n), mark in believed.items() if held.get((jid, n)) != mark]
         closed = [(jid, n) for (jid, n), mark in held.items() if believed.get((jid, n)) != mark]

@@ -1,0 +1,159 @@
+"""The commands about jobs that exist."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Any
+
+import click
+
+from picloud.cli import output
+from picloud.cli.client import JIDS, client, each, spelled
+from picloud.cli.flags import FORMATS, as_json, command, given
+
+LINES = ("stdout", "stderr", "logging", "syslog", "pilog", "exception", "profile")
+"""Fields of info that are printed on lines of their own."""
+
+COLUMNS = ("jid", "status", "function", "label", "core_type", "cores", "created", "runtime", "cause")
+"""What ``picloud jobs`` shows; its JSON has more."""
+
+Asked = int | list[int | range]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+timeout_flag = click.option("-t", "--timeout", type=click.FloatRange(min=0), metavar="SEC", help="Wait at most so long.")
+ignore_flag = click.option("-i", "--ignore-errors", is_flag=True, help="Go on where a job failed.")
+
+
+@command("join")
+@click.argument("jids", type=JIDS)
+@timeout_flag
+@ignore_flag
+def join(jids: Asked, timeout: float | None, ignore_errors: bool) -> None:
+    """Wait until jobs have finished; exit code 3 if one failed.
+
+    JIDS: 5, or 1,2,7, or 1-4.
+    """
+    client().join(jids, timeout=timeout, ignore_errors=ignore_errors)
+    output.answer({"joined": spelled(each(jids))})
+
+
+@command("result")
+@click.argument("jids", type=JIDS)
+@timeout_flag
+@ignore_flag
+def result(jids: Asked, timeout: float | None, ignore_errors: bool) -> None:
+    """Print what jobs returned, waiting for them.
+
+    One job: bytes as they are, a string as a line, anything else as JSON. Several: a block for each.
+    """
+    values = client().result(jids, timeout=timeout, ignore_errors=ignore_errors)
+    if isinstance(jids, int):
+        output.result(values)
+    elif as_json():
+        click.echo(output.dumps([{"jid": jid, "result": value} for jid, value in zip(each(jids), values, strict=True)]))
+    else:
+        for jid, value in zip(each(jids), values, strict=True):
+            click.echo(f"Result for jid {jid}:")
+            output.result(str(value) if isinstance(value, Exception) else value)
+            if isinstance(value, bytes) and value[-1:] != b"\n":
+                click.echo()
+
+
+@command("info")
+@click.argument("jids", type=JIDS)
+@click.option(
+    "-o", "--fields", metavar="FIELD,FIELD", help="Which fields; all of them: all.  [default: stdout,stderr,status,runtime]"
+)
+def info(jids: Asked, fields: str | None) -> None:
+    """Print facts about jobs.
+
+    Fields: status exception stdout stderr logging syslog pilog runtime created finished env vol function label attributes
+    args kwargs profile cputime memory cause attempts, and others; memory.max_usage gives one part.
+    """
+    if fields in FORMATS:  # -o json is what one types everywhere else
+        given().output, fields = fields, None
+    wanted: Any = [name.strip() for name in fields.split(",") if name.strip()] if fields else None
+    try:
+        found = client().info(jids, "all" if wanted == ["all"] else wanted)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if as_json():
+        click.echo(output.dumps([{"jid": jid, **facts} for jid, facts in found.items()]))
+        return
+    for jid, facts in found.items():
+        click.echo(f"Info for jid {jid}")
+        for name, value in facts.items():
+            _print_fact(name, value)
+
+
+@command("kill")
+@click.argument("jids", type=JIDS)
+def kill(jids: Asked) -> None:
+    """End jobs that have not finished."""
+    client().kill(jids)
+    output.answer({"killed": spelled(each(jids))})
+
+
+@command("delete")
+@click.argument("jids", type=JIDS)
+def delete(jids: Asked) -> None:
+    """Erase result, output and description of finished jobs."""
+    client().delete(jids)
+    output.answer({"deleted": spelled(each(jids))})
+
+
+@command("rerun")
+@click.argument("jids", type=JIDS)
+@click.option("--failed", is_flag=True, help="Only those that did not end as done.")
+def rerun(jids: Asked, failed: bool) -> None:
+    """Run jobs again, with the same code and arguments; prints the new jids."""
+    made = list(client().job.verbs.rerun(jids, failed=failed))
+    output.answer({"jids": made}, spelled(made) if made else None)
+
+
+@command("jobs")
+@click.option("--state", type=click.Choice(["waiting", "queued", "processing", "done", "error", "stalled", "killed"]))
+@click.option("--label", help="Only jobs with this label.")
+@click.option("--func", help="Only jobs of a function of this name.")
+@click.option(
+    "--since", metavar="WHEN", help="Created after: 30m, 2h, 7d ago, or a date like 2026-11-22 or 2026-11-22T10:00 (UTC)."
+)
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
+def jobs(state: str | None, label: str | None, func: str | None, since: str | None, limit: int) -> None:
+    """List jobs, newest first."""
+    found = client().jobs(state=state, label=label, func=func, since=moment(since) if since else None, limit=limit)
+    shown = found if as_json() else [row | {"created": _brief(row.get("created"))} for row in found]
+    output.table(COLUMNS, shown)
+
+
+def moment(text: str, now: datetime.datetime | None = None) -> datetime.datetime:
+    """What ``--since`` means: so long ago, or a date (UTC where it names no zone).
+
+    Raises:
+        click.UsageError: neither.
+    """
+    ago = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
+    if ago:
+        back = datetime.timedelta(seconds=float(ago[1]) * _UNITS[ago[2]])
+        return (now or datetime.datetime.now(datetime.UTC)) - back
+    try:
+        found = datetime.datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise click.UsageError(f"--since {text!r} is no time: write 2h, 7d or 2026-11-22T10:00") from error
+    return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
+
+
+def _brief(value: Any) -> Any:
+    return value.strftime("%Y-%m-%d %H:%M:%S") if isinstance(value, datetime.datetime) else value
+
+
+def _print_fact(name: str, value: Any) -> None:
+    if name in LINES and value:
+        click.echo(f"{name}:")
+        click.echo(str(value).rstrip("\n"))
+    elif isinstance(value, str) or value is None:
+        click.echo(f"{name}: {value or ''}".rstrip())
+    else:
+        click.echo(f"{name}: {output.dumps(value)}")

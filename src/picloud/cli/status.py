@@ -1,0 +1,59 @@
+"""``picloud status``: of the server, or of jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from picloud import settings
+from picloud.cli.call import call, configured
+from picloud.cli.client import JIDS, client, each
+from picloud.cli.flags import command, given
+from picloud.cli.output import answer, table
+from picloud.server import home as homes
+from picloud.wire.error import CloudException
+
+
+@command("status")
+@click.argument("jids", type=JIDS, required=False)
+def status(jids: int | list[int | range] | None) -> None:
+    """Tell of the server, or of jobs.
+
+    JIDS: 5, or 1,2,7, or 1-4.
+    """
+    if jids is None and not given().simulate:
+        _server()
+    else:
+        asked = [] if jids is None else each(jids)
+        table(["jid", "status"], [{"jid": jid, "status": said} for jid, said in zip(asked, client().status(asked), strict=True)])
+
+
+def _server() -> None:
+    found = _ask()
+    jobs, capacity = found.get("jobs", {}), found.get("capacity", {})
+    workers = found.get("workers", [])
+    lines = [
+        str(found["address"]),
+        f"version {found['version']}, pid {found['pid']}",
+        f"capacity: {capacity.get('cores', '-')} cores, {capacity.get('units', 0) / 1000:g} compute units, "
+        f"{capacity.get('memory', 0) / 2**30:.1f} GiB",
+        f"jobs: {jobs.get('queued', '-')} queued, {jobs.get('processing', '-')} processing",
+        f"workers: {len(workers) or 'none'}",
+        *(f"  {w['core_type']} x {w['cores']}: {w['busy']} of {w['slots']} slots busy (pid {w['pid']})" for w in workers),
+    ]
+    answer(found, "\n".join(lines))
+
+
+def _ask() -> dict[str, Any]:
+    """What the configured server says; for a user without a key, what the home of this machine says."""
+    file = homes.running(settings.home())
+    try:
+        found: dict[str, Any] = call(configured(), "GET", "/v1/status")
+        return found
+    except CloudException:
+        if file is None:
+            raise
+        named: dict[str, Any] = {"workers": [], "capacity": {}, "jobs": {}}
+        return {name: value for name, value in msgspec.to_builtins(file).items() if name != "login_url"} | named

@@ -1,0 +1,258 @@
+"""Take in submissions and their chunks.
+
+    submit(tx, account, m: Submit, *, parent=(jid, n)|None, now) -> (Submitted, ready_kinds)
+    chunk(tx, account, m: Chunk, body_digest: bytes, now)        -> (Accepted, ready_kinds)
+    vanished(tx, before, now)                                    -> Finish
+
+``now`` is epoch ms; ``ready_kinds`` the kinds that got ready jobs (wake the dispatcher). ``m.options.core_type`` and
+``cores`` must be final (the server fills in the default type). All are idempotent: a token or a (submission, offset) that was
+seen gets the same answer, with another content Conflict. Missing code is named in ``Submitted.missing`` and nothing is stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Connection, Text, bindparam, insert, literal_column, null, select, update
+from sqlalchemy.sql import ColumnElement
+
+from picloud.store import blob, code, kind
+from picloud.store import job as jobs
+from picloud.store.act import gate
+from picloud.store.act.answer import Finish
+from picloud.store.rows import EVERY, Listed, add, as_list, cut, one, pack, run, text, to_json
+from picloud.store.schema import argument, counter, job, submission, submission_env
+from picloud.store.schema import chunk as chunk_table
+from picloud.wire.error import BadRequest, Conflict, NotFound
+from picloud.wire.job import Cause, Status
+from picloud.wire.message import Accepted, Arguments, Chunk, Submit, Submitted
+
+LONGEST_NAME = 1000
+"""Characters of a label or function name."""
+STATUS_BY_GATE = {gate.OPEN: Status.queued, gate.SHUT: Status.waiting, gate.STALLED: Status.stalled}
+
+
+def submit(
+    tx: Connection, account: int, m: Submit, *, parent: tuple[int, int] | None = None, now: int
+) -> tuple[Submitted, set[int]]:
+    """Store a call or map with its first chunk.
+
+    Args:
+        account: the owner.
+        m: the submission.
+        parent: the attempt (jid, n) that submits, where a job does.
+        now: epoch ms.
+
+    Raises:
+        Conflict: the token was used with another content.
+        NotFound: a job or blob it names is not of this account.
+        BadRequest: it contradicts itself.
+    """
+    digest = body_digest(m)
+    known = one(tx, _BY_TOKEN, account=account, token=m.token)
+    if known is not None:
+        made, then, first, accepted = known
+        if bytes(then) != digest:
+            raise Conflict("this token was used for another submission", hint="make a fresh token for each call or map")
+        return Submitted(made, first, accepted), set()
+    check(m)
+    if missing := code.missing(tx, account, [m.function, *m.modules], m.code, now):
+        return Submitted(0, 0, 0, missing), set()
+    head = len(m.arguments.ends)
+    blob.refer(tx, account, m.arguments.blobs.values(), now)
+    parents = gate.look(tx, account, m.options)
+    kind_id = kind.ensure(tx, account, m.options.core_type, m.options.cores)
+    first = reserve(tx, head if m.count is None else m.count)
+    (made,) = one(
+        tx, _SUBMISSION, account=account, token=m.token, digest=digest, function=m.function, modules=as_list(m.modules),
+        python=m.python, name=m.name, label=m.options.label, options=to_json(m.options).decode(), kind=kind_id, first=first,
+        count=m.count, head=head, accepted=head, final=int(m.final or head == m.count), gate=parents.state,
+        blame=parents.blame, parent_jid=parent[0] if parent else None, parent_n=parent[1] if parent else None,
+        created=now, seen=now,
+    )  # fmt: skip
+    if m.env_values:
+        tx.execute(insert(submission_env), {"submission": made, "data": to_json(m.env_values).decode()})
+    gate.hold(tx, made, parents)
+    _store(tx, account, first, m.arguments, Shape(made, kind_id, m.options.priority, m.options.restartable, parents.state), now)
+    return Submitted(made, first, head), {kind_id} if head and parents.state == gate.OPEN else set()
+
+
+def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) -> tuple[Accepted, set[int]]:
+    """Store a further chunk.
+
+    Args:
+        body_digest: sha256 of the chunk as it was sent; tells a repeat from a conflict.
+
+    Raises:
+        NotFound: no such submission of this account.
+        Conflict: this offset was used with another content.
+        BadRequest: the chunk lies outside of the submission.
+    """
+    s = tx.execute(_LOCKED, {"id": m.submission, "account": account}).one_or_none()
+    if s is None:
+        raise NotFound(f"there is no submission {m.submission}")
+    count = len(m.arguments.ends)
+    known = tx.execute(_CHUNK, {"submission": s.id, "last": m.offset + max(count, 1) - 1}).one_or_none()
+    if known is not None and (known.offset == m.offset or known.offset + known.count > m.offset):
+        if known.offset != m.offset or known.digest != body_digest:
+            raise Conflict(f"the chunk at {m.offset} was sent before with another content", submission=s.id)
+        return Accepted(known.first, known.count), set()
+    _check_place(s, m, count)
+    blob.refer(tx, account, m.arguments.blobs.values(), now)
+    first = s.first + m.offset if s.count is not None else reserve(tx, count)
+    tx.execute(insert(chunk_table), {"submission": s.id, "offset": m.offset, "first": first, "count": count,
+                                     "digest": body_digest})  # fmt: skip
+    tx.execute(_GROW, {"id_": s.id, "accepted_": s.accepted + count, "seen_": now,
+                       "final_": int(m.final or s.accepted + count == s.count)})  # fmt: skip
+    options = msgspec.json.decode(s.options)
+    shape = Shape(s.id, s.kind, options.get("priority", 5), options.get("restartable", True), s.gate)
+    _store(tx, account, first, m.arguments, shape, now)
+    return Accepted(first, count), {s.kind} if count and s.gate == gate.OPEN else set()
+
+
+def vanished(tx: Connection, before: int, now: int) -> Finish:
+    """Close what clients that fell silent never sent.
+
+    Submissions that are not complete and idle since ``before`` (epoch ms) are made final; their unsent jids become killed
+    jobs, cause ``not_sent``.
+    """
+    finish = Finish()
+    for s in tx.execute(_IDLE, {"before": before}).all():
+        tx.execute(update(submission).where(submission.c.id == s.id).values(final=1))
+        for first, count in jobs.unsent_of(tx, s):
+            jobs.close_unsent(tx, s, first, count, Cause.not_sent, now)
+            finish.closed.append((first, count))
+            gate.spread(tx, gate.held_by(tx, first, count), finish, now)
+    return finish
+
+
+def reserve(tx: Connection, count: int) -> int:
+    """The first of ``count`` new jids."""
+    last: int = one(tx, _RESERVE, more=count)[0]
+    return last - count + 1
+
+
+def body_digest(m: Submit) -> bytes:
+    """sha256 of everything in a submission but the code it brings along."""
+    made = hashlib.sha256(m.arguments.data)
+    a = m.arguments
+    made.update(pack((m.function, m.modules, m.python, m.name, m.options, m.count, a.ends, a.previews, a.blobs,
+                      m.env_values, m.final)))  # fmt: skip
+    return made.digest()
+
+
+def check(m: Submit) -> None:
+    """Refuse what contradicts itself, before anything is stored."""
+    if len(m.token) != 16:
+        raise BadRequest("a token has 16 bytes")
+    for what, value in (("label", m.options.label), ("function name", m.name)):
+        if len(value) > LONGEST_NAME or "\0" in value:
+            raise BadRequest(f"the {what} has {len(value)} characters or a NUL", hint=f"at most {LONGEST_NAME}, no NUL")
+    if m.count is not None and not len(m.arguments.ends) <= m.count < 1 << 40:
+        raise BadRequest(f"a submission of {m.count} jobs cannot begin with {len(m.arguments.ends)}")
+    check_arguments(m.arguments)
+
+
+def check_arguments(a: Arguments) -> None:
+    """Refuse arguments whose parts do not fit each other."""
+    last = 0
+    for end in a.ends:
+        if end < last:
+            break
+        last = end
+    else:
+        if last == len(a.data) and len(a.previews) == len(a.ends) and all(0 <= i < len(a.ends) for i in a.blobs):
+            return
+    raise BadRequest("the chunk's ends, previews and blobs do not fit its data")
+
+
+def _check_place(s: Any, m: Chunk, count: int) -> None:
+    if s.final:
+        raise BadRequest(f"submission {s.id} is complete or was closed", hint="submit again")
+    if m.offset < s.head or (s.count is not None and m.offset + count > s.count) or (s.count is None and m.offset != s.accepted):
+        raise BadRequest(f"a chunk of {count} at {m.offset} does not fit submission {s.id}", accepted=s.accepted, count=s.count)
+    check_arguments(m.arguments)
+
+
+class Shape(msgspec.Struct):
+    """What the jobs of one submission share."""
+
+    submission: int
+    kind: int
+    priority: int
+    restartable: bool
+    gate: int
+
+
+def _store(tx: Connection, account: int, first: int, a: Arguments, shape: Shape, now: int) -> None:
+    if not a.ends:
+        return
+    rows: list[tuple[int, int, str, str | None]] = [
+        (start, end - start, text(preview), None) for start, end, preview in zip([0, *a.ends], a.ends, a.previews, strict=False)
+    ]
+    for at, name in a.blobs.items():
+        rows[at] = (*rows[at][:3], name)
+    given = as_list(rows)
+    put_jobs(tx, account, first, given, shape, now)
+    run(tx, _ARGUMENTS, rows=given, data_=a.data, first=first)
+
+
+def put_jobs(tx: Connection, account: int, first: int, rows: str, shape: Shape, now: int) -> None:
+    """New jobs from ``first`` on, one for each member of the JSON list ``rows``."""
+    stalled = shape.gate == gate.STALLED
+    run(
+        tx, _JOBS, rows=rows, first=first, submission_=shape.submission, account_=account, kind_=shape.kind,
+        priority_=shape.priority, status_=int(STATUS_BY_GATE[shape.gate]), restartable_=int(shape.restartable),
+        cause_=int(Cause.dependency if stalled else Cause.none), now=now, finished_=now if stalled else None,
+    )  # fmt: skip
+
+
+def _bound(name: str) -> ColumnElement[Any]:
+    return bindparam(name, type_=BigInteger)
+
+
+_rows = Listed("rows")
+_zero = literal_column("0")
+_JOBS = add(job).from_select(
+    jobs.COLUMNS,
+    select(_bound("first") + _rows.key, _bound("submission_"), _bound("account_"), _bound("kind_"), _bound("priority_"),
+           _bound("status_"), _zero, _bound("restartable_"), _zero, _zero, _zero, _zero, _bound("cause_"), null(),
+           _bound("now"), _bound("finished_")).select_from(_rows.table).where(EVERY),
+)  # fmt: skip
+"""New jobs, one a row of the chunk. Ones that a kill closed before they came stay as they are."""
+_ARGUMENTS = add(argument).from_select(
+    ["jid", "data", "blob", "preview"],
+    select(_bound("first") + _rows.key, cut("data_", _rows.c(0), _rows.c(1)), _rows.c(3, Text), _rows.c(2, Text))
+    .select_from(_rows.table).where(EVERY),
+)  # fmt: skip
+_BY_TOKEN = select(submission.c.id, submission.c.digest, submission.c.first, submission.c.accepted).where(
+    submission.c.account == bindparam("account"), submission.c.token == bindparam("token")
+)
+_SUBMISSION = insert(submission).returning(submission.c.id)
+_LOCKED = (
+    select(submission).where(submission.c.id == bindparam("id"), submission.c.account == bindparam("account")).with_for_update()
+)
+_GROW = (
+    update(submission)
+    .where(submission.c.id == bindparam("id_"))
+    .values(accepted=_bound("accepted_"), seen=_bound("seen_"), final=_bound("final_"))
+)
+_CHUNK = (
+    select(chunk_table)
+    .where(chunk_table.c.submission == bindparam("submission"), chunk_table.c.offset <= bindparam("last"))
+    .order_by(chunk_table.c.offset.desc())
+    .limit(1)
+)
+"""The last chunk that begins before the end of the one in hand: chunks never overlap, so it tells whether that is new."""
+_IDLE = (
+    select(submission)
+    .where(submission.c.final == literal_column("0"), submission.c.seen < bindparam("before"))
+    .order_by(submission.c.id)
+    .limit(100)
+    .with_for_update()
+)
+_RESERVE = (
+    update(counter).where(counter.c.name == "jid").values(value=counter.c.value + _bound("more")).returning(counter.c.value)
+)

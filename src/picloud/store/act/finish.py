@@ -1,0 +1,262 @@
+"""End attempts, and with most of them their jobs.
+
+    finish(tx, worker, outcomes, now) -> Finish
+    conclude(tx, worker, endings, now) -> Finish    the common end of finish and revoke
+
+An outcome counts only for the lease it was made under; others are answered as ``stale``. What an end means:
+
+* the job was killed meanwhile: the attempt closes, its result is dropped
+* an exception that may be retried, with tries left: queued again, or waiting for its retry time
+* ``worker_lost``: tried again, from then on alone on its slot; the job is held responsible, cause ``signal``, at the
+  MAX_ATTEMPTS-th death that counts (the first may hit any job that was on a slot; the later ones happen alone). A job that
+  must not be restarted ends at once.
+* everything else: final
+
+A final end releases or stalls the jobs that waited for this one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Literal
+
+import msgspec
+from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, func, insert, literal_column, select, update
+
+from picloud.store import blob
+from picloud.store.act import gate
+from picloud.store.act.answer import Finish
+from picloud.store.act.lease import Held, in_hand
+from picloud.store.certificate import certificate
+from picloud.store.rows import Listed, as_list, cut, gathered, one, pack, run, text
+from picloud.store.schema import attempt, job, lease, result, submission
+from picloud.wire.job import FIRST_FINAL, MAX_ATTEMPTS, Cause, Failure, Options, Status, status_of
+from picloud.wire.message import Finished, Outcome
+
+Weight = Literal["lost", "doubt", "free"]
+"""How a ``worker_lost`` end is held against its job."""
+
+
+class Detail(msgspec.Struct, array_like=True):
+    """What decides whether a job is tried again."""
+
+    jid: int
+    submission: int
+    restartable: int
+    retried: int
+    lost: int
+    doubts: int
+
+
+class Ending(msgspec.Struct):
+    """The end of one attempt in hand."""
+
+    held: Held
+    outcome: Outcome
+    weight: Weight = "lost"
+
+
+def finish(tx: Connection, worker: int, outcomes: list[Outcome], now: int) -> Finish:
+    """Accept what a worker reports.
+
+    Args:
+        worker: its id.
+        outcomes: ends of attempts; each is accepted at most once, however often and late it is sent.
+        now: epoch ms.
+    """
+    held = {row.jid: row for row in in_hand(tx, worker, [o.jid for o in outcomes])}
+    endings, stale = [], []
+    for outcome in outcomes:
+        mine = held.get(outcome.jid)
+        if not 0 <= outcome.cause <= _LAST_CAUSE:
+            outcome = msgspec.structs.replace(outcome, cause=int(Cause.exit))
+        if mine is not None and mine.lease == outcome.lease and mine.n == outcome.n:
+            endings.append(Ending(mine, outcome))
+            del held[outcome.jid]
+        else:
+            stale.append((outcome.jid, outcome.n))
+    answer = conclude(tx, worker, endings, now)
+    answer.stale = stale
+    return answer
+
+
+def conclude(tx: Connection, worker: int, endings: list[Ending], now: int) -> Finish:
+    """Close these attempts of a worker, whose leases and jobs are locked, and move their jobs."""
+    answer = Finish()
+    if endings:
+        _check_blobs(tx, endings, now)
+        plan = _Plan(tx, now, endings)
+        plan.write(worker, answer)
+        gate.spread(tx, gate.held_by_list(tx, [done.jid for done in answer.moved]), answer, now)
+    return answer
+
+
+def _check_blobs(tx: Connection, endings: list[Ending], now: int) -> None:
+    """A result whose blob is not there cannot be kept: its job ends with cause ``storage``."""
+    named = [e for e in endings if e.outcome.blob]
+    if not named:
+        return
+    live = blob.touch(tx, named[0].held.account, [e.outcome.blob for e in named], now)  # a worker works for one account
+    for ending in named:
+        if ending.outcome.blob not in live:
+            told = Failure("storage", f"the result's blob {ending.outcome.blob} never arrived", "rerun the job")
+            ending.outcome = msgspec.structs.replace(ending.outcome, cause=int(Cause.storage), blob="", failure=told)
+
+
+class _Plan:
+    """What a batch of ends will write, decided first so that the writing is a fixed number of steps."""
+
+    def __init__(self, tx: Connection, now: int, endings: list[Ending]) -> None:
+        self.tx, self.now, self.endings = tx, now, endings
+        self.done: list[Outcome] = []
+        self.failed: list[tuple[Outcome, Failure]] = []
+        self.tried: list[tuple[Ending, bytes]] = []  # attempts whose failure is not the job's
+        self.again: dict[tuple[int, str], list[int]] = defaultdict(list)  # (due or 0, counter) -> jids
+        self._options: dict[int, Options] = {}
+        rare = []
+        for ending in endings:
+            if ending.held.status >= FIRST_FINAL:
+                continue  # killed meanwhile: only the attempt closes
+            if ending.outcome.cause == 0:
+                self.done.append(ending.outcome)
+            else:
+                rare.append(ending)
+        if rare:
+            jids = as_list([ending.held.jid for ending in rare])
+            details = {row.jid: row for row in _decode_details(one(tx, _DETAILS, jids=jids)[0])}
+            for ending in rare:
+                self._decide(ending, details[ending.held.jid])
+
+    def _decide(self, ending: Ending, about: Detail) -> None:
+        """What an end other than a value means."""
+        outcome = ending.outcome
+        cause = Cause(outcome.cause)
+        if cause == Cause.exception and outcome.retry and about.retried < self._option(about).retries:
+            delay = self._option(about).retry_delay_ms
+            self._again(ending, "retried", self.now + delay if delay > 0 else 0)
+        elif cause == Cause.worker_lost and about.restartable:
+            if ending.weight == "lost" and about.lost + 1 >= MAX_ATTEMPTS:
+                self._fail(outcome, Cause.signal)
+            else:
+                self._again(ending, _COUNTER[ending.weight], 0)
+        else:
+            self._fail(outcome, cause)
+
+    def _option(self, about: Detail) -> Options:
+        if about.submission not in self._options:
+            found = one(self.tx, _OPTIONS, id=about.submission)[0]
+            self._options[about.submission] = msgspec.json.decode(found, type=Options)
+        return self._options[about.submission]
+
+    def _again(self, ending: Ending, counted: str, due: int) -> None:
+        self.tried.append((ending, pack(ending.outcome.failure or certificate(Cause.worker_lost))))
+        self.again[due, counted].append(ending.held.jid)
+
+    def _fail(self, outcome: Outcome, cause: Cause) -> None:
+        told = outcome.failure or certificate(cause)
+        self.failed.append((outcome, msgspec.structs.replace(told, cause=cause.name)))
+
+    def write(self, worker: int, answer: Finish) -> None:
+        """Write it all, and tell it in ``answer``."""
+        self._write_attempts()
+        if self.done:
+            self._write_done(answer)
+        if self.failed:
+            self._write_failed(answer)
+        for (due, counted), jids in self.again.items():
+            status = Status.waiting if due else Status.queued
+            run(self.tx, _AGAIN[counted], jids=as_list(jids), status_=int(status), due_=due or None)
+            if not due:
+                answer.ready_kinds.add(self.endings[0].held.kind)
+        answer.ended = len(answer.moved)
+
+    def _write_attempts(self) -> None:
+        rows = [
+            (o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms or None)
+            for o in (ending.outcome for ending in self.endings)
+        ]
+        first = self.endings[0].held
+        run(self.tx, _CLOSE, rows=as_list(rows), now=self.now, account_=first.account, kind_=first.kind)
+        run(self.tx, _DROP, jids=as_list([row[0] for row in rows]))
+        if self.tried:
+            places, data = _laid_out([told for _, told in self.tried])
+            rows_tried = [(e.held.jid, e.held.n, *place) for (e, _), place in zip(self.tried, places, strict=True)]
+            run(self.tx, _EVIDENCE, rows=as_list(rows_tried), data_=data)
+
+    def _write_done(self, answer: Finish) -> None:
+        places, data = _laid_out([o.data for o in self.done])
+        rows = [
+            (o.jid, start, None if o.blob else size, o.blob or None, text(o.preview))
+            for o, (start, size) in zip(self.done, places, strict=True)
+        ]
+        run(self.tx, _RESULTS, rows=as_list(rows), data_=data)
+        run(self.tx, _END, jids=as_list([o.jid for o in self.done]), status_=_DONE, cause_=0, now=self.now)
+        answer.moved = [Finished(o.jid, _DONE, None if o.blob else o.data, o.blob) for o in self.done]
+
+    def _write_failed(self, answer: Finish) -> None:
+        places, data = _laid_out([pack(told) for _, told in self.failed])
+        rows = [(o.jid, *place, text(o.preview)) for (o, _), place in zip(self.failed, places, strict=True)]
+        run(self.tx, _FAILURES, rows=as_list(rows), data_=data)
+        by_cause: dict[Cause, list[int]] = defaultdict(list)
+        for outcome, told in self.failed:
+            cause = Cause[told.cause]
+            by_cause[cause].append(outcome.jid)
+            answer.moved.append(Finished(outcome.jid, int(status_of(cause)), failure=told))
+        for cause, jids in by_cause.items():
+            run(self.tx, _END, jids=as_list(jids), status_=int(status_of(cause)), cause_=int(cause), now=self.now)
+
+
+def _laid_out(parts: list[bytes]) -> tuple[list[tuple[int, int]], bytes]:
+    """Where each part lies in their sum: (start, size); and the sum."""
+    places, at = [], 0
+    for part in parts:
+        places.append((at, len(part)))
+        at += len(part)
+    return places, b"".join(parts)
+
+
+_DONE, _LAST_CAUSE = int(Status.done), int(max(Cause))
+_COUNTER = {"lost": "lost", "doubt": "doubts", "free": ""}
+_decode_details = msgspec.json.Decoder(list[Detail]).decode
+_rows, _jids = Listed("rows"), Listed("jids")
+_nil = literal_column("0")
+_now = bindparam("now", type_=BigInteger)
+_CLOSE = insert(attempt).from_select(
+    ["jid", "n", "lease", "account", "kind", "worker", "cause", "leased", "started", "ended", "runtime_us", "cpu_user_us",
+     "cpu_system_us", "peak_memory"],
+    select(lease.c.jid, lease.c.n, lease.c.lease, bindparam("account_", type_=BigInteger), bindparam("kind_", type_=BigInteger),
+           lease.c.worker, _rows.c(1), lease.c.leased, func.coalesce(lease.c.started, _rows.c(6)), _now, _rows.c(2), _rows.c(3),
+           _rows.c(4), _rows.c(5))
+    .select_from(_rows.table).join(lease, lease.c.jid == _rows.c(0)),
+    include_defaults=False,
+)  # fmt: skip
+"""The lines of the ledger."""
+_DROP = delete(lease).where(lease.c.jid.in_(_jids.chosen()))
+_EVIDENCE = (
+    update(attempt)
+    .where(attempt.c.jid == _rows.c(0), attempt.c.n == _rows.c(1))
+    .values(failure=cut("data_", _rows.c(2), _rows.c(3)))
+)
+_RESULTS = insert(result).from_select(
+    ["jid", "data", "blob", "preview"],
+    select(_rows.c(0), cut("data_", _rows.c(1), _rows.c(2)), _rows.c(3, Text), _rows.c(4, Text)).select_from(_rows.table),
+)
+_FAILURES = insert(result).from_select(
+    ["jid", "failure", "preview"],
+    select(_rows.c(0), cut("data_", _rows.c(1), _rows.c(2)), _rows.c(3, Text)).select_from(_rows.table),
+)
+_unfinished = job.c.status < literal_column(str(int(FIRST_FINAL)))
+_mine = (job.c.jid.in_(_jids.chosen()), _unfinished)
+_status, _due = bindparam("status_", type_=BigInteger), bindparam("due_", type_=BigInteger)
+_END = update(job).where(*_mine).values(status=_status, cause=bindparam("cause_", type_=BigInteger), held=_nil, finished=_now)
+_AGAIN = {
+    counted: update(job).where(*_mine).values(
+        status=_status, held=_nil, due=_due, **({counted: job.c[counted] + literal_column("1")} if counted else {})
+    )
+    for counted in ("", "retried", "lost", "doubts")
+}  # fmt: skip
+"""Another attempt, counted in that column."""
+_OPTIONS = select(submission.c.options).where(submission.c.id == bindparam("id"))
+_DETAILS = select(gathered(job.c.jid, job.c.submission, job.c.restartable, job.c.retried, job.c.lost, job.c.doubts)).where(
+    job.c.jid.in_(_jids.chosen())
+)

@@ -1,0 +1,222 @@
+"""Give jobs to workers, and take them back unstarted.
+
+    take(tx, worker, kind, want, prefer, now) -> list[Lease]        prefer: jids that running jobs wait for
+    specs(tx, submissions) -> list[Spec]                            memory_limit is left to the caller
+    started(tx, worker, jobs, now) -> list[int]                     the jids that moved to processing
+    returned(tx, worker, jobs, now) -> set[int]                     ready kinds
+    due(tx, now) -> set[int]                                        ready kinds: retry times that came
+    next_due(tx) -> int | None                                      epoch ms
+    in_hand(tx, worker, jids) -> list[Held]
+
+``jobs`` are (jid, n, lease). A lease ends only by an act: finish, revoke, or returned. ``take`` may be written
+``durable=False``: a lease that a power cut undoes was not run by anybody who survived it. A job that must never run twice is
+given alone in its batch, and then ``take`` asks for the fsync itself.
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, delete, func, insert, literal_column, null, select, update
+
+from picloud.store.db import must_last
+from picloud.store.rows import Listed, as_list, cut, from_json, gathered, glued, listing, one, pieces, run
+from picloud.store.schema import READY, WAITING, argument, job, lease, submission, submission_env, worker
+from picloud.wire.job import Options, Status
+from picloud.wire.message import Lease, Spec
+
+DOUBTS = 2
+"""A job that was in hand at so many deaths of a worker, started or not, is given out alone."""
+
+Jobs = list[tuple[int, int, bytes]]
+"""(jid, n, lease)."""
+
+
+class Held(msgspec.Struct, array_like=True):
+    """One attempt in a worker's hands."""
+
+    jid: int
+    n: int
+    leased: int
+    started: int | None
+    alone: int
+    status: int
+    kind: int
+    account: int
+    lease: bytes = b""
+
+
+def take(tx: Connection, worker_id: int, kind: int, want: int, prefer: list[int], now: int) -> list[Lease]:
+    """Lease up to ``want`` ready jobs of a kind: those in ``prefer`` first, then by priority and jid.
+
+    A closed worker gets none. A job with ``restartable=False`` comes as the only one.
+    """
+    if want <= 0 or not one(tx, _ALIVE, worker=worker_id):
+        return []
+    given: list[Lease] = []
+    if prefer:
+        given, single = _take(tx, _AWAITED, worker_id, {"kind": kind, "want": want, "prefer": as_list(prefer)}, now)
+        for lent in given:
+            lent.awaited = True
+        if single:
+            return given
+    if len(given) < want:
+        given += _take(tx, _NEXT, worker_id, {"kind": kind, "want": want - len(given)}, now, behind=bool(given))[0]
+    return given
+
+
+def _take(tx: Connection, choose: Select[tuple[str, bytes]], worker_id: int, values: dict[str, object], now: int,
+          *, behind: bool = False) -> tuple[list[Lease], bool]:  # fmt: skip
+    """Lease what ``choose`` finds; whether that is one job that must never run twice. Where others are given already
+    (``behind``) such a job has to wait."""
+    text, data = one(tx, choose, **values)
+    rows = from_json(text)
+    arguments = pieces(data, [row[6] for row in rows])
+    first_single = next((at for at, row in enumerate(rows) if not row[3]), len(rows))
+    single = first_single == 0 and bool(rows) and not behind
+    rows = rows[:1] if single else rows[:first_single]
+    if single:
+        must_last(tx)
+    secret = os.urandom(16 * len(rows))
+    made = [
+        Lease(row[0], row[2] + 1, secret[i * 16 : i * 16 + 16], row[1], arguments[i], row[7] or "",
+              False, bool(row[4] or row[5] >= DOUBTS))
+        for i, row in enumerate(rows)
+    ]  # fmt: skip
+    if made:
+        run(tx, _HOLD, jids=as_list([lent.jid for lent in made]))
+        rows = [(lent.jid, lent.n, int(lent.alone)) for lent in made]
+        run(tx, _LEASE, rows=as_list(rows), leases=secret, worker_=worker_id, now=now)
+    return made, single
+
+
+def specs(tx: Connection, submissions: list[int]) -> list[Spec]:
+    """What the jobs of these submissions have in common, with the values of their environment variables."""
+    return [
+        Spec(row.id, row.account, row.function, from_json(row.modules), row.name, msgspec.json.decode(row.options, type=Options),
+             from_json(row.data) if row.data else {}, 0, row.python)
+        for row in tx.execute(_SPECS, {"ids": as_list(submissions)})
+    ]  # fmt: skip
+
+
+def in_hand(tx: Connection, worker_id: int, jids: list[int] | None = None) -> list[Held]:
+    """The open leases of a worker, all or those among ``jids``, locked with their jobs in the order of jids."""
+    if jids is None:
+        rows, leases = one(tx, _ALL_IN_HAND, worker=worker_id)
+    else:
+        rows, leases = one(tx, _IN_HAND, worker=worker_id, jids=as_list(jids))
+    found = _decode_held(rows)
+    for at, held in enumerate(found):
+        held.lease = leases[at * 16 : at * 16 + 16]
+    return found
+
+
+def _valid(tx: Connection, worker_id: int, jobs: Jobs) -> list[Held]:
+    leases = {(jid, n): secret for jid, n, secret in jobs}
+    return [held for held in in_hand(tx, worker_id, [jid for jid, _, _ in jobs]) if leases.get((held.jid, held.n)) == held.lease]
+
+
+def started(tx: Connection, worker_id: int, jobs: Jobs, now: int) -> list[int]:
+    """User code of these attempts runs since about ``now``; the jids that moved to processing. Others are ignored."""
+    valid = [held for held in _valid(tx, worker_id, jobs) if held.started is None]
+    moved = [held.jid for held in valid if held.status == Status.queued]
+    if valid:
+        run(tx, _STARTED, jids=as_list([held.jid for held in valid]), now=now)
+        run(tx, _PROCESSING, jids=as_list(moved))
+    return moved
+
+
+def returned(tx: Connection, worker_id: int, jobs: Jobs, now: int) -> set[int]:
+    """Take leases back that never started; they cost no attempt. The kinds that got ready jobs."""
+    valid = [held for held in _valid(tx, worker_id, jobs) if held.started is None]
+    back = [held for held in valid if held.status == Status.queued]
+    if valid:
+        run(tx, _DROP, jids=as_list([held.jid for held in valid]))
+        run(tx, _BACK, jids=as_list([held.jid for held in back]))
+    return {held.kind for held in back}
+
+
+def due(tx: Connection, now: int) -> set[int]:
+    """Queue the jobs whose retry time came; their kinds."""
+    kinds: list[int] = listing(tx, _DUE_KINDS, now=now)
+    if kinds:
+        run(tx, _DUE, now=now)
+    return set(kinds)
+
+
+def next_due(tx: Connection) -> int | None:
+    """When the next retry is due, in epoch ms."""
+    found: int | None = one(tx, _NEXT_DUE)[0]
+    return found
+
+
+_decode_held = msgspec.json.Decoder(list[Held]).decode
+_jids, _rows, _prefer, _ids = Listed("jids"), Listed("rows"), Listed("prefer"), Listed("ids")
+_one, _nil = literal_column("1"), literal_column("0")
+_now = bindparam("now", type_=BigInteger)
+_kind, _want = bindparam("kind", type_=BigInteger), bindparam("want", type_=BigInteger)
+_worker = bindparam("worker", type_=BigInteger)
+_ALIVE = select(worker.c.id).where(worker.c.id == _worker, worker.c.closed.is_(None)).with_for_update(read=True)
+
+
+def _choose(*where: object) -> Select[tuple[str, bytes]]:
+    """Ready jobs with their arguments, as one row: JSON of the rows, and all argument bytes."""
+    chosen = (
+        select(job.c.jid, job.c.submission, job.c.attempts, job.c.restartable, job.c.lost, job.c.doubts,
+               argument.c.data, argument.c.blob)
+        .join_from(job, argument, argument.c.jid == job.c.jid)
+        .where(*where)  # type: ignore[arg-type]
+        .order_by(job.c.priority, job.c.jid)
+        .limit(_want)
+        .with_for_update(of=job, skip_locked=True)
+        .subquery("chosen")
+    )  # fmt: skip
+    c = chosen.c
+    fields = (c.jid, c.submission, c.attempts, c.restartable, c.lost, c.doubts, func.length(c.data), c.blob)
+    return select(gathered(*fields), glued(c.data))
+
+
+_NEXT = _choose(job.c.kind == _kind, READY)
+# the sums keep SQLite from walking the whole ready index for a handful of jids
+_AWAITED = _choose(
+    job.c.jid.in_(_prefer.chosen()), job.c.kind + _nil == _kind, job.c.status + _nil == _one, job.c.held + _nil == _nil
+)
+_HOLD = update(job).where(job.c.jid.in_(_jids.chosen())).values(held=_one, attempts=job.c.attempts + _one)
+_LEASE = insert(lease).from_select(
+    ["jid", "n", "lease", "worker", "alone", "leased", "started"],
+    select(_rows.c(0), _rows.c(1), cut("leases", _rows.key * literal_column("16"), 16),
+           bindparam("worker_", type_=BigInteger), _rows.c(2), _now, null()).select_from(_rows.table),
+)  # fmt: skip
+_SPECS = (
+    select(submission.c.id, submission.c.account, submission.c.function, submission.c.modules, submission.c.name,
+           submission.c.options, submission.c.python, submission_env.c.data)
+    .outerjoin(submission_env, submission_env.c.submission == submission.c.id)
+    .where(submission.c.id.in_(_ids.chosen()))
+)  # fmt: skip
+
+
+def _held(*where: object) -> Select[tuple[str, bytes]]:
+    c = (
+        select(lease.c.jid, lease.c.n, lease.c.leased, lease.c.started, lease.c.alone, job.c.status, job.c.kind, job.c.account,
+               lease.c.lease)
+        .join_from(lease, job, job.c.jid == lease.c.jid)
+        .where(lease.c.worker == _worker, *where)  # type: ignore[arg-type]
+        .order_by(job.c.jid)
+        .with_for_update(of=[job, lease])  # both: a lease that another transaction closes meanwhile must be seen as gone
+        .subquery("found")
+        .c
+    )  # fmt: skip
+    return select(gathered(c.jid, c.n, c.leased, c.started, c.alone, c.status, c.kind, c.account), glued(c.lease))
+
+
+_ALL_IN_HAND = _held()
+_IN_HAND = _held(lease.c.jid.in_(_jids.chosen()))
+_STARTED = update(lease).where(lease.c.jid.in_(_jids.chosen())).values(started=_now)
+_PROCESSING = update(job).where(job.c.jid.in_(_jids.chosen())).values(status=int(Status.processing))
+_DROP = delete(lease).where(lease.c.jid.in_(_jids.chosen()))
+_BACK = update(job).where(job.c.jid.in_(_jids.chosen())).values(held=_nil, attempts=job.c.attempts - _one)
+_is_due = and_(WAITING, job.c.due <= _now)
+_DUE_KINDS = select(gathered(select(job.c.kind).where(_is_due).distinct().subquery().c.kind))
+_DUE = update(job).where(_is_due).values(status=_one, due=null())
+_NEXT_DUE = select(func.min(job.c.due)).where(WAITING)

@@ -1,0 +1,295 @@
+"""The database: who may write when, and how a transaction becomes durable.
+
+    Database.open(url) -> Database          migrates; SetupError where the database is newer or cannot be opened
+    db.write(act, *args, durable=True)      -> concurrent.futures.Future of act(tx, *args)
+    db.read(query, *args)                   -> concurrent.futures.Future of query(tx, *args)
+    db.close()
+
+``tx`` is an SQLAlchemy Connection inside a transaction. An act may be run again (its group lost a member, or PostgreSQL
+found two transactions in each other's way), so it touches nothing but the database and returns what it found.
+
+**SQLite**: one writer thread takes all acts that wait and commits them as one transaction, with one fsync (WAL,
+synchronous=FULL). An act that raises gets its exception, and the others of its group run again without it. A group in which
+no act asks for durability is written but not fsynced: a power cut, not a crash, may undo it, and later durable commits carry
+it along. An act that finds out on its way that it needs the fsync after all calls :func:`must_last`.
+
+**PostgreSQL**: several writer threads, one transaction an act (READ COMMITTED), tried again on deadlock or serialization failure.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from picloud.store import migrate
+from picloud.wire.error import CloudException, SetupError, StorageFull, Unavailable
+
+GROUP = 256
+"""Acts in one SQLite transaction at most."""
+CHECKPOINT_PAGES = 1000
+"""Pages (4 KB) of write-ahead log after which the checkpointer moves them into the file, beside the writer."""
+HARD_CHECKPOINT_PAGES = 16_000
+"""Pages after which the writer does it itself, so that the log stays below 64 MB or so under constant load."""
+TRIES = 20
+"""Runs of one act on PostgreSQL before its conflict is told to the caller."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Work:
+    act: Callable[..., Any]
+    args: tuple[Any, ...]
+    durable: bool
+    future: Future[Any]
+
+
+def must_last(tx: Connection) -> None:
+    """The transaction shall be on disk before its answers are given, also where its acts were called not durable."""
+    tx.info["must_last"] = True
+
+
+class Database:
+    """An open database; see the module's docstring. Made by :meth:`open`."""
+
+    def __init__(self, url: URL, *, readers: int, writers: int) -> None:
+        self.url = url
+        self.sqlite = url.get_backend_name() == "sqlite"
+        self._engine = _sqlite_engine(url, writing=True) if self.sqlite else _postgresql_engine(url, writers + readers)
+        self._read_engine = _sqlite_engine(url, writing=False, size=readers) if self.sqlite else self._engine
+        driver: Any = self._engine.dialect.loaded_dbapi
+        self._errors: tuple[type[Exception], ...] = (DBAPIError, driver.Error)
+        self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
+        self._door = threading.Lock()
+        self._closing = threading.Event()
+        self._written = threading.Event()
+        loops: list[Callable[[], None]]
+        loops = [self._write_groups, self._checkpoint] if self.sqlite else [self._write_single] * writers
+        self._threads = [threading.Thread(target=loop, name=f"store-{loop.__name__[1:]}", daemon=True) for loop in loops]
+
+    @classmethod
+    def open(cls, url: str, *, readers: int = 2, writers: int = 4) -> Database:
+        """Open the database at an SQLAlchemy URL, making or migrating its tables.
+
+        Args:
+            url: ``sqlite:////abs/path`` or ``postgresql://...`` (psycopg 3 is used).
+            readers: threads that read.
+            writers: threads that write (PostgreSQL).
+
+        Raises:
+            SetupError: no such server, no right to write, or a database from a newer version.
+        """
+        parsed = make_url(url)
+        if parsed.drivername in ("postgresql", "postgres"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        opened = cls(parsed, readers=readers, writers=writers)
+        try:
+            migrate.up_to_date(opened._engine)
+        except (OperationalError, sqlite3.Error, OSError) as error:
+            opened._dispose()
+            raise SetupError(f"cannot open the database {parsed!r}: {_first_line(error)}",
+                             hint="check that it is there and that this user may write it") from error  # fmt: skip
+        except BaseException:
+            opened._dispose()
+            raise
+        for thread in opened._threads:
+            thread.start()
+        return opened
+
+    def write(self, act: Callable[..., T], *args: Any, durable: bool = True) -> Future[T]:
+        """Run ``act(tx, *args)`` in a transaction. The future is done when the transaction is on disk
+        (``durable``), or at least committed.
+        """
+        future: Future[T] = Future()
+        with self._door:
+            if not self._closing.is_set():
+                self._waiting.put(_Work(act, args, durable, future))
+                return future
+        future.set_exception(Unavailable("the store is closed"))
+        return future
+
+    def read(self, query: Callable[..., T], *args: Any) -> Future[T]:
+        """Run ``query(tx, *args)`` in a short transaction that sees one state of the database."""
+        if self._closing.is_set():
+            refused: Future[T] = Future()
+            refused.set_exception(Unavailable("the store is closed"))
+            return refused
+        return self._readers.submit(self._read, query, args)
+
+    def close(self) -> None:
+        """Commit what waits, then close. Further calls are refused."""
+        with self._door:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+            for _ in self._threads:
+                self._waiting.put(None)
+        self._written.set()
+        for thread in self._threads:
+            thread.join()
+        self._readers.shutdown()
+        self._dispose()
+
+    def _dispose(self) -> None:
+        self._engine.dispose()
+        self._read_engine.dispose()
+
+    def _read(self, query: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        try:
+            with self._read_engine.begin() as tx:
+                return query(tx, *args)
+        except self._errors as error:
+            raise _translated(error) from error
+
+    # -- SQLite -----------------------------------------------------------------------------------------------------
+
+    def _write_groups(self) -> None:
+        with self._engine.connect() as connection:
+            while group := self._next_group():
+                self._write_group(connection, group)
+                self._written.set()
+
+    def _next_group(self) -> list[_Work]:
+        """What waits now, at least one act; empty at the end."""
+        group: list[_Work] = []
+        work = self._waiting.get()
+        while work is not None:
+            group.append(work)
+            if len(group) == GROUP or self._waiting.empty():
+                return group
+            work = self._waiting.get()
+        if group:
+            self._waiting.put(None)  # the end was among them: to be seen again after this group
+        return group
+
+    def _write_group(self, connection: Connection, group: list[_Work]) -> None:
+        group = [work for work in group if work.future.set_running_or_notify_cancel()]
+        while group:
+            answers: list[Any] = []
+            try:
+                self._transact(connection, group, answers)
+            except BaseException as error:  # noqa: BLE001 (whatever an act raises is its caller's)
+                told = _translated(error) if isinstance(error, self._errors) else error
+                at_commit = len(answers) == len(group) or isinstance(told, StorageFull)
+                for work in group if at_commit else [group[len(answers)]]:
+                    work.future.set_exception(told)
+                group = [work for work in group if not work.future.done()]
+                continue
+            for work, answer in zip(group, answers, strict=True):
+                work.future.set_result(answer)
+            return
+
+    def _transact(self, connection: Connection, group: list[_Work], answers: list[Any]) -> None:
+        durable = any(work.durable for work in group)
+        _synchronous(connection, full=durable)
+        connection.info["must_last"] = False
+        with connection.begin():
+            for work in group:
+                answers.append(work.act(connection, *work.args))
+        if connection.info["must_last"] and not durable:
+            _synchronous(connection, full=True)
+            _raw(connection).execute("UPDATE counter SET value = value WHERE name = 'jid'")  # its fsync covers all before it
+
+    def _checkpoint(self) -> None:
+        wal = f"{self.url.database}-wal"
+        with self._read_engine.connect() as connection:
+            while not self._closing.is_set():
+                self._written.wait()
+                self._written.clear()
+                try:
+                    if os.path.getsize(wal) > CHECKPOINT_PAGES * 4096:
+                        _raw(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                except (OSError, sqlite3.Error):
+                    continue  # the writer's own checkpoint stands behind this one
+                self._closing.wait(0.2)
+
+    # -- PostgreSQL -------------------------------------------------------------------------------------------------
+
+    def _write_single(self) -> None:
+        while work := self._waiting.get():
+            if not work.future.set_running_or_notify_cancel():
+                continue
+            try:
+                answer = self._run(work)
+            except BaseException as error:  # noqa: BLE001 (whatever an act raises is its caller's)
+                work.future.set_exception(_translated(error) if isinstance(error, self._errors) else error)
+            else:
+                work.future.set_result(answer)
+
+    def _run(self, work: _Work) -> Any:
+        for left in reversed(range(TRIES)):
+            try:
+                with self._engine.begin() as tx:
+                    tx.info["must_last"] = False
+                    answer = work.act(tx, *work.args)
+                    if not work.durable and not tx.info["must_last"]:
+                        tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
+                return answer
+            except self._errors as error:
+                if not left or not _passing(error):
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+
+def _passing(error: Exception) -> bool:
+    """A conflict of two transactions, or a connection that the pool has to replace: worth another try."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return getattr(getattr(error, "orig", error), "sqlstate", None) in ("40001", "40P01", "23505")
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw: Any = connection.connection.dbapi_connection
+    return raw  # type: ignore[no-any-return]
+
+
+def _synchronous(connection: Connection, *, full: bool) -> None:
+    if connection.info.get("full") is not full:
+        _raw(connection).execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
+        connection.info["full"] = full
+
+
+def _sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
+    engine = create_engine(url, connect_args={"check_same_thread": False, "cached_statements": 512, "timeout": 30},
+                           pool_size=size + 1, max_overflow=0, query_cache_size=1000)  # fmt: skip
+
+    @event.listens_for(engine, "connect")
+    def _connected(raw: sqlite3.Connection, _: Any) -> None:
+        raw.isolation_level = None  # transactions are ours, see _begun
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY",
+                       f"cache_size = -{65_536 if writing else 16_384}",
+                       f"wal_autocheckpoint = {HARD_CHECKPOINT_PAGES if writing else 0}"):  # fmt: skip
+            raw.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def _postgresql_engine(url: URL, size: int) -> Engine:
+    return create_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True, query_cache_size=1000)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+
+
+def _translated(error: BaseException) -> CloudException:
+    """The driver's error as one of ours; only the first line of its text goes out."""
+    line = _first_line(error)
+    if "disk is full" in line or "No space left" in line:
+        return StorageFull(f"the database's disk is full: {line}", hint="free some space; nothing was stored")
+    return Unavailable(f"the database refused: {line}", hint="try again; if it stays, run picloud doctor")

@@ -1,0 +1,52 @@
+"""Kinds: what decides which worker may run a job. Rows are made once and never change.
+
+ensure(tx, account, core_type, cores) -> int        the kind's id
+get(tx, kind) -> Kind                               NotFound
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from sqlalchemy import Connection, bindparam, select
+
+from picloud.store.rows import add, one
+from picloud.store.schema import kind
+from picloud.wire.error import NotFound
+
+
+class Kind(Struct, frozen=True):
+    """One kind of worker."""
+
+    id: int
+    account: int
+    core_type: str
+    cores: int
+
+
+def ensure(tx: Connection, account: int, core_type: str, cores: int) -> int:
+    """The id of the kind, which is made where it is new."""
+    key: dict[str, object] = {"account": account, "core_type": core_type, "cores": cores}
+    found = one(tx, _FIND, **key)
+    if found is None:
+        tx.execute(add(kind), {**key, "env": "", "vol": ""})
+        found = one(tx, _FIND, **key)
+    return int(found[0])
+
+
+def get(tx: Connection, kind_id: int) -> Kind:
+    """The kind of that id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = tx.execute(_GET, {"id": kind_id}).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no kind {kind_id}")
+    return Kind(*row)
+
+
+_FIND = select(kind.c.id).where(
+    kind.c.account == bindparam("account"), kind.c.core_type == bindparam("core_type"), kind.c.cores == bindparam("cores"),
+    kind.c.env == "", kind.c.vol == "",
+)  # fmt: skip
+_GET = select(kind.c.id, kind.c.account, kind.c.core_type, kind.c.cores).where(kind.c.id == bindparam("id"))

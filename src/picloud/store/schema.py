@@ -1,0 +1,289 @@
+"""The tables of one installation.
+
+Everything has an owner: rows that people may ask for carry ``account``. Times are epoch milliseconds of the server,
+durations microseconds of the worker. Numbers of states and causes are those of :mod:`picloud.wire.job`.
+
+One ``call`` or ``map`` is a **submission**: token, code, options, and its **chunks** (the first one lies in the
+submission's own row). Its **jobs** are narrow rows, so that a million of them can be walked; **arguments** and **results**
+rest beside them. A job in a worker's hands has a **lease**, at most one; when the lease ends, however it ends after the
+start, it becomes an **attempt**, which never changes again: it is the ledger line and outlives the job.
+
+``job.status = 1 and job.held = 0`` is *ready*; only such rows are in ``job_ready``, which the dispatcher reads in order.
+``job.status = 0`` is *waiting*: for its submission's gate, or, where ``due`` is set, for its retry time.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    literal_column,
+)
+
+metadata = MetaData()
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+"""A row number that SQLite can use as its rowid."""
+
+
+def _col(name: str, kind: type | object = BigInteger, default: str | None = None, *, null: bool = False) -> Column[object]:
+    return Column(name, kind, nullable=null, server_default=default)  # type: ignore[arg-type]
+
+
+counter = Table("counter", metadata, Column("name", Text, primary_key=True), _col("value"))
+"""Numbers handed out in ranges, under the row's lock: ``jid`` is the last one given."""
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    _col("weight", Integer, "1"),
+    _col("created"),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    _col("account"),
+    _col("secret_hash", LargeBinary),
+    _col("label", Text, ""),
+    _col("created"),
+    _col("revoked", null=True),
+    Index("api_key_account", "account"),
+)
+
+login = Table(
+    "login",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    _col("account"),
+    _col("session", SmallInteger),
+    _col("expires"),
+)
+"""One-time tickets (session 0) and the tokens they are exchanged for (session 1), by sha256."""
+
+code = Table(
+    "code",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", Text, primary_key=True),
+    _col("kind", Text),
+    _col("info", Text),
+    _col("data", LargeBinary),
+    _col("created"),
+)
+
+kind = Table(
+    "kind",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _col("account"),
+    _col("core_type", Text),
+    _col("cores", Integer),
+    _col("env", Text, ""),
+    _col("vol", Text, ""),
+    UniqueConstraint("account", "core_type", "cores", "env", "vol", name="kind_key"),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("incarnation", Text, nullable=False, unique=True),
+    _col("kind"),
+    _col("secret_hash", LargeBinary),
+    _col("pid", null=True),
+    _col("pid_start", Text, null=True),
+    _col("created"),
+    _col("closed", null=True),
+    _col("evidence", Text, ""),
+)
+Index("worker_live", worker.c.id, sqlite_where=worker.c.closed.is_(None), postgresql_where=worker.c.closed.is_(None))
+
+submission = Table(
+    "submission",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _col("account"),
+    _col("token", LargeBinary),
+    _col("digest", LargeBinary),  # of everything but the code: a repeat must be the same
+    _col("function", Text),
+    _col("modules", Text),  # JSON
+    _col("python", Text),
+    _col("name", Text),
+    _col("label", Text),
+    _col("options", Text),  # JSON of wire.job.Options
+    _col("kind"),
+    _col("first"),
+    _col("count", null=True),  # jids reserved from ``first``; null = not known before the items end
+    _col("head", Integer),  # jobs of the first chunk
+    _col("accepted"),
+    _col("final", SmallInteger),  # nothing more will come
+    _col("gate", SmallInteger),  # 0 open, 1 waits for other jobs, 2 stalled
+    _col("blame", null=True),  # the job whose failure stalled it
+    _col("parent_jid", null=True),
+    _col("parent_n", Integer, null=True),
+    _col("created"),
+    _col("seen"),  # last time that its client sent something
+    UniqueConstraint("account", "token", name="submission_token"),
+    Index("submission_first", "first"),
+    Index("submission_name", "account", "name"),
+)
+Index(
+    "submission_label",
+    submission.c.account,
+    submission.c.label,
+    sqlite_where=literal_column("label <> ''"),
+    postgresql_where=literal_column("label <> ''"),
+)
+Index(
+    "submission_open",
+    submission.c.seen,
+    sqlite_where=literal_column("final = 0"),
+    postgresql_where=literal_column("final = 0"),
+)
+
+submission_env = Table(
+    "submission_env",
+    metadata,
+    Column("submission", BigInteger, primary_key=True, autoincrement=False),
+    _col("data", Text),  # JSON; leaves only inside a Spec
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    Column("submission", BigInteger, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    _col("first"),
+    _col("count", Integer),
+    _col("digest", LargeBinary),
+)
+Index("chunk_first", chunk.c.first)
+
+dependency = Table(
+    "dependency",
+    metadata,
+    Column("parent", BigInteger, primary_key=True, autoincrement=False),
+    Column("child", BigInteger, primary_key=True, autoincrement=False),
+)
+"""Unfinished job ``parent`` holds the gate of submission ``child``."""
+Index("dependency_child", dependency.c.child)
+
+job = Table(
+    "job",
+    metadata,
+    Column("jid", Id, primary_key=True, autoincrement=False),
+    _col("submission"),
+    _col("account"),
+    _col("kind"),
+    _col("priority", Integer),
+    _col("status", SmallInteger),
+    _col("held", SmallInteger),  # 1 while a lease is out
+    _col("restartable", SmallInteger),
+    _col("attempts", SmallInteger),  # leases given and not given back
+    _col("retried", SmallInteger),  # attempts that ended in an exception and were tried again
+    _col("lost", SmallInteger),  # deaths that count against it, see act.finish
+    _col("doubts", SmallInteger),  # deaths of its worker before it was known to run
+    _col("cause", SmallInteger),
+    _col("due", null=True),
+    _col("created"),
+    _col("finished", null=True),
+)
+READY = and_(job.c.status == literal_column("1"), job.c.held == literal_column("0"))
+WAITING = job.c.status == literal_column("0")
+Index("job_ready", job.c.kind, job.c.priority, job.c.jid, sqlite_where=READY, postgresql_where=READY)
+Index("job_waiting", job.c.due, job.c.jid, sqlite_where=WAITING, postgresql_where=WAITING)
+
+argument = Table(
+    "argument",
+    metadata,
+    Column("jid", Id, primary_key=True, autoincrement=False),
+    _col("data", LargeBinary),
+    _col("blob", Text, null=True),
+    _col("preview", Text),
+)
+
+result = Table(
+    "result",
+    metadata,
+    Column("jid", Id, primary_key=True, autoincrement=False),
+    _col("data", LargeBinary, null=True),
+    _col("blob", Text, null=True),
+    _col("preview", Text),
+    _col("failure", LargeBinary, null=True),  # msgpack of wire.job.Failure
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("jid", Id, primary_key=True, autoincrement=False),
+    _col("n", SmallInteger),
+    _col("lease", LargeBinary),
+    _col("worker"),
+    _col("alone", SmallInteger),
+    _col("leased"),
+    _col("started", null=True),
+)
+"""Attempts in hand."""
+Index("lease_worker", lease.c.worker)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("jid", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", SmallInteger, primary_key=True, autoincrement=False),
+    _col("lease", LargeBinary),
+    _col("account"),
+    _col("kind"),
+    _col("worker"),
+    _col("cause", SmallInteger),
+    _col("leased"),
+    _col("started", null=True),
+    _col("ended"),
+    _col("runtime_us"),
+    _col("cpu_user_us"),
+    _col("cpu_system_us"),
+    _col("peak_memory"),
+    _col("failure", LargeBinary, null=True),  # of an attempt that was not the job's last
+    sqlite_with_rowid=False,
+)
+"""Attempts that ended: the ledger. Rows are added, never changed."""
+
+log = Table(
+    "log",
+    metadata,
+    Column("jid", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", SmallInteger, primary_key=True, autoincrement=False),
+    Column("stream", Text, primary_key=True),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    _col("size", Integer),
+    _col("data", LargeBinary),
+)
+
+blob = Table(
+    "blob",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _col("account"),
+    _col("state", SmallInteger),  # 0 uploading, 1 live, 2 condemned
+    _col("size"),
+    _col("created"),
+    _col("touched"),
+)
+Index("blob_touched", blob.c.state, blob.c.touched)
+
+for _owner in (argument, result):
+    _used = _owner.c.blob.is_not(None)
+    Index(f"{_owner.name}_blob", _owner.c.blob, sqlite_where=_used, postgresql_where=_used)

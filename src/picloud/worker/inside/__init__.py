@@ -1,0 +1,1 @@
+"""The steps of the runner: what is inside the sandbox together with the user's code."""

@@ -1,0 +1,92 @@
+"""The code of submissions: function by digest, the user's modules by set of digests.
+
+A set of shipped modules that goes out of use is put on a shelf with its loaded modules; when it comes back nothing is
+imported again, and two submissions with different versions of a module never see each other's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections import OrderedDict
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from picloud.wire import payload
+
+FUNCTIONS = 128         # loaded functions kept
+SETS = 4                # sets of shipped modules kept loaded
+
+
+class Spec(NamedTuple):
+    """What a runner knows about a submission; the worker writes it as JSON."""
+
+    submission: int
+    function: str
+    modules: tuple[str, ...]
+    name: str
+    python: str
+    env: dict[str, str]
+    kill_process: bool
+    profile: bool
+
+
+class Loaded(NamedTuple):
+    call: Any
+    retry_on: tuple[type[BaseException], ...] | None
+
+
+class Code:
+    """Loads specs, modules and functions from the worker's folder."""
+
+    def __init__(self, folder: Path, specs: Path) -> None:
+        self.folder, self.spec_folder = folder, specs
+        self.current: tuple[str, ...] = ()
+        self._shelf: OrderedDict[tuple[str, ...], dict[str, ModuleType]] = OrderedDict()
+        self._functions: OrderedDict[tuple[tuple[str, ...], str], Loaded] = OrderedDict()
+
+    def spec(self, submission: int) -> Spec:
+        """Read a submission's spec."""
+        found = json.loads((self.spec_folder / f"{submission}.json").read_bytes())
+        return Spec(**{**found, "modules": tuple(found["modules"])})
+
+    def function(self, spec: Spec) -> Loaded:
+        """The callable of a spec, with its modules importable. Raises whatever loading raises."""
+        if spec.modules != self.current:
+            self._use(spec.modules)
+        key = spec.modules, spec.function
+        found = self._functions.get(key)
+        if found is None:
+            call, retry_on = payload.loads((self.folder / f"{spec.function}.pkl").read_bytes())
+            found = self._functions[key] = Loaded(call, tuple(retry_on) if retry_on is not None else None)
+            if len(self._functions) > FUNCTIONS:
+                self._functions.popitem(last=False)
+        else:
+            self._functions.move_to_end(key)
+        return found
+
+    def _use(self, modules: tuple[str, ...]) -> None:
+        roots = tuple(str(self.folder / digest) for digest in self.current)
+        ours = {name: module for name, module in sys.modules.items() if _lies_in(module, roots)}
+        for name in ours:
+            del sys.modules[name]
+        if self.current:
+            self._shelf[self.current] = ours
+        sys.path[:] = [*(str(self.folder / d) for d in modules), *(p for p in sys.path if p not in roots)]
+        sys.modules.update(self._shelf.pop(modules, {}))
+        self.current = modules
+        if len(self._shelf) > SETS:
+            gone, _ = self._shelf.popitem(last=False)
+            for key in [k for k in self._functions if k[0] == gone]:
+                del self._functions[key]
+        importlib.invalidate_caches()
+
+
+def _lies_in(module: ModuleType, roots: tuple[str, ...]) -> bool:
+    if not roots:
+        return False
+    file = getattr(module, "__file__", None)
+    places = [file] if file else list(getattr(module, "__path__", ()))
+    return any(str(place).startswith(root + "/") for place in places for root in roots)

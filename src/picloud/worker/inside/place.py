@@ -1,0 +1,90 @@
+"""What a job finds around it: empty home and /tmp, fresh random numbers, its environment variables.
+
+Each check is a trick to pay nothing for jobs that touched nothing: an empty folder has its modification time set to 0, so
+anything made in it shows as another time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+class Folder:
+    """A folder that is empty when a job starts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.make()
+
+    def make(self) -> None:
+        """Make the folder, empty."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.utime(self.fd, (0, 0))
+
+    def clean(self) -> None:
+        """Empty it if something was made or removed in it."""
+        found = os.stat(self.fd)
+        if found.st_mtime_ns == 0 and found.st_nlink:
+            return
+        if not found.st_nlink:                  # the job removed the folder itself
+            os.close(self.fd)
+            self.make()
+            return
+        for entry in os.scandir(self.path):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, onerror=_open_and_again)
+            else:
+                os.unlink(entry.path)
+        os.chmod(self.fd, 0o700)
+        os.utime(self.fd, (0, 0))
+
+
+def _open_and_again(remove: Any, path: str, _: Any) -> None:
+    """Jobs leave folders that nobody may write; they are the runner's own, so it may change that."""
+    os.chmod(Path(path).parent, 0o700)
+    if os.path.isdir(path) and not os.path.islink(path):
+        os.chmod(path, 0o700)
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        remove(path)
+
+
+class Place:
+    """Home, temporary folder, working directory, environment variables and random state of the jobs of one runner."""
+
+    def __init__(self, slot: Path) -> None:
+        self.home, self.tmp = Folder(slot / "home"), Folder(slot / "tmp")
+        self._random = int.from_bytes(os.urandom(16), "little")
+        self._kept: dict[str, str | None] = {}
+        os.fchdir(self.home.fd)
+
+    def clean(self) -> None:
+        """After a job that ran long enough to touch a file."""
+        self.home.clean()
+        self.tmp.clean()
+        os.fchdir(self.home.fd)
+
+    def reseed(self, modules: dict[str, ModuleType]) -> None:
+        """Other random numbers for the next job, for the generators that are loaded."""
+        self._random += 1
+        if (found := modules.get("random")) is not None:
+            found.seed(self._random)
+        if (found := modules.get("numpy.random")) is not None:
+            found.seed([self._random >> shift & 0xFFFFFFFF for shift in (0, 32, 64, 96)])
+
+    def set_environment(self, values: dict[str, str]) -> None:
+        """Put the variables of a submission in place and take those of the one before away."""
+        for name, old in self._kept.items():
+            if old is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = old
+        self._kept = {name: os.environ.get(name) for name in values}
+        os.environ.update(values)
+

@@ -1,0 +1,142 @@
+"""What the runners need to run a submission's jobs: its spec, its function, its modules, as files in the worker's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from picloud.wire.error import BadRequest, CloudException
+from picloud.wire.job import Cause, Failure
+from picloud.wire.message import Lease, Outcome, Spec
+from picloud.worker.control import Control
+from picloud.worker.loop import Loop
+
+RETRY = 0.5             # seconds until code is asked for again that control could not give
+MODULES_SIZE = 1 << 30  # unpacked bytes of shipped modules at most
+
+Then = Callable[[CloudException | None], None]
+
+
+class Kit:
+    """Fetches code once by digest; ``specs`` are the submissions known."""
+
+    def __init__(self, loop: Loop, control: Control, folder: Path) -> None:
+        self._loop, self._control = loop, control
+        self.code, self.spec_folder, self.arguments = folder / "code", folder / "specs", folder / "arguments"
+        for path in (self.code, self.spec_folder, self.arguments):
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.specs: dict[int, Spec] = {}
+        self.ready: set[int] = set()
+        self._waiting: dict[int, list[Then]] = {}
+
+    def learn(self, spec: Spec) -> None:
+        """Write a submission's spec where runners find it."""
+        if spec.submission in self.specs:
+            return
+        told = {"submission": spec.submission, "function": spec.function, "modules": spec.modules, "name": spec.name,
+                "python": spec.client_python, "env": spec.env, "kill_process": spec.options.kill_process,
+                "profile": spec.options.profile}
+        path = self.spec_folder / f"{spec.submission}.json"
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(told, file)
+        self.specs[spec.submission] = spec
+        if all(self._place(digest, spec).exists() for digest in (spec.function, *spec.modules)):
+            self.ready.add(spec.submission)
+
+    def prepare(self, submission: int, then: Then) -> None:
+        """Call ``then`` when the submission's code is here (None), or cannot be had (why)."""
+        if submission in self.ready:
+            then(None)
+        elif submission in self._waiting:
+            self._waiting[submission].append(then)
+        else:
+            self._waiting[submission] = [then]
+            self._fetch(submission)
+
+    def _fetch(self, submission: int) -> None:
+        spec = self.specs[submission]
+
+        def work() -> None:
+            for digest in (spec.function, *spec.modules):
+                place = self._place(digest, spec)
+                if not place.exists():
+                    store(self._control.code(digest), digest, place)
+
+        def done(error: CloudException | None) -> None:
+            if error is None:
+                self.ready.add(submission)
+            for then in self._waiting.pop(submission, []):
+                then(error)
+
+        self._patiently(work, done)
+
+    def fetch_arguments(self, lease: Lease, then: Callable[[Path | None, CloudException | None], None]) -> None:
+        """Download large arguments into a file."""
+        path = self.arguments / f"{lease.jid}.{lease.n}"
+        self._patiently(lambda: self._control.download(lease.blob, path), lambda error: then(path, error))
+
+    def keep_result(self, path: Path, outcome: Outcome, then: Callable[[Outcome], None]) -> None:
+        """Upload a large result; ``then`` gets the outcome with its blob, or with the reason why there is none."""
+        kept: list[str] = []
+
+        def done(error: CloudException | None) -> None:
+            path.unlink(missing_ok=True)
+            if error is None:
+                outcome.blob = kept[0]
+            else:
+                outcome.cause = Cause.storage
+                outcome.failure = Failure("storage", f"The result could not be stored: {error.parameter}", error.hint or "try again")
+            then(outcome)
+
+        self._patiently(lambda: kept.append(self._control.upload(path)), done)
+
+    def _patiently(self, act: Callable[[], object], then: Then) -> None:
+        """Do something in a thread, again and again as long as it may succeed later."""
+
+        def done(_: object, error: BaseException | None) -> None:
+            if isinstance(error, CloudException) and error.retry:
+                self._loop.after(RETRY, lambda: self._loop.work(act, done))
+            else:
+                then(error if error is None or isinstance(error, CloudException) else BadRequest(f"{error}"))
+
+        self._loop.work(act, done)
+
+    def _place(self, digest: str, spec: Spec) -> Path:
+        return self.code / (f"{digest}.pkl" if digest == spec.function else digest)
+
+
+def store(data: bytes, digest: str, place: Path) -> None:
+    """Put code in its place in one move.
+
+    Raises:
+        BadRequest: the bytes are not those of the digest, or the archive names a path outside of itself.
+    """
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise BadRequest(f"code {digest[:12]} arrived damaged", hint="run the job again")
+    temporary = place.with_name(f".{digest}.{os.urandom(4).hex()}")
+    if place.suffix == ".pkl":
+        temporary.write_bytes(data)
+        temporary.rename(place)
+        return
+    try:
+        _unpack(data, temporary)
+        if not place.exists():
+            temporary.rename(place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unpack(data: bytes, folder: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for item in archive.infolist():
+            if item.filename.startswith(("/", "\\")) or ".." in Path(item.filename).parts:
+                raise BadRequest(f"the shipped modules name a path outside of themselves: {item.filename!r}")
+        if sum(item.file_size for item in archive.infolist()) > MODULES_SIZE:
+            raise BadRequest("the shipped modules are larger than 1 GiB unpacked", hint="put data into a bucket, not beside code")
+        archive.extractall(folder)

@@ -1,0 +1,368 @@
+"""The leases of a worker and the slots that work them off.
+
+    accept -> parked (code or arguments are fetched) -> waiting -> the job socket -> a slot's job in hand -> ended
+
+Everything here runs on the loop. The pool decides when a job goes into the socket: one for every free slot, and ahead of
+that only as many as are soon done, because what lies in the socket must be taken back when something more urgent comes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from pathlib import Path
+from typing import Protocol
+
+from picloud.wire.error import CloudException
+from picloud.wire.job import Cause, Failure
+from picloud.wire.message import Credit, Lease, LogChunk, Outcome, Spec
+from picloud.worker import death, frame
+from picloud.worker.feed import Feed, Key
+from picloud.worker.kit import Kit
+from picloud.worker.loop import Loop
+from picloud.worker.order import Order
+from picloud.worker.plain import PlainSandbox
+from picloud.worker.sandbox import Limits
+from picloud.worker.slot import Running, Slot
+
+log = logging.getLogger(__name__)
+
+AHEAD = 256             # jobs in the socket beyond the free slots, at most
+AHEAD_US = 20_000.0     # and no more than the slots do in this time
+IN_DOUBT = 1.0          # seconds for a runner to say that it took a job, after another has died
+LAST_WORDS = 3.0        # seconds for the server to acknowledge, at the end
+FAILED_STARTS = 5       # runners in a row that died before they were ready
+
+
+class Reports(Protocol):
+    """Where the pool tells what happened (the session)."""
+
+    def done(self, outcome: Outcome) -> None: ...
+    def returned(self, leases: list[Lease]) -> None: ...
+    def printed(self, chunks: list[LogChunk]) -> None: ...
+    def picture(self) -> None: ...
+    def turn(self) -> None: ...
+    @property
+    def settled(self) -> bool: ...
+
+
+class Pool:
+    """See the module."""
+
+    def __init__(self, loop: Loop, order: Order, kit: Kit, reports: Reports) -> None:
+        self.loop, self.order, self.kit, self.reports = loop, order, kit, reports
+        self.folder = Path(order.folder)
+        self.feed = Feed()
+        self.held: dict[Key, Lease] = {}            # everything accepted that has no outcome yet
+        self.slots: list[Slot] = []
+        self.target = 0
+        self.busy = 0
+        self.stopping = False
+        self._waiting: deque[Lease] = deque()
+        self._awaited: deque[Lease] = deque()
+        self._files: dict[Key, Path] = {}           # large arguments
+        self._doomed: dict[Key, Failure] = {}       # taken by a runner, to be ended when it says so
+        self._alone: Key | None = None              # a suspect in the socket: nothing follows it
+        self._average: float | None = None          # microseconds of a job
+        self._number = self._failed_starts = 0
+
+    # -- leases come ----------------------------------------------------------------------------------------------
+
+    def accept(self, specs: list[Spec], leases: list[Lease]) -> None:
+        """Take over leases."""
+        for spec in specs:
+            self.kit.learn(spec)
+        awaited = False
+        for lease in leases:
+            key = lease.jid, lease.n
+            if key in self.held:
+                continue
+            self.held[key] = lease
+            awaited = awaited or lease.awaited
+            if lease.submission in self.kit.ready and not lease.blob:
+                (self._awaited if lease.awaited else self._waiting).append(lease)
+            else:
+                self._park(lease)
+        if awaited and self.feed.lying:
+            self.take_back()
+
+    def _park(self, lease: Lease) -> None:
+        def have_code(error: CloudException | None) -> None:
+            if error is not None:
+                self._refuse(lease, error)
+            elif lease.blob:
+                self.kit.fetch_arguments(lease, have_arguments)
+            else:
+                self._line_up(lease)
+
+        def have_arguments(path: Path | None, error: CloudException | None) -> None:
+            if path is None or error is not None:
+                self._refuse(lease, error or CloudException("no arguments"))
+            else:
+                self._files[lease.jid, lease.n] = path
+                self._line_up(lease)
+
+        self.kit.prepare(lease.submission, have_code)
+
+    def _line_up(self, lease: Lease) -> None:
+        if (lease.jid, lease.n) in self.held:
+            (self._awaited if lease.awaited else self._waiting).append(lease)
+
+    def _refuse(self, lease: Lease, error: CloudException) -> None:
+        cause, failure = death.refused(error)
+        self._finish(lease, cause, failure)
+
+    def _finish(self, lease: Lease, cause: Cause, failure: Failure) -> None:
+        """The outcome of a lease that no runner had."""
+        if self.held.pop((lease.jid, lease.n), None) is not None:
+            self._forget_files(lease)
+            self.reports.done(Outcome(lease.jid, lease.n, lease.lease, cause, 0, failure=failure))
+
+    # -- leases go into the socket --------------------------------------------------------------------------------
+
+    def fill(self) -> None:
+        """Put as many jobs into the socket as belong there now."""
+        if not (self._waiting or self._awaited) or self.stopping or self._alone is not None:
+            return
+        lying = self.feed.lying
+        ahead = self._ahead()
+        if ahead > 8 and len(lying) > ahead // 2:
+            return                                  # refilled in larger strokes
+        limit = self._places() + ahead
+        while len(lying) < limit:
+            line = self._awaited or self._waiting
+            if not line or (line[0].alone and lying):
+                return
+            lease = line.popleft()
+            if (lease.jid, lease.n) in self.held and not self._put(lease):
+                line.appendleft(lease)
+                return
+            if lease.alone:
+                self._alone = lease.jid, lease.n
+                return
+
+    def _put(self, lease: Lease) -> bool:
+        path = self._files.get((lease.jid, lease.n))
+        if path is not None:
+            return self.feed.put(lease, str(path).encode(), frame.FILE)
+        return self.feed.put(lease, lease.data, 0)
+
+    def _places(self) -> int:
+        """Slots that could begin a job now."""
+        return max(0, min(len(self.slots), self.target) - self.busy - self.feed.quits)
+
+    def _ahead(self) -> int:
+        if not self._average:
+            return 0
+        return min(AHEAD, int(AHEAD_US / self._average) * len(self.slots))
+
+    def take_back(self) -> None:
+        """Take everything that no runner has taken out of the socket, to the head of the line."""
+        back = self.feed.drain()
+        self._waiting.extendleft(reversed([lease for lease in back if not lease.awaited]))
+        self._awaited.extendleft(reversed([lease for lease in back if lease.awaited]))
+        if self._alone is not None and self._alone not in self.feed.lying:
+            self._alone = None
+        self._adjust()
+
+    # -- what slots report ----------------------------------------------------------------------------------------
+
+    def begun(self, slot: Slot, key: Key) -> Running | None:
+        """A runner took a job."""
+        lease = self.feed.taken(key)
+        if lease is None:
+            return None
+        if key == self._alone:
+            self._alone = None
+        self.busy += 1
+        spec = self.kit.specs[lease.submission]
+        running = Running(lease, spec)
+        if spec.options.max_runtime_ms:
+            limit = spec.options.max_runtime_ms
+            running.timers = (self.loop.after(limit / 1000, lambda: slot.stop(running, death.ended(Cause.timeout, limit))),)
+        if self._doomed and (why := self._doomed.pop(key, None)) is not None:
+            self.loop.call(lambda: slot.stop(running, why))
+        return running
+
+    def ended(self, slot: Slot, running: Running, outcome: Outcome, large: Path | None) -> None:
+        """A job is over."""
+        self.busy -= 1
+        if self.held.pop(running.key, None) is None:
+            return
+        average = self._average
+        self._average = outcome.runtime_us if average is None else average + (outcome.runtime_us - average) / 8
+        if self._files:
+            self._forget_files(running.lease)
+        if large is None:
+            self.reports.done(outcome)
+        else:
+            self.held[running.key] = running.lease
+            self.kit.keep_result(large, outcome, self._kept)
+
+    def _kept(self, outcome: Outcome) -> None:
+        if self.held.pop((outcome.jid, outcome.n), None) is not None:
+            self.reports.done(outcome)
+
+    def printed(self, chunks: list[LogChunk]) -> None:
+        """A job has printed."""
+        self.reports.printed(chunks)
+
+    def ready(self, slot: Slot) -> None:
+        """A runner can take jobs."""
+        self._failed_starts = 0
+        self.reports.picture()
+
+    def gone(self, slot: Slot, clean: bool) -> None:
+        """A runner has ended: replace it, or let the slot go."""
+        if clean and not slot.leaving:
+            self.feed.quits = max(0, self.feed.quits - 1)
+        elif not clean:
+            self._after_death(slot)
+        if self.stopping or (clean and not slot.leaving) or len(self.slots) > self._wanted():
+            self.slots.remove(slot)
+            self.reports.picture()
+        elif self._failed_starts < FAILED_STARTS:
+            slot.start()
+        else:
+            self.loop.after(1.0, lambda: self._start_again(slot))
+        self._adjust()
+
+    def _start_again(self, slot: Slot) -> None:
+        if slot.process is None and slot in self.slots and not self.stopping:
+            slot.start()
+
+    def _after_death(self, slot: Slot) -> None:
+        if not slot.was_ready:
+            self._failed_starts += 1
+            log.error("a runner died before it was ready", extra={"slot": slot.number})
+        self.take_back()
+        suspects = {key: fed.serial for key, fed in self.feed.lying.items()}
+        if suspects:
+            self.loop.after(IN_DOUBT, lambda: self._settle(suspects))
+
+    def _settle(self, suspects: dict[Key, int]) -> None:
+        """Jobs that nobody says to have, a second after a runner died: it took them with it."""
+        for key, serial in suspects.items():
+            fed = self.feed.lying.get(key)
+            if fed is not None and fed.serial == serial:
+                del self.feed.lying[key]
+                self._finish(fed.lease, Cause.worker_lost, Failure(
+                    "worker_lost", "The runner that had taken the job died before it began it", "the job is tried again by itself"))
+
+    # -- slots ----------------------------------------------------------------------------------------------------
+
+    def resize(self, target: int) -> None:
+        """Have so many slots: idle ones go at once, busy ones after their job."""
+        self.target = target
+        self._adjust()
+
+    def _wanted(self) -> int:
+        return self.target
+
+    def _adjust(self) -> None:
+        surplus = len(self.slots) - self.feed.quits - self._wanted()
+        if self.stopping or surplus == 0:
+            return
+        if surplus < 0:
+            back = self.feed.quits
+            if back:                                # some were told to leave and have not yet
+                self._waiting.extendleft(reversed(self.feed.drain()))
+            for _ in range(self._wanted() - len(self.slots) + self.feed.quits):
+                self._grow()
+        else:
+            self._waiting.extendleft(reversed(self.feed.drain()))
+            for _ in range(len(self.slots) - self._wanted()):
+                self.feed.put_quit()
+        self.reports.picture()
+
+    def _grow(self) -> None:
+        self._number += 1
+        limits = Limits(self.order.memory_limit, self.order.cores)
+        slot = Slot(self, self._number, PlainSandbox(self.folder / f"slot-{self._number}", limits))
+        self.slots.append(slot)
+        slot.start()
+
+    # -- orders of the server -------------------------------------------------------------------------------------
+
+    def recall(self, keep: int) -> None:
+        """Give back what has not started, all but ``keep`` leases."""
+        self.take_back()
+        line = [*self._awaited, *self._waiting]
+        back = [lease for lease in line[keep:] if (lease.jid, lease.n) in self.held]
+        self._awaited = deque(lease for lease in line[:keep] if lease.awaited)
+        self._waiting = deque(lease for lease in line[:keep] if not lease.awaited)
+        self._give_back(back)
+
+    def _give_back(self, leases: list[Lease]) -> None:
+        for lease in leases:
+            del self.held[lease.jid, lease.n]
+            self._forget_files(lease)
+        if leases:
+            self.reports.returned(leases)
+
+    def kill(self, keys: list[Key]) -> None:
+        """End these jobs, wherever they are."""
+        wanted = {key for key in keys if key in self.held}
+        running = {slot.job.key: slot for slot in self.slots if slot.job is not None}
+        if not wanted <= running.keys():
+            self.take_back()
+        for key in wanted:
+            slot, lease = running.get(key), self.held.get(key)
+            if slot is not None and slot.job is not None:
+                slot.stop(slot.job, death.ended(Cause.killed, 0))
+            elif key in self.feed.lying:            # a runner has just taken it
+                self._doomed[key] = death.ended(Cause.killed, 0)
+            elif lease is not None:
+                self._finish(lease, Cause.killed, death.ended(Cause.killed, 0))
+
+    def credit(self) -> Credit:
+        """What the server should know to size its batches."""
+        return Credit(self.order.window, len(self.slots), self.busy, 0)
+
+    def turn(self) -> None:
+        """After each turn of the loop."""
+        self.fill()
+        self.reports.turn()
+
+    def _forget_files(self, lease: Lease) -> None:
+        path = self._files.pop((lease.jid, lease.n), None)
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+    def drain(self, seconds: float) -> None:
+        """Begin no further job, give back what has not started, wait so long for the rest, then end the loop."""
+        if not self.stopping:
+            self.recall(0)
+            self.stopping = True
+            self._await_end(time.monotonic() + seconds)
+
+    def _await_end(self, deadline: float) -> None:
+        now = time.monotonic()
+        if self.held and now >= deadline:
+            self._abandon()
+        if (not self.held and self.reports.settled) or now >= deadline + LAST_WORDS:
+            self.end()
+            self.loop.stop()
+        else:
+            self.loop.after(0.02, lambda: self._await_end(deadline))
+
+    def _abandon(self) -> None:
+        """End what still runs: it goes back, or where it must not run twice the server is told."""
+        for slot in self.slots:
+            if slot.process is not None:
+                slot.process.end()
+        back = []
+        for lease in list(self.held.values()):
+            if self.kit.specs[lease.submission].options.restartable:
+                back.append(lease)
+            else:
+                self._finish(lease, Cause.worker_lost, Failure("worker_lost", "The worker was stopped while the job ran",
+                                                               "run it again if its effects may repeat"))
+        self._give_back(back)
+
+    def end(self) -> None:
+        """Kill every runner."""
+        for slot in self.slots:
+            if slot.process is not None:
+                slot.process.end()

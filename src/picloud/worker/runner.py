@@ -1,0 +1,255 @@
+"""The process that runs jobs: take one, say so, call, answer. Standard library, cloudpickle and the floor's payload only.
+
+It holds nothing of the platform's: no credential, no connection but two sockets to its worker. It trusts its worker and
+is trusted by nobody. All jobs of one runner share an interpreter; what a job leaves behind that cannot be cleaned
+(threads, processes) ends the runner.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import faulthandler
+import io
+import json
+import os
+import pstats
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from picloud.wire import payload
+from picloud.worker import frame
+from picloud.worker.inside import failure, save
+from picloud.worker.inside.code import Code, Spec
+from picloud.worker.inside.output import Stream, capture_logging, text_frames
+from picloud.worker.inside.place import Place
+
+QUICK_NS = 5_000
+"""A shorter call cannot have made a file, a thread or a process: nothing is checked after it."""
+FORK_NS = 100_000
+"""A shorter call cannot have made a process or thread."""
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+SPECS = 500
+"""Specs of submissions kept."""
+STACKS_SIGNAL = signal.SIGRTMAX - 3
+"""The worker sends it to have the stacks of all threads written, before it kills."""
+
+Done = tuple[tuple[int, int, int, int, int, int, int, int, int], bytes]
+"""A result that was not sent yet: head without the next job, and what follows the head."""
+
+
+class Runner:
+    """One runner. ``order`` is the JSON that the worker put on the command line."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self.folder = Path(order["folder"])
+        self.feed = socket.socket(fileno=order["feed"])
+        self.result = socket.socket(fileno=order["result"])
+        self.code = Code(Path(order["code"]), Path(order["specs"]))
+        self.place = Place(self.folder)
+        mark = bytes.fromhex(order["mark"])
+        self.out, self.err = Stream("stdout", 1, mark), Stream("stderr", 2, mark)
+        capture_logging(self.result.send)
+        self.specs: dict[int, Spec] = {}
+        self.spec: Spec | None = None
+        self.job = (0, 0)
+        self.in_user_code = self.leaving = False
+        self.done: Done | None = None
+        self.tail = b""
+        self.value: Any = None
+        self.count = 0
+        self.usage = resource.getrusage(resource.RUSAGE_SELF)
+        self.children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.buffer = bytearray(frame.LARGEST + 1024)
+        self.view = memoryview(self.buffer)
+        self._watch_signals()
+
+    def _watch_signals(self) -> None:
+        self.stacks = open(self.folder / "stacks", "w")   # noqa: SIM115 - open as long as the process lives
+        faulthandler.enable(self.stacks, all_threads=True)
+        faulthandler.register(STACKS_SIGNAL, self.stacks, all_threads=True)
+        signal.signal(signal.SIGINT, self._interrupted)
+
+    def _interrupted(self, *_: Any) -> None:
+        """SIGINT counts only for the job that the worker names, and only while user code runs."""
+        try:
+            wanted = (self.folder / "interrupt").read_text()
+        except OSError:
+            return
+        if self.in_user_code and wanted == f"{self.job[0]}.{self.job[1]}":
+            raise failure.Interrupted
+
+    # -- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run jobs until a QUIT frame, or until a job made this process unfit."""
+        while not self.leaving:
+            size = self._take()
+            kind, flags, n, jid, submission = frame.job_head.unpack_from(self.buffer)
+            if kind == frame.QUIT:
+                break
+            self._announce(jid, n)
+            self.job = jid, n
+            self.done = self._perform(submission, flags, self.view[frame.job_head.size:size])
+        self._answer()
+
+    def _take(self) -> int:
+        """Receive the next job. A result in hand waits for its start mark, unless there is no next job yet."""
+        if self.done is not None:
+            try:
+                return self.feed.recv_into(self.buffer, 0, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                self._answer()
+        self.usage = resource.getrusage(resource.RUSAGE_SELF)
+        size = self.feed.recv_into(self.buffer)
+        if size == 0:                               # the worker is gone
+            os._exit(0)
+        return size
+
+    def _announce(self, jid: int, n: int) -> None:
+        if self.done is None:
+            self.result.send(frame.start_head.pack(frame.START, n, jid))
+        else:
+            self._answer(jid, n)
+
+    def _answer(self, next_jid: int = 0, next_n: int = 0) -> None:
+        if self.done is not None:
+            head, tail = self.done
+            self.done = None
+            self.result.send(frame.result_head.pack(*head, next_jid, next_n) + tail)
+
+    # -- one job --------------------------------------------------------------------------------------------------
+
+    def _perform(self, submission: int, flags: int, data: memoryview) -> Done:
+        """Load, call, save; never raises but for a broken worker."""
+        step, begin, jid, n = "function", 0, *self.job
+        os.environb[b"PICLOUD_JID"] = b"%d" % jid
+        os.environb[b"PICLOUD_ATTEMPT"] = b"%d.%d" % self.job
+        try:
+            self.in_user_code = True
+            spec = self._enter(submission)
+            function = self.code.function(spec)
+            step = "arguments"
+            args, kwargs = payload.loads(Path(str(data, "utf-8")).read_bytes() if flags & frame.FILE else bytes(data))
+            step, begin = "call", time.perf_counter_ns()
+            value = self._profiled(function.call, args, kwargs) if spec.profile else function.call(*args, **kwargs)
+            step = "result"
+            said, preview, tail = self._saved(value)
+            took = time.perf_counter_ns() - begin
+            self.in_user_code = False
+        except BaseException as error:
+            self.in_user_code = False
+            took = time.perf_counter_ns() - begin if begin else 0
+            said, preview, tail = self._failed(step, error, submission), b"", self.tail
+        said |= self._tidy(took)
+        user, system, peak = self._used(took)
+        return (frame.RESULT, said, len(preview), n, jid, took // 1000 or 1, user, system, peak), preview + tail
+
+    def _enter(self, submission: int) -> Spec:
+        """The spec of the job's submission, with its environment variables in place."""
+        if self.spec is not None and self.spec.submission == submission:
+            return self.spec
+        spec = self.specs.get(submission)
+        if spec is None:
+            if len(self.specs) > SPECS:
+                self.specs.clear()
+            spec = self.specs[submission] = self.code.spec(submission)
+        if spec.python and spec.python != HERE:
+            raise failure.Skew(spec.python)
+        self.place.set_environment(spec.env)
+        self.spec = spec
+        return spec
+
+    def _saved(self, value: Any) -> tuple[int, bytes, bytes]:
+        jid, n = self.job
+        self.value = value                          # for the path to what cannot be pickled
+        data = save.store(save.pack(value), self.folder / "out" / f"{jid}.{n}")
+        self.value = None
+        return (0, save.preview(value), data) if data is not None else (frame.FILE, save.preview(value), b"")
+
+    def _failed(self, step: str, error: BaseException, submission: int) -> int:
+        """Put the failure into ``self.tail``; returns its flags."""
+        flags = frame.FAILED
+        if isinstance(error, failure.Interrupted | SystemExit) or step == "call":
+            self.tail = failure.of(error)
+            if step == "call" and self.spec is not None:
+                retry_on = self.code.function(self.spec).retry_on
+                flags |= frame.RETRY if retry_on is None or isinstance(error, retry_on) else 0
+        elif isinstance(error, failure.Skew):
+            self.tail = failure.skew(error)
+        elif step == "result":
+            self.tail = failure.cannot_save(error, self.value)
+            self.value = None
+        else:
+            client = self.spec.python if self.spec is not None else ""
+            self.tail = failure.cannot_load(error, f"The {step} of the job", client)
+        return flags
+
+    def _profiled(self, call: Any, args: Any, kwargs: Any) -> Any:
+        profile = cProfile.Profile()
+        try:
+            return profile.runcall(call, *args, **kwargs)
+        finally:
+            text = io.StringIO()
+            pstats.Stats(profile, stream=text).sort_stats("cumulative").print_stats()
+            for piece in text_frames(frame.STREAMS.index("profile"), text.getvalue()):
+                self.result.send(piece)
+
+    # -- after a job ----------------------------------------------------------------------------------------------
+
+    def _tidy(self, took: int) -> int:
+        """Make everything as if no job had run; returns flags."""
+        self.place.reseed(sys.modules)
+        if took < QUICK_NS and self.out.quiet() and self.err.quiet():
+            os.fchdir(self.place.home.fd)
+            return 0
+        flags = frame.MARKED_OUT if self.out.end(took) else 0
+        flags |= frame.MARKED_ERR if self.err.end(took) else 0
+        self.place.clean()
+        signal.signal(signal.SIGINT, self._interrupted)
+        if (took > FORK_NS and left_behind()) or (self.spec is not None and self.spec.kill_process):
+            self.leaving = True
+            flags |= frame.LEAVING
+        return flags
+
+    def _used(self, took: int) -> tuple[int, int, int]:
+        """CPU time in user and kernel space (microseconds) and peak memory (bytes, 0 = did not rise) of the job."""
+        self.count += 1
+        if took < 1_000_000:
+            if not self.count & 63:                 # so that the account of a longer job starts near its begin
+                self.usage = resource.getrusage(resource.RUSAGE_SELF)
+            return took // 1000, 0, 0
+        before, self.usage = self.usage, resource.getrusage(resource.RUSAGE_SELF)
+        children, self.children = self.children, resource.getrusage(resource.RUSAGE_CHILDREN)
+        user = self.usage.ru_utime - before.ru_utime + self.children.ru_utime - children.ru_utime
+        system = self.usage.ru_stime - before.ru_stime + self.children.ru_stime - children.ru_stime
+        peak = self.usage.ru_maxrss * 1024 if self.usage.ru_maxrss > before.ru_maxrss else 0
+        return int(user * 1e6), int(system * 1e6), peak
+
+
+def left_behind() -> bool:
+    """Whether threads or child processes of a job live on. Ended children are reaped."""
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join(0.02)
+    try:
+        while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG) is not None:
+            pass
+        return True                                 # a child that has not ended
+    except ChildProcessError:
+        return threading.active_count() > 1
+
+
+def main() -> None:
+    """Entry point: ``python -c "from picloud.worker.runner import main; main()" ORDER``."""
+    order = json.loads(sys.argv[1])
+    sys.argv[:] = [""]
+    runner = Runner(order)
+    runner.result.send(frame.start_head.pack(frame.READY, 0, os.getpid()))
+    runner.run()
+    os._exit(0)                                     # whatever threads a job left
