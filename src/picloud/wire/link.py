@@ -61,9 +61,10 @@ class Patience:
         spent = time.monotonic() - self.started
         if spent + self.pause > self.seconds:
             raise _unavailable(origin, error, spent) from error
-        if spent > NOTICE and not self.told and self.link.on_trouble:
+        if spent + self.pause > NOTICE and not self.told and self.link.on_trouble:
             self.told = True
-            self.link.on_trouble(f"no answer from {origin.url} ({error}); trying for {self.seconds:.0f} s")
+            said = error.parameter if isinstance(error, Unavailable) else error
+            self.link.on_trouble(f"no answer from {origin.url} ({said}); trying for {self.seconds:.0f} s")
         time.sleep(self.pause * random.uniform(0.7, 1.0))
         self.pause = min(self.pause * 1.7, 2.0)
 
@@ -324,5 +325,7 @@ def _failure(origin: Origin, response: http.client.HTTPResponse) -> CloudExcepti
 def _unavailable(origin: Origin, error: Exception, spent: float) -> Unavailable:
     if origin.door:
         return Unavailable(f"no answer through the job's door for {spent:.0f} s: {error}", hint="the job's worker has gone")
+    if isinstance(error, Unavailable):  # it does answer, and says why it cannot serve
+        return Unavailable(f"{origin.url} could not serve for {spent:.0f} s: {error.parameter}", hint=error.hint, url=origin.url)
     hint = "start the server with `picloud up`, or see `picloud status`; jobs that were accepted are safe"
     return Unavailable(f"no answer from {origin.url} for {spent:.0f} s: {error}", hint=hint, url=origin.url)

@@ -94,7 +94,8 @@ def test_an_iterable_that_lied_about_its_length(jobs: Verbs) -> None:
 
 def test_nothing_is_sent_when_something_is_wrong(jobs: Verbs, fake: Fake) -> None:
     for act in (lambda: jobs.call(3), lambda: jobs.call(abs), lambda: jobs.map(abs), lambda: jobs.map(abs, 3),
-                lambda: jobs.map(abs, [1], y=1), lambda: jobs.call(abs, 1, _label=3), lambda: jobs.call(abs, 1, _nope=3)):  # fmt: skip
+                lambda: jobs.map(abs, [1], y=1), lambda: jobs.call(abs, 1, _label=3),
+                lambda: jobs.call(abs, 1, _nope=3)):  # fmt: skip
         with pytest.raises((TypeError, ValueError)):
             act()
     assert jobs.map(abs, []) == []
