@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from picloud.wire.error import CloudException, Unavailable, from_dict
-from picloud.wire.origin import READ, Buffer, Connection, Origin
+from picloud.wire.origin import READ, Buffer, Connection, Origin, Response
 
 MSGPACK, JSON, RAW = "application/msgpack", "application/json", "application/octet-stream"
 
@@ -89,7 +89,7 @@ class Pending:
 class Stream:
     """A response read frame by frame (u32 big-endian length, then so many bytes)."""
 
-    def __init__(self, origin: Origin, connection: Connection, response: http.client.HTTPResponse) -> None:
+    def __init__(self, origin: Origin, connection: Connection, response: Response) -> None:
         self.origin, self.connection, self.response = origin, connection, response
         self.ended = False
 
@@ -209,7 +209,7 @@ class Link:
             if response.status >= 300:
                 response.read()
                 origin.give(connection, response)
-                return self.get(response.headers["Location"])
+                return self.get(response.headers["location"])
             try:
                 body = _body(response)
                 origin.give(connection, response)
@@ -248,7 +248,7 @@ class Link:
 
     def _answered(
         self, origin: Origin, request: Request, connection: Connection | None, seconds: float | None
-    ) -> tuple[Connection, http.client.HTTPResponse]:
+    ) -> tuple[Connection, Response]:
         """A connection that has begun to answer with success."""
         patience = Patience(self, seconds)
         sent = connection is not None
@@ -260,7 +260,7 @@ class Link:
                     self._send(origin, connection, request)
                 response = connection.receive(request.method)
                 self.answered = True
-                if response.status < 300 or response.headers["Location"]:
+                if response.status < 300 or response.headers.get("location", ""):
                     return connection, response
                 failure = _failure(origin, response)
                 origin.give(connection, response)
@@ -296,7 +296,7 @@ class Link:
             origin.close()
 
 
-def _body(response: http.client.HTTPResponse) -> bytearray:
+def _body(response: Response) -> bytearray:
     size = response.length
     if size is None:
         return bytearray(response.read())
@@ -311,7 +311,7 @@ def _body(response: http.client.HTTPResponse) -> bytearray:
     return body
 
 
-def _failure(origin: Origin, response: http.client.HTTPResponse) -> CloudException:
+def _failure(origin: Origin, response: Response) -> CloudException:
     body = response.read()
     try:
         return from_dict(json.loads(body)["error"])
