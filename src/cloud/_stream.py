@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -96,7 +97,8 @@ def _read(link: Link, stream: Stream, wanted: Wanted, patience: Patience) -> Ite
         if frame:
             news = [one for one in _decode(frame) if wanted.mark(one.jid)]
             if not wanted.left:  # the end follows at once: with it read, the connection is free again
-                deque(frames, maxlen=0)
+                with suppress(*TROUBLE):
+                    deque(frames, maxlen=0)
             fetch(link, news)
             yield from news
 

@@ -4,10 +4,10 @@ import itertools
 import time
 
 import pytest
+from fake import Fake
 
 from cloud import _results
 from cloud.job import Verbs
-from fake import Fake
 from picloud.wire.error import CloudException, CloudTimeoutError, JobError
 from picloud.wire.job import Failure, Status
 from picloud.wire.message import Finished
@@ -139,7 +139,9 @@ def test_timeout_zero_still_gives_what_is_there(jobs: Verbs, fake: Fake) -> None
 
 
 def test_texts_of_failures() -> None:
-    failure = Failure("signal", "the process died", advice="look there", signal="SIGSEGV", stacks="Thread 1", log_tail="last line")
+    failure = Failure(
+        "signal", "the process died", advice="look there", signal="SIGSEGV", stacks="Thread 1", log_tail="last line"
+    )
     made = _results.error(Finished(7, Status.error, failure=failure))
     assert str(made) == "Job 7: the process died\n\nPython stacks at the end:\nThread 1\nTIP: look there"
     assert made.failure is failure

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake import Fake
 
 import cloud
 from cloud import _config, _session
-from fake import Fake
 from picloud.wire.error import SetupError
 
 
