@@ -180,3 +180,13 @@ def test_mixed_order(jobs: Verbs) -> None:
     for some in itertools.permutations([jids[5], jids[1:3], range(jids[3], jids[5])]):
         flat = [jid for part in some for jid in ([part] if isinstance(part, int) else part)]
         assert jobs.result(list(some)) == [jid - jids[0] for jid in flat]
+
+
+def test_early_large_results_do_not_pile_up(jobs: Verbs, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_results, "HELD", 250_000)
+    jids = jobs.map(bytes, [100_000] * 12)
+    jobs.join(jids)
+    results = jobs.iresult(jids)
+    for _ in range(12):
+        assert len(next(results)) == 100_000
+        assert len(results.found) <= 4
