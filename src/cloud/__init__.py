@@ -20,13 +20,11 @@ from cloud._session import (
     setkey,
     start_simulator,
 )
-from cloud.job import finished_statuses, verbs
+from cloud.job import call, connection_info, delete, finished_statuses, info, iresult, jobs, join, kill, map, result, status
 from picloud.wire.error import CloudException, CloudTimeoutError
 
 __version__ = "0.1.0"
 
-call, map, status, join, result, iresult = verbs.call, verbs.map, verbs.status, verbs.join, verbs.result, verbs.iresult
-info, kill, delete, jobs, connection_info = verbs.info, verbs.kill, verbs.delete, verbs.jobs, verbs.connection_info
 c1, c2, m1 = "c1", "c2", "m1"
 
 __all__ = [

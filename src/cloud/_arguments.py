@@ -8,6 +8,7 @@ among them must travel too.
 from __future__ import annotations
 
 import pickle
+import types
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from typing import Any
@@ -19,8 +20,9 @@ from cloud._backend import Packed
 from picloud.wire import describe
 from picloud.wire.payload import Buffer, join
 
-_PLAIN = frozenset({int, float, str, bool, bytes, complex, type(None)})
-_LARGE = 1 << 16
+_NUMBERS = frozenset({int, float, bool, complex, type(None)})
+_MANY, _LARGE = 64, 1 << 16
+"""Members of a container, and bytes or characters, up to which a value is looked through for the short way."""
 _dumps = pickle.dumps
 
 
@@ -37,7 +39,7 @@ class Gather:
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no types
-    """cloudpickle's, noting in ``modules`` where everything that it stores by name lives."""
+    """cloudpickle's, noting in ``modules`` where what it stores by name lives, in ``functions`` what it stores whole."""
 
     def __init__(self, file: Any, buffer_callback: Any, modules: set[str]) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
@@ -46,24 +48,23 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships n
 
     def reducer_override(self, value: Any) -> Any:
         """Called for everything that is not a plain value or container."""
+        reduced = super().reducer_override(value)
         kind = type(value)
-        if kind is _Function:
-            self.functions.append(value)
-            self.modules.add(value.__module__ or "")
-        elif issubclass(kind, type):
-            self.modules.add(value.__module__)
-        elif kind is _Module:
+        if kind is types.ModuleType:
             self.modules.add(value.__name__)
-        else:
-            self.modules.add(kind.__module__)
-        return super().reducer_override(value)
+        elif reduced is not NotImplemented:
+            if kind is types.FunctionType:
+                self.functions.append(value)
+        elif kind in _FUNCTIONS or issubclass(kind, type):
+            self.modules.add(value.__module__ or "")
+        return reduced
 
 
-_Function, _Module = type(describe.text), type(pickle)
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 
 
 def pickled(value: Any, modules: set[str]) -> tuple[list[Buffer], list[Any]]:
-    """The parts of a value's payload, and the functions in it.
+    """The parts of a value's payload, and the functions whose bodies are in it.
 
     Raises:
         pickle.PicklingError: naming the way to what cannot be pickled.
@@ -94,11 +95,10 @@ def pack(args: tuple[Any, ...], kwargs: dict[str, Any], modules: set[str], fast:
     Raises:
         pickle.PicklingError: an argument cannot be pickled; the text names the way to it.
     """
-    if not kwargs and len(args) == 1 and type(args[0]) in _PLAIN:
-        value = args[0]
-        kind = type(value)
-        if (kind is not bytes and kind is not str) or len(value) < _LARGE:
-            return Packed([_dumps((args, kwargs), 5)], describe.text(value))
+    if not kwargs and len(args) == 1 and type(args[0]) in _NUMBERS:
+        return Packed([_dumps((args, kwargs), 5)], describe.text(args[0]))
+    if _all_plain(args, kwargs):
+        return Packed([_dumps((args, kwargs), 5)], describe.arguments(args, kwargs))
     try:
         if fast == 2:
             parts: list[Buffer] = [_dumps((args, kwargs), 5)]
@@ -107,6 +107,25 @@ def pack(args: tuple[Any, ...], kwargs: dict[str, Any], modules: set[str], fast:
     except Exception as error:
         raise _trace.explained(error, _named(args, kwargs), trace=fast == 0) from error
     return Packed(parts, describe.arguments(args, kwargs))
+
+
+def _all_plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    try:
+        return _plain(args) and _plain(kwargs)
+    except RecursionError:
+        return False  # something that holds itself
+
+
+def _plain(value: Any) -> bool:
+    """True where the bare pickler is sure to do what cloudpickle's would."""
+    kind = type(value)
+    if kind in _NUMBERS:
+        return True
+    if kind is str or kind is bytes:
+        return len(value) < _LARGE
+    if kind is tuple or kind is list:
+        return len(value) <= _MANY and all(map(_plain, value))
+    return kind is dict and len(value) <= _MANY and all(map(_plain, value)) and all(map(_plain, value.values()))
 
 
 def _named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -82,7 +82,7 @@ def _run(callback: Callback, jid: int) -> None:
             callback(jid)
         else:
             callback()
-    except Exception:
+    except Exception:  # noqa: BLE001 user code: one bad callback must not silence the others
         _log.exception("a callback of job %d failed", jid)
 
 

@@ -25,7 +25,6 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
     "print_log_level": ("ERROR", "least level of the client's messages shown on stderr"),
 }
 _ENVIRONMENT = {"api_key": "PICLOUD_API_KEY", "url": "PICLOUD_URL", "fingerprint": "PICLOUD_FINGERPRINT"}
-_HEAD = "# Options of the PiCloud client: plain assignments, read at `import cloud`. See cloud.config.\n"
 
 
 def folder() -> str:
@@ -103,25 +102,6 @@ def _read() -> dict[str, Any]:
     return found
 
 
-def save(**options: Any) -> str:
-    """Write options into ``cloudconf.py``, keeping the others, each with its comment; returns the path."""
-    values = {name: value for name, value in _read().items() if name in DEFAULTS} | options
-    lines = [_HEAD]
-    for name, (default, meaning) in DEFAULTS.items():
-        setting = f"{name} = {values[name]!r}" if name in values else f"# {name} = {default!r}"
-        lines.append(f"# {meaning}\n{setting}\n")
-    path = os.path.join(folder(), "cloudconf.py")
-    _write(path, "\n".join(lines), 0o644)
-    return path
-
-
-def save_secret(key: str, secret: str) -> str:
-    """Store a key's secret where only this user can read it; returns the path."""
-    path = os.path.join(folder(), "credentials", str(key), "cloudauth")
-    _write(path, f"[ApiKey]\nkey = {key}\nsecretkey = {secret}\n", 0o600)
-    return path
-
-
 def secret_of(key: str) -> str:
     """The stored secret of a key.
 
@@ -139,15 +119,3 @@ def secret_of(key: str) -> str:
     except (OSError, KeyError, configparser.Error) as error:
         hint = "run `picloud setup` on this machine, or set PICLOUD_API_SECRETKEY"
         raise SetupError(f"the secret of key {key} is not stored in {path}: {error}", hint=hint) from error
-
-
-def _write(path: str, text: str, mode: int) -> None:
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        handle = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(handle, "w", encoding="utf8") as file:
-            os.fchmod(handle, mode)
-            file.write(text)
-        os.replace(path + ".new", path)
-    except OSError as error:
-        raise SetupError(f"cannot write {path}: {error}", hint="is PICLOUD_HOME writable?") from error

@@ -35,13 +35,12 @@ class LocalBackend:
     Args:
         num_procs: how many compute at a time; 0 = one for each core.
         simulator: the jobs' own ``cloud.*`` acts here too, not only their ``cloud.mp``.
-        capture: keep stdout and stderr of jobs for ``info`` (False: they go where this process's go).
     """
 
     simulated = True
 
-    def __init__(self, num_procs: int = 8, simulator: bool = False, capture: bool = True) -> None:
-        self.num_procs, self.simulator, self._capture = num_procs or os.cpu_count() or 1, simulator, capture
+    def __init__(self, num_procs: int = 8, simulator: bool = False) -> None:
+        self.num_procs, self.simulator = num_procs or os.cpu_count() or 1, simulator
         self._lock = threading.RLock()
         self._ledger = Ledger()
         self._watchers: set[Watcher] = set()
@@ -187,7 +186,7 @@ class LocalBackend:
             path = self._door.path
 
             def spawn(number: int) -> LocalProcess:
-                return LocalProcess(number, path, self.simulator, self._capture)
+                return LocalProcess(number, path, self.simulator)
 
             self._pool = Pool(self._ledger, self._lock, spawn, self._tell, self.num_procs)
         return self._pool
@@ -255,4 +254,6 @@ class Shared:
         return backend is not None
 
     def _forget(self) -> None:
+        if self._backend is not None:
+            atexit.unregister(self._backend.close)
         self._lock, self._backend = threading.Lock(), None

@@ -39,7 +39,7 @@ _decode = msgspec.msgpack.Decoder(Ended).decode
 class LocalProcess:
     """A runner process. ``job`` is what it runs; ``ready`` turns true with its first word."""
 
-    def __init__(self, number: int, door: str, simulator: bool, capture: bool) -> None:
+    def __init__(self, number: int, door: str, simulator: bool) -> None:
         self.number, self.ready = number, False
         self.job: LocalJob | None = None
         self.waits = 0  # waits for other jobs that its job is in now
@@ -48,8 +48,9 @@ class LocalProcess:
         self._inbox = bytearray()
         self._out, self._err, self._stacks = _output(), _output(), _output()
         self.link, theirs = socket.socketpair()
+        self._path = _path()
         boot = {
-            "path": [p if isinstance(p, str) else str(p) for p in sys.path],
+            "path": self._path,
             "door": door,
             "number": number,
             "simulator": simulator,
@@ -60,8 +61,8 @@ class LocalProcess:
             self.popen = subprocess.Popen(
                 [sys.executable, "-c", _BOOT, json.dumps(boot)],
                 stdin=subprocess.DEVNULL,
-                stdout=self._out if capture else None,
-                stderr=self._err if capture else None,
+                stdout=self._out,
+                stderr=self._err,
                 pass_fds=(theirs.fileno(), self._stacks.fileno()),
                 start_new_session=True,
             )
@@ -80,10 +81,21 @@ class LocalProcess:
         self.job = job
         minutes = order.options.max_runtime_ms
         self.deadline = time.monotonic() + minutes / 1000 if minutes else None
-        _local_runner.send(
-            self.link,
-            Task(job.jid, len(job.attempts), digest, order.name, code, job.args, order.env_values, order.options.profile),
+        path = _path()
+        task = Task(
+            job.jid,
+            len(job.attempts),
+            digest,
+            order.name,
+            code,
+            job.args,
+            order.env_values,
+            _folder(),
+            path if path != self._path else [],
+            order.options.profile,
         )
+        self._path = path
+        _local_runner.send(self.link, task)
 
     def read(self) -> list[Ended]:
         """What it has said since; at its end, all that was left to read."""
@@ -116,8 +128,7 @@ class LocalProcess:
 
     def output(self, clear: bool) -> tuple[bytes, bytes]:
         """The last of stdout and stderr of its job; ``clear`` empties both for the next one."""
-        found = _tail(self._out, clear), _tail(self._err, clear)
-        return found
+        return _tail(self._out, clear), _tail(self._err, clear)
 
     def died(self, n: int) -> Outcome:
         """The outcome of a job whose process ended under it, with the evidence."""
@@ -158,6 +169,17 @@ def _advice(number: int) -> str:
     if number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT):
         return "compiled code crashed: 'stacks' tells which Python line called it"
     return "something outside the job sent this signal; for SIGKILL that may be the kernel, out of memory"
+
+
+def _path() -> list[str]:
+    return [os.fspath(entry) for entry in sys.path]
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "/"
 
 
 def _output() -> IO[bytes]:

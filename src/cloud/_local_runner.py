@@ -5,6 +5,7 @@ It runs beside the user's code, in a process of its own, and speaks frames (u64 
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import pickle
@@ -40,6 +41,8 @@ class Task(Struct, array_like=True):
     code: bytes  # of the function; empty when this process has it
     args: bytes
     env: dict[str, str]
+    cwd: str  # the client's own, as it is now
+    path: list[str]  # sys.path of the client; empty where it has not changed
     profile: bool = False
 
 
@@ -89,12 +92,26 @@ def main(fd: int, stacks: int) -> None:
     link.set_inheritable(False)
     os.set_inheritable(stacks, False)
     faulthandler.enable(file=stacks, all_threads=True)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # info() reads along
     loaded: dict[str, tuple[Callable[..., Any], Any]] = {}
     decode = msgspec.msgpack.Decoder(Task).decode
-    send(link, Ended())
-    while (frame := receive(link)) is not None:
-        send(link, run(decode(frame), loaded))
+    _die_with_parent()
+    with contextlib.suppress(OSError):  # the client has gone
+        send(link, Ended())
+        while (frame := receive(link)) is not None:
+            send(link, run(decode(frame), loaded))
     os._exit(0)  # not waiting for threads that the user's code left behind
+
+
+def _die_with_parent() -> None:
+    """A client that is killed shall leave no job behind (where the kernel knows how; else the job ends first)."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def run(task: Task, loaded: dict[str, tuple[Callable[..., Any], Any]]) -> Ended:
@@ -102,7 +119,7 @@ def run(task: Task, loaded: dict[str, tuple[Callable[..., Any], Any]]) -> Ended:
     begun, usage, process = time.monotonic_ns(), _usage(), os.getpid()
     outcome = Outcome(task.jid, task.n, b"", Cause.none, 0, started_ms=time.time_ns() // 1_000_000)
     ended = Ended(outcome)
-    before = _prepare(task.env)
+    before = _prepare(task)
     try:
         function, retry_on, args, kwargs = _load(task, loaded)
         begun = time.monotonic_ns()
@@ -123,28 +140,29 @@ def run(task: Task, loaded: dict[str, tuple[Callable[..., Any], Any]]) -> Ended:
     return ended
 
 
-def _prepare(env: dict[str, str]) -> tuple[str, dict[str, str | None]]:
-    before = {name: os.environ.get(name) for name in env}
-    os.environ.update(env)
+def _prepare(task: Task) -> dict[str, str | None]:
+    """Make folder, environment, path and chance those of the job; what the variables were before."""
+    before = {name: os.environ.get(name) for name in task.env}
+    os.environ.update(task.env)
+    if task.path:
+        sys.path[:] = task.path
+    with contextlib.suppress(OSError):  # it has just been removed: any folder will do
+        os.chdir(task.cwd)
     random.seed()
     if "numpy" in sys.modules and hasattr(sys.modules["numpy"], "random"):
         sys.modules["numpy"].random.seed()
-    return os.getcwd(), before
+    return before
 
 
-def _restore(before: tuple[str, dict[str, str | None]]) -> None:
-    folder, env = before
-    for name, value in env.items():
+def _restore(before: dict[str, str | None]) -> None:
+    for name, value in before.items():
         if value is None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # the job may have closed or replaced it
             stream.flush()
-        except (OSError, ValueError, AttributeError):  # the job may have closed or replaced it
-            continue
-    os.chdir(folder)
 
 
 def _load(task: Task, loaded: dict[str, tuple[Callable[..., Any], Any]]) -> tuple[Callable[..., Any], Any, Any, Any]:

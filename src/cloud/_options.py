@@ -12,7 +12,7 @@ from picloud.wire.error import NotYet
 from picloud.wire.job import Options
 
 Callback = Callable[..., Any]
-LABEL = 200
+LABEL = 255
 """Characters of a label at most."""
 
 
@@ -110,8 +110,10 @@ def _label(chosen: Chosen, word: str, value: Any) -> None:
 
 
 def _depends_on(chosen: Chosen, word: str, value: Any) -> None:
-    if value is not None:
-        chosen.options.depends_on = asked(value).unique()
+    try:
+        chosen.options.depends_on = [] if value is None else asked(value).unique()
+    except TypeError as error:
+        raise TypeError(f"{word}: {error}") from None
 
 
 def _depends_on_errors(chosen: Chosen, word: str, value: Any) -> None:
@@ -150,8 +152,8 @@ def _os_env_vars(chosen: Chosen, word: str, value: Any) -> None:
     names = list(value)
     for name in names:
         _typed(f"each name in {word}", name, str, "a str")
-        if not name or "=" in name or "\0" in name:
-            raise ValueError(f"{word}: {name!r} cannot be the name of a variable")
+        if not (name.isascii() and name.isidentifier()):
+            raise ValueError(f"{word}: {name!r} cannot be the name of a variable: letters, digits and _ are allowed")
     if isinstance(value, dict):
         values = value
     else:
@@ -195,7 +197,7 @@ _READERS: dict[str, Reader] = {
     "_label": _label,
     "_max_runtime": _milliseconds("max_runtime_ms", 60_000, "minutes", 1),
     "_os_env_vars": _os_env_vars,
-    "_priority": _whole("priority", -(1 << 31), (1 << 31) - 1),
+    "_priority": _whole("priority", 1 - (1 << 31), (1 << 31) - 1),
     "_profile": _flag("profile"),
     "_restartable": _flag("restartable"),
     "_retries": _whole("retries", 0, 1000),

@@ -63,16 +63,25 @@ def _weight(one: Finished) -> int:
 
 
 class Deadline:
-    """How long the caller still waits; a ``cloud._backend.Patience``."""
+    """How long the caller still waits; a ``cloud._backend.Patience``.
+
+    Args:
+        seconds: None = for ever.
+    """
 
     def __init__(self, seconds: float | None) -> None:
         if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
             raise TypeError(f"timeout must be a number of seconds or None, not {seconds!r}")
+        self.seconds, self.end = seconds, 0.0
+        self.restart()
+
+    def restart(self) -> None:
+        """The time begins anew: it is for each step of an iteration."""
         # Time enough for one answer: with timeout=0, what has finished already is still returned.
-        self.end = None if seconds is None else time.monotonic() + max(seconds, 0.2)
+        self.end = float("inf") if self.seconds is None else time.monotonic() + max(self.seconds, 0.2)
 
     def __call__(self) -> float | None:
-        return None if self.end is None else self.end - time.monotonic()
+        return None if self.seconds is None else self.end - time.monotonic()
 
 
 def value(one: Finished) -> Any:
@@ -99,7 +108,7 @@ def error(one: Finished) -> JobError:
     if failure.exception:
         try:
             cause = payload.loads(failure.exception)
-        except Exception as broken:
+        except Exception as broken:  # noqa: BLE001 loading runs user code
             made.add_note(f"the original exception cannot be loaded here: {broken!r}")
         else:
             made.__cause__ = cause if isinstance(cause, BaseException) else None
@@ -217,7 +226,7 @@ class Results(Iterator[Any]):
     """What ``iresult`` returns. An error is raised at its turn, and the iteration can go on after it."""
 
     def __init__(self, backend: Backend, cache: Cache, asked: Asked, timeout: float | None, ignore_errors: bool) -> None:
-        self.backend, self.cache, self.timeout, self.ignore_errors = backend, cache, timeout, ignore_errors
+        self.backend, self.cache, self.ignore_errors = backend, cache, ignore_errors
         self.deadline = Deadline(timeout)
         self.stream: Iterator[Finished] | None = None
         self.queue = iter(asked)
@@ -226,7 +235,7 @@ class Results(Iterator[Any]):
         self.repeats = False
 
     def __next__(self) -> Any:
-        self.deadline = Deadline(self.timeout)
+        self.deadline.restart()
         if not self.window:
             self._fill()
         jid = self.window[-1]
@@ -255,7 +264,7 @@ class AsTheyEnd(Iterator[tuple[int, Any]]):
     """``iresult(ordered=False)``: (jid, value) as the jobs end; errors as in :class:`Results`."""
 
     def __init__(self, backend: Backend, cache: Cache, asked: Asked, timeout: float | None, ignore_errors: bool) -> None:
-        self.backend, self.cache, self.timeout, self.ignore_errors = backend, cache, timeout, ignore_errors
+        self.backend, self.cache, self.ignore_errors = backend, cache, ignore_errors
         self.deadline = Deadline(timeout)
         self.stream: Iterator[Finished] | None = None
         self.wanted = Wanted(asked.unique())
@@ -263,7 +272,7 @@ class AsTheyEnd(Iterator[tuple[int, Any]]):
     def __next__(self) -> tuple[int, Any]:
         if not self.wanted.left:
             raise StopIteration
-        self.deadline = Deadline(self.timeout)
+        self.deadline.restart()
         one = _next(self)
         self.wanted.mark(one.jid)
         if one.status != _DONE and not self.ignore_errors:
@@ -279,7 +288,7 @@ def _next(reader: Results | AsTheyEnd) -> Finished:
     """The next end of a job; a reading that was broken off (by a timeout) is begun again."""
     while True:
         if reader.stream is None:
-            reader.stream = ends(reader.backend, reader.cache, reader.lacking(), lambda: reader.deadline())
+            reader.stream = ends(reader.backend, reader.cache, reader.lacking(), reader.deadline)
         try:
             one = next(reader.stream, None)
         except BaseException:

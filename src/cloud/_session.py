@@ -97,7 +97,7 @@ class Session:
 
     def payload(self, jid: int, part: str) -> bytes:
         """See ``cloud._backend.Backend.payload``."""
-        return self.link.request("GET", f"/v1/job/{jid}/payload?part={part}")
+        return bytes(self.link.get(f"/v1/job/{jid}/payload?part={part}"))
 
     def kill(self, jids: Ranges | None) -> int:
         """See ``cloud._backend.Backend.kill``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,8 @@ def _read(link: Link, stream: Stream, wanted: Wanted, patience: Patience) -> Ite
             return
         if frame:
             news = [one for one in _decode(frame) if wanted.mark(one.jid)]
+            if not wanted.left:  # the end follows at once: with it read, the connection is free again
+                deque(frames, maxlen=0)
             fetch(link, news)
             yield from news
 

@@ -144,7 +144,7 @@ class Submission:
             following = None
             try:
                 following = self._next(packer)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 raised again below
                 failure = error  # the chunk under way is accepted all the same, and shall be counted
             answer = _accepted(pending.read_response())
             self.offset += answer.count
@@ -187,7 +187,7 @@ class Submission:
         failure, following = None, None
         try:
             following = self._next(packer)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 raised again below
             failure = error
         answer = _submitted(pending.read_response())
         if answer.missing:

@@ -74,7 +74,7 @@ def _offender(named: Iterable[Named], seen: set[int]) -> Named | None:
 def _pickles(value: Any) -> bool:
     try:
         cloudpickle.Pickler(_Sink(), protocol=5, buffer_callback=_ignored).dump(value)
-    except Exception:
+    except Exception:  # noqa: BLE001 pickling runs user code, and whatever it raises is the answer
         return False
     return True
 
@@ -163,7 +163,7 @@ def _size(value: Any) -> int:
     sink, buffers = _Sink(), []  # type: _Sink, list[pickle.PickleBuffer]
     try:
         cloudpickle.Pickler(sink, protocol=5, buffer_callback=buffers.append).dump(value)
-    except Exception:
+    except Exception:  # noqa: BLE001 as above
         return 0
     return sink.size + sum(buffer.raw().nbytes for buffer in buffers)
 

@@ -326,3 +326,13 @@ def _interruptible(verb: str, asked: Asked | None) -> Generator[None]:
 
 verbs = Verbs(_session.backend)
 """Of ``cloud.*``: the network, or the simulator."""
+
+call, map, status, join, result, iresult = verbs.call, verbs.map, verbs.status, verbs.join, verbs.result, verbs.iresult
+info, kill, delete, rerun, jobs, connection_info = (
+    verbs.info,
+    verbs.kill,
+    verbs.delete,
+    verbs.rerun,
+    verbs.jobs,
+    verbs.connection_info,
+)

@@ -18,7 +18,7 @@ from cloud.job import Verbs, finished_statuses
 
 __all__ = [
     "call", "close", "connection_info", "delete", "finished_statuses", "info", "iresult", "jobs", "join", "kill", "map",
-    "rerun", "result", "status",
+    "result", "status",
 ]  # fmt: skip
 
 _shared: Any = None
@@ -40,7 +40,7 @@ def _backend() -> Backend:
 _verbs = Verbs(_backend)
 
 call, map, status, join, result, iresult = _verbs.call, _verbs.map, _verbs.status, _verbs.join, _verbs.result, _verbs.iresult
-info, kill, delete, jobs, rerun = _verbs.info, _verbs.kill, _verbs.delete, _verbs.jobs, _verbs.rerun
+info, kill, delete, jobs = _verbs.info, _verbs.kill, _verbs.delete, _verbs.jobs
 connection_info = _verbs.connection_info
 
 

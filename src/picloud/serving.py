@@ -37,6 +37,7 @@ class Serving:
             access_log=False,
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             http="httptools",
             loop="uvloop",
             ws="websockets-sansio" if websockets else "none",

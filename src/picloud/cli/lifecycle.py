@@ -154,7 +154,7 @@ def stop(settings: Settings, tell: Callable[[str], None] = lambda text: None) ->
     if pid and since:
         tell(f"Stopping; running jobs have {settings.drain:g} s.")
         process.terminate(pid, since, settings.drain + STOP_MARGIN)
-    left = process.kill_marked(process.INSTANCE, process.instance(home))
+    left = process.kill_marked(process.of_home(home))
     homes.remove_server_file(home)
     return found, left
 

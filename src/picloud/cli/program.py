@@ -84,13 +84,13 @@ def execute_map(words: tuple[str, ...], data: tuple[str, ...], lists: tuple[str,
         raise click.UsageError("nothing to map over: give -n, -N or -k")
     template, columns = _copied(line(words), columns, copies or 1)
     jids = _checked(lambda: cloud.shell.execute_map(template, dict(map(_pair, data)), columns, **keywords))
-    if given().simulate:
+    if not given().simulate:
+        output.answer({"jids": list(jids)} if as_json() else None, spelled(jids))
+    elif as_json():
+        output.result(cloud.result(jids))
+    else:
         for value in cloud.result(jids):
             output.result(value)
-    elif as_json():
-        output.answer({"jids": list(jids)})
-    else:
-        output.answer(None, spelled(jids))
 
 
 def line(words: tuple[str, ...]) -> str:

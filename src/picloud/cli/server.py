@@ -12,6 +12,7 @@ from typing import Any
 import click
 import msgspec
 
+from picloud import __version__
 from picloud import settings as options
 from picloud.cli import lifecycle
 from picloud.cli.flags import as_json, command
@@ -41,7 +42,7 @@ def up(**overrides: Any) -> None:
     Prints its address first, then a link to log in that works once. State lies in PICLOUD_HOME (default ~/.picloud).
     """
     file, new = lifecycle.start(options.load(**overrides), overrides)
-    _tell(file, new)
+    _tell(file, new, "" if new else _differs(file, overrides))
 
 
 @command("down")
@@ -107,7 +108,16 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
-def _tell(file: ServerFile, new: bool) -> None:
+def _differs(file: ServerFile, overrides: dict[str, Any]) -> str:
+    """What a server that runs already does not do as asked."""
+    if file.version != __version__:
+        return f"It is version {file.version}: `picloud restart` starts version {__version__}."
+    asked = {name: value for name, value in overrides.items() if value and value != getattr(file, name)}
+    flags = " ".join(f"--{name}" if value is True else f"--{name} {value}" for name, value in asked.items())
+    return f"To change how it listens: picloud restart {flags}" if flags else ""
+
+
+def _tell(file: ServerFile, new: bool, advice: str = "") -> None:
     """The address first, always; then what a newcomer needs next."""
     remote = file.remote or (file.address if file.tls_fingerprint else None)
     typed = f"picloud setup {remote} --fingerprint {file.tls_fingerprint}" if remote and file.tls_fingerprint else None
@@ -121,5 +131,7 @@ def _tell(file: ServerFile, new: bool) -> None:
     if typed:
         lines.append(f"On another machine: {typed}")
     elif remote:
-        lines.append(f"On another machine: picloud setup {remote}")
-    answer(msgspec.to_builtins(file) | {"new": new, "setup": typed}, "\n".join(lines))
+        lines.append(f"On another machine: picloud setup {remote} --insecure")
+    if advice:
+        lines.append(advice)
+    answer(msgspec.to_builtins(file) | {"new": new, "setup": typed, "advice": advice or None}, "\n".join(lines))

@@ -56,8 +56,14 @@ class Engine(Protocol):
             Unavailable: the worker cannot be started now; the text says why.
         """
 
-    async def stop(self, placement: Placement, grace: float) -> None:
-        """Ask a worker to end, end it after ``grace`` seconds, and clear what it left. Returns when all is gone."""
+    async def stop(self, placement: Placement, grace: float, drain: float = 0.0) -> None:
+        """End a worker and clear what it left; returns when all is gone.
+
+        Args:
+            placement: which.
+            grace: seconds between asking it to end (SIGTERM) and ending it.
+            drain: seconds to wait for it to end by itself before that, for a worker that was told to stop.
+        """
 
     async def adopt(self, placement: Placement) -> bool:
         """Watch a worker of an earlier server again; False if it is no longer there (``on_exit`` is not called)."""

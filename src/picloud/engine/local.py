@@ -55,7 +55,8 @@ class LocalEngine:
         self.on_exit = on_exit
         self._settings = settings
         self._command = list(command)
-        self._instance = process.instance(Path(settings.home))
+        self._home = Path(settings.home)
+        self._instance = process.instance(self._home)
         self._boot = boot()
         self._watched: dict[str, _Watched] = {}
         self._cleaning: dict[str, asyncio.Task[None]] = {}
@@ -71,19 +72,16 @@ class LocalEngine:
         self._watch(placement, os.pidfd_open(pid), child=True)
         return placement
 
-    async def stop(self, placement: Placement, grace: float) -> None:
-        """SIGTERM, SIGKILL after ``grace`` seconds; returns when nothing of the worker is left."""
+    async def stop(self, placement: Placement, grace: float, drain: float = 0.0) -> None:
+        """Wait ``drain`` seconds, SIGTERM, ``grace`` seconds, SIGKILL; returns when nothing of the worker is left."""
         if placement.incarnation not in self._watched and not await self.adopt(placement):
             await self._clean(placement.incarnation)
             return
         watched = self._watched[placement.incarnation]
-        signal.pidfd_send_signal(watched.handle, signal.SIGTERM)
-        try:
-            await asyncio.wait_for(watched.ended.wait(), grace)
-        except TimeoutError:
-            if placement.incarnation in self._watched:
-                signal.pidfd_send_signal(watched.handle, signal.SIGKILL)
-            await watched.ended.wait()
+        for seconds, then in ((drain, signal.SIGTERM), (grace, signal.SIGKILL)):
+            if not await _within(seconds, watched.ended):
+                signal.pidfd_send_signal(watched.handle, then)
+        await watched.ended.wait()
         if placement.incarnation in self._cleaning:
             await self._cleaning[placement.incarnation]
 
@@ -168,7 +166,7 @@ class LocalEngine:
         self._cleaning[incarnation] = cleaning
         cleaning.add_done_callback(lambda _: self._cleaning.pop(incarnation, None))
         watched.ended.set()
-        self.on_exit(incarnation, evidence + self._last_words(incarnation))
+        self.on_exit(incarnation, evidence + (self._last_words(incarnation) if evidence.startswith("exited") else ""))
 
     def _last_words(self, incarnation: str) -> str:
         """The last line a worker wrote before it ended, since its log goes with its folder."""
@@ -183,25 +181,36 @@ class LocalEngine:
     # -- clearing ------------------------------------------------------------------------------------------------
 
     def _folder(self, incarnation: str) -> Path:
-        return Path(self._settings.home) / "work" / incarnation
+        return self._home / "work" / incarnation
 
     async def _clean(self, incarnation: str) -> None:
         await asyncio.to_thread(self._clear, incarnation)
 
     def _clear(self, incarnation: str) -> None:
         """Everything a worker may leave: first the processes, which may still be writing, then the folder."""
-        killed = process.kill_marked(process.WORKER, incarnation)
+        killed = process.kill_marked(process.of_worker(self._home, incarnation))
         if killed:
             log.info("worker %s left %d processes: killed", incarnation, killed)
         remove_tree(self._folder(incarnation))
 
     def _sweep(self, keep: set[str]) -> None:
-        ours = process.marked(process.INSTANCE, self._instance)
-        owners = {process.environment(pid).get(process.WORKER, "") for pid in ours}
+        owners = {self._owner(process.environment(pid)) for pid in process.marked(process.of_home(self._home))}
         with contextlib.suppress(FileNotFoundError):
-            owners |= set(os.listdir(Path(self._settings.home) / "work"))
+            owners |= set(os.listdir(self._home / "work"))
         for incarnation in owners - keep - {""}:
             self._clear(incarnation)
+
+    def _owner(self, environment: dict[str, str]) -> str:
+        """The worker that a process of ours belongs to; "" for the server itself."""
+        door = environment.get(process.DOOR, "").removeprefix(f"{self._home / 'work'}/")
+        return environment.get(process.WORKER) or ("" if door.startswith("/") else door.partition("/")[0])
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    if seconds > 0:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 def boot() -> str:

@@ -1,7 +1,8 @@
 """Processes of this machine, told apart for certain: a pid is reused, a pid with its start time and its marker is not.
 
-Every process of an installation carries ``PICLOUD_INSTANCE`` in its environment, every process below a worker
-``PICLOUD_WORKER`` too. Both pass to children, so that whatever a job leaves behind is found after its worker has gone.
+Every process of an installation was started with a *mark* in its environment: server and workers with
+``PICLOUD_INSTANCE``, workers with ``PICLOUD_WORKER`` too, and what runs in a slot with ``PICLOUD_SOCKET``, the path of its door
+inside the worker's folder. Marks pass to children, so that whatever a job leaves behind is found after its worker has gone.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 INSTANCE = "PICLOUD_INSTANCE"
 """Environment variable: which installation a process belongs to (:func:`instance`)."""
 
 WORKER = "PICLOUD_WORKER"
-"""Environment variable: the incarnation of the worker that a process lives below."""
+"""Environment variable: the incarnation of a worker."""
+
+DOOR = "PICLOUD_SOCKET"
+"""Environment variable: the socket by which a job calls the server; it lies in the folder of the job's worker."""
 
 
 def instance(home: Path) -> str:
@@ -52,30 +56,45 @@ def environment(pid: int) -> dict[str, str]:
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
-def marked(name: str, value: str) -> Iterator[int]:
-    """Pids of the living processes started with ``name=value`` in their environment, other than this one."""
-    wanted = os.fsencode(f"{name}={value}")
+def mark(name: str, value: str) -> bytes:
+    """The mark of processes that have exactly ``name=value`` in their environment."""
+    return os.fsencode(f"\0{name}={value}\0")
+
+
+def of_home(home: Path) -> tuple[bytes, ...]:
+    """The marks of an installation."""
+    return mark(INSTANCE, instance(home)), os.fsencode(f"\0{DOOR}={home / 'work'}/")
+
+
+def of_worker(home: Path, incarnation: str) -> tuple[bytes, ...]:
+    """The marks of one worker and all that runs below it."""
+    return mark(WORKER, incarnation), os.fsencode(f"\0{DOOR}={home / 'work' / incarnation}/")
+
+
+def marked(marks: Iterable[bytes]) -> Iterator[int]:
+    """Pids of the living processes, other than this one, that were started with one of the marks."""
+    wanted = tuple(marks)
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
         try:
-            found = Path(f"/proc/{entry}/environ").read_bytes()
+            found = b"\0" + Path(f"/proc/{entry}/environ").read_bytes() + b"\0"
         except OSError:
             continue
-        if wanted in found.split(b"\0") and started(int(entry)) is not None:
+        if any(one in found for one in wanted) and started(int(entry)) is not None:
             yield int(entry)
 
 
-def kill_marked(name: str, value: str, rounds: int = 20) -> int:
-    """SIGKILL everything started with ``name=value``; how many processes that took.
+def kill_marked(marks: Iterable[bytes], rounds: int = 20) -> int:
+    """SIGKILL everything started with one of the marks; how many processes that took.
 
     Looks again until a whole round finds none, since what is being killed may be forking. Blocks for milliseconds;
     processes of other users are beyond reach and left.
     """
-    killed: set[int] = set()
+    wanted, killed = tuple(marks), set[int]()
     spared = _ancestors()
     for _ in range(rounds):
-        found = [pid for pid in marked(name, value) if pid not in spared]
+        found = [pid for pid in marked(wanted) if pid not in spared]
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)

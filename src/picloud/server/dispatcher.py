@@ -26,7 +26,7 @@ from picloud.store import job as jobs
 from picloud.store.act import finish, lease
 from picloud.store.act.answer import Finish
 from picloud.wire.job import Failure
-from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Spec
+from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Outcome, Spec
 
 log = logging.getLogger("picloud.dispatcher")
 T = TypeVar("T")
@@ -61,15 +61,20 @@ class Dispatcher:
 
     # -- the hot path -------------------------------------------------------------------------------------------
 
-    async def accept(self, act: Callable[[Connection], tuple[T, set[int]]], account: int) -> T:
-        """Run an accepting act; idle workers of the account lease from it in the same transaction."""
+    async def accept(self, act: Callable[[Connection], tuple[T, set[int]]], account: int) -> tuple[T, bool]:
+        """Run an accepting act; idle workers of the account lease from it in the same transaction.
+
+        Returns:
+            The act's answer, and whether it made jobs ready (a repeat, or jobs that wait for others, do not).
+        """
         idle = {w.kind.id: w for w in self._fleet if w.kind.account == account and self._idle(w)}
+        wants = {kind: worker.slots - len(worker.held) for kind, worker in idle.items()}
         for worker in idle.values():
             worker.leasing = True
 
         def both(tx: Connection) -> tuple[T, set[int], dict[int, Taken]]:
             answer, ready = act(tx)
-            return answer, ready, {k: self._take(tx, w, w.slots - len(w.held)) for k, w in idle.items() if k in ready}
+            return answer, ready, {k: self._take(tx, w, wants[k]) for k, w in idle.items() if k in ready}
 
         try:
             answer, ready, taken = await self._storage.write(both)
@@ -78,25 +83,42 @@ class Dispatcher:
                 worker.leasing = False
         for kind, (leases, specs) in taken.items():
             self._deliver(idle[kind], leases, specs)
-        self.more(ready)
-        return answer
+        self.more(kind for kind in ready if kind not in taken or len(taken[kind][0]) == wants[kind])
+        return answer, bool(ready)
 
     def done(self, worker: Worker, message: Done) -> None:
-        """Outcomes arrived: finish them, tell who waits, and fill the worker up again."""
+        """Outcomes arrived: finish them, tell who waits, and fill the worker up again.
+
+        One finishing act a worker is under way at a time; what arrives meanwhile makes the next one, so acts grow with load.
+        """
         for outcome in message.outcomes:
             worker.held.pop(outcome.jid, None)
         worker.learn([o.runtime_us for o in message.outcomes])
-        outcomes = message.outcomes
+        worker.outcomes += message.outcomes
+        if not worker.finishing:
+            self._finish(worker)
+        self.refill(worker)
+
+    def _finish(self, worker: Worker) -> None:
+        outcomes, worker.outcomes = worker.outcomes, []
+        worker.finishing = True
 
         def settled(result: Finish) -> None:
+            worker.finishing = False
             worker.send(Ack([(o.jid, o.n) for o in outcomes]))
+            if worker.outcomes:
+                self._finish(worker)
             self.settle(result)
 
         def failed(error: BaseException) -> None:
+            worker.finishing = False
             log.error("finishing %d outcomes failed: %r; the worker keeps them", len(outcomes), error)
 
-        self._storage.then(lambda tx: finish.finish(tx, worker.id, outcomes, now_ms()), settled, failed)
-        self.refill(worker)
+        self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed)
+
+    @staticmethod
+    def _end(tx: Connection, worker: Worker, outcomes: list[Outcome]) -> Finish:
+        return finish.finish(tx, worker.id, outcomes, now_ms())
 
     def settle(self, result: Finish) -> None:
         """After a commit that finished jobs: publish, forget who was awaited, look at what became ready."""

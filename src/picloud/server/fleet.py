@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 
 from picloud.server.kind import Kind
-from picloud.wire.message import ToWorker, encode
+from picloud.wire.message import Outcome, ToWorker, encode
 
 
 class Worker:
@@ -30,6 +30,8 @@ class Worker:
         self.runtime_us: float | None = None  # of recent jobs, smoothed
         self.waiting: set[int] = set()  # jids of its jobs that wait for other jobs
         self.leasing = False
+        self.outcomes: list[Outcome] = []  # arrived while others were being finished
+        self.finishing = False
         self.idle_since = 0.0
 
     @property

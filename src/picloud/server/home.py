@@ -101,7 +101,8 @@ def check_writable(folder: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise _unfit(folder, error) from error
+        # The temporary file's name would tell nobody anything.
+        raise _unfit(folder, OSError(error.errno, error.strerror)) from error
 
 
 def check_free_space(home: Path) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
+from collections import OrderedDict
 
 from picloud.wire.job import Failure
 from picloud.wire.message import Finished, Ranges, encode
@@ -16,6 +17,11 @@ QUEUE_BYTES = 4 << 20
 """A subscriber with more unsent bytes than this falls behind and re-reads the store."""
 NARROW = 1024
 """Subscribers to at most so many jobs are found by jid, wider ones by looking at their ranges."""
+
+RECENT = 20_000
+"""Jobs of small submissions that are remembered."""
+RECENT_BYTES = 1000
+"""Larger results are read from the store."""
 
 
 class Watcher:
@@ -85,12 +91,47 @@ class Watcher:
 
 
 class Hub:
-    """All subscribers of this process."""
+    """All subscribers of this process, and what became of the newest small submissions.
+
+    The memory of the newest jobs spares a call and its result two questions to the store. It is only trusted for jobs
+    that this process itself accepted and has heard of ever since.
+    """
 
     def __init__(self) -> None:
+        self._recent: OrderedDict[int, tuple[int, Finished | None]] = OrderedDict()
         self._narrow: dict[int, list[Watcher]] = {}
         self._wide: dict[int, set[Watcher]] = {}
         self._all: set[Watcher] = set()
+
+    def expect(self, account: int, first: int, count: int) -> None:
+        """These jobs were just accepted."""
+        if count <= NARROW:
+            for jid in range(first, first + count):
+                self._recent[jid] = (account, None)
+            while len(self._recent) > RECENT:
+                self._recent.popitem(last=False)
+
+    def recall(self, watcher: Watcher) -> bool:
+        """Offer what is remembered; False where the store has to be asked."""
+        if not watcher.narrow:
+            return False
+        found = [self._recent.get(jid) for first, count in watcher.ranges for jid in range(first, first + count)]
+        if not all(known is not None and known[0] == watcher.account for known in found):
+            return False
+        watcher.offer([known[1] for known in found if known is not None and known[1] is not None])
+        return True
+
+    def forget(self) -> None:
+        """Remember nothing: what was known may have changed."""
+        self._recent.clear()
+
+    def _remember(self, item: Finished) -> None:
+        known = self._recent.get(item.jid)
+        if known is not None:
+            if item.data is not None and len(item.data) > RECENT_BYTES:
+                del self._recent[item.jid]
+            else:
+                self._recent[item.jid] = (known[0], item)
 
     def add(self, watcher: Watcher) -> None:
         self._all.add(watcher)
@@ -111,6 +152,9 @@ class Hub:
 
     def publish(self, finished: list[Finished]) -> None:
         """Tell everybody; call only after the commit that finished these jobs."""
+        if self._recent:
+            for item in finished:
+                self._remember(item)
         if self._narrow:
             per: dict[int, tuple[Watcher, list[Finished]]] = {}
             for item in finished:
@@ -125,6 +169,7 @@ class Hub:
     def recheck(self, closed: Ranges) -> None:
         """Jobs in these ranges became final without a result at hand: who watches them reads the store again."""
         if closed:
+            self.forget()
             for watcher in self._all:
                 if any(watcher.overlaps(first, count) for first, count in closed):
                     watcher.behind = True

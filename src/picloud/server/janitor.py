@@ -10,7 +10,7 @@ from picloud.server.dispatcher import Dispatcher
 from picloud.server.placement import Placer
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
-from picloud.store import retention
+from picloud.store import account as accounts
 from picloud.store.act import accept, lease
 
 log = logging.getLogger("picloud.janitor")
@@ -54,9 +54,5 @@ class Janitor:
         self._dispatcher.settle(await self._storage.write(accept.vanished, before, now_ms()))
 
     async def _retention(self) -> None:
-        """Payloads and logs, then job rows, go after their time."""
-        payloads = now_ms() - int(self._settings.keep_payloads * 1000)
-        rows = now_ms() - int(self._settings.keep_jobs * 1000)
-        removed = await self._storage.write(retention.sweep, payloads, rows, now_ms())
-        if removed:
-            log.info("retention removed %s", removed)
+        """Old login tickets and tokens go."""
+        await self._storage.note(accounts.expire, now_ms())

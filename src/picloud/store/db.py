@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from picloud.store import migrate
 from picloud.wire.error import CloudException, SetupError, StorageFull, Unavailable
@@ -67,6 +67,8 @@ class Database:
         self.sqlite = url.get_backend_name() == "sqlite"
         self._engine = _sqlite_engine(url, writing=True) if self.sqlite else _postgresql_engine(url, writers + readers)
         self._read_engine = _sqlite_engine(url, writing=False, size=readers) if self.sqlite else self._engine
+        driver: Any = self._engine.dialect.loaded_dbapi
+        self._errors: tuple[type[Exception], ...] = (DBAPIError, driver.Error)
         self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
         self._door = threading.Lock()
@@ -94,7 +96,7 @@ class Database:
         opened = cls(parsed, readers=readers, writers=writers)
         try:
             migrate.up_to_date(opened._engine)
-        except (OperationalError, sqlite3.Error, OSError) as error:
+        except (*opened._errors, OSError) as error:
             opened._dispose()
             raise SetupError(f"cannot open the database {parsed!r}: {_first_line(error)}",
                              hint="check that it is there and that this user may write it") from error  # fmt: skip
@@ -118,7 +120,8 @@ class Database:
         return future
 
     def read(self, query: Callable[..., T], *args: Any) -> Future[T]:
-        """Run ``query(tx, *args)`` in a short transaction that sees one state of the database."""
+        """Run ``query(tx, *args)`` in a short transaction (on SQLite it sees one state of the database, on PostgreSQL each of
+        its statements does)."""
         if self._closing.is_set():
             refused: Future[T] = Future()
             refused.set_exception(Unavailable("the store is closed"))
@@ -147,7 +150,7 @@ class Database:
         try:
             with self._read_engine.begin() as tx:
                 return query(tx, *args)
-        except DBAPIError as error:
+        except self._errors as error:
             raise _translated(error) from error
 
     # -- SQLite -----------------------------------------------------------------------------------------------------
@@ -177,8 +180,8 @@ class Database:
             answers: list[Any] = []
             try:
                 self._transact(connection, group, answers)
-            except BaseException as error:
-                told = _translated(error) if isinstance(error, (DBAPIError, sqlite3.Error)) else error
+            except BaseException as error:  # noqa: BLE001 (whatever an act raises is its caller's)
+                told = _translated(error) if isinstance(error, self._errors) else error
                 at_commit = len(answers) == len(group) or isinstance(told, StorageFull)
                 for work in group if at_commit else [group[len(answers)]]:
                     work.future.set_exception(told)
@@ -220,8 +223,8 @@ class Database:
                 continue
             try:
                 answer = self._run(work)
-            except BaseException as error:
-                work.future.set_exception(_translated(error) if isinstance(error, DBAPIError) else error)
+            except BaseException as error:  # noqa: BLE001 (whatever an act raises is its caller's)
+                work.future.set_exception(_translated(error) if isinstance(error, self._errors) else error)
             else:
                 work.future.set_result(answer)
 
@@ -234,15 +237,17 @@ class Database:
                     if not work.durable and not tx.info["must_last"]:
                         tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
                 return answer
-            except DBAPIError as error:
+            except self._errors as error:
                 if not left or not _passing(error):
                     raise
         raise AssertionError("the last try returns or raises")
 
 
-def _passing(error: DBAPIError) -> bool:
+def _passing(error: Exception) -> bool:
     """A conflict of two transactions, or a connection that the pool has to replace: worth another try."""
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in ("40001", "40P01", "23505")
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return getattr(getattr(error, "orig", error), "sqlstate", None) in ("40001", "40P01", "23505")
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:

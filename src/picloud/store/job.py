@@ -20,7 +20,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, func, literal_column, 
 from sqlalchemy import delete as remove
 
 from picloud.store.certificate import certificate
-from picloud.store.rows import EVERY, Listed, add, as_list, from_json, gathered, glued, hexed, pieces, run_on, span, unpack_failure
+from picloud.store.rows import EVERY, Listed, add, as_list, from_json, gathered, glued, hexed, one, pieces, run_on, span, unpack_failure
 from picloud.store.rows import listing as listed
 from picloud.store.schema import READY, argument, chunk, code, job, kind, lease, log, result, submission
 from picloud.wire.error import Conflict, NotFound
@@ -45,7 +45,7 @@ def statuses(tx: Connection, account: int, ranges: Ranges) -> bytes:
     """
     made = []
     for first, count in ranges:
-        found, digits = tx.execute(_STATUSES, _place(account, first, count)).one()
+        found, digits = one(tx, _STATUSES, **_place(account, first, count))
         if found == count:
             made.append((digits or "").encode().translate(_DIGITS))
             continue
@@ -68,7 +68,7 @@ def finished(tx: Connection, account: int, ranges: Ranges, after: int, limit: in
 
 
 def _finished(tx: Connection, account: int, start: int, end: int, limit: int) -> list[Finished]:
-    rows, data = tx.execute(_FINISHED, {"account": account, "first": start, "end": end, "limit": limit}).one()
+    rows, data = one(tx, _FINISHED, account=account, first=start, end=end, limit=limit)
     found = from_json(rows)
     made = []
     for row, piece in zip(found, pieces(data, [row[3] or 0 for row in found]), strict=True):
@@ -90,7 +90,7 @@ def unsent(tx: Connection, account: int, ranges: Ranges, *, lock: bool = False) 
     made: Ranges = []
     for first, count in ranges:
         place = _place(account, first, count)
-        if tx.execute(_COUNT, place).scalar_one() == count:
+        if one(tx, _COUNT, **place)[0] == count:
             continue
         rows = tx.execute(_OPEN_SHARED if lock else _OPEN, place).all()
         open_ranges = [gap for row in rows for gap in unsent_of(tx, row)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 from sqlalchemy import Connection, bindparam, select
 
-from picloud.store.rows import add
+from picloud.store.rows import add, one
 from picloud.store.schema import kind
 from picloud.wire.error import NotFound
 
@@ -25,12 +25,12 @@ class Kind(Struct, frozen=True):
 
 def ensure(tx: Connection, account: int, core_type: str, cores: int) -> int:
     """The id of the kind, which is made where it is new."""
-    key = {"account": account, "core_type": core_type, "cores": cores}
-    found = tx.execute(_FIND, key).scalar_one_or_none()
+    key: dict[str, object] = {"account": account, "core_type": core_type, "cores": cores}
+    found = one(tx, _FIND, **key)
     if found is None:
         tx.execute(add(kind), {**key, "env": "", "vol": ""})
-        found = tx.execute(_FIND, key).scalar_one()
-    return int(found)
+        found = one(tx, _FIND, **key)
+    return int(found[0])
 
 
 def get(tx: Connection, kind_id: int) -> Kind:

@@ -29,7 +29,7 @@ def up_to_date(engine: Engine) -> None:
         SetupError: the database is from a newer version of PiCloud, or holds something else.
     """
     with engine.begin() as tx:
-        if not tx.dialect.name == "sqlite":
+        if tx.dialect.name != "sqlite":
             tx.exec_driver_sql("SELECT pg_advisory_xact_lock(715517)")  # two servers may start at once
         found = revision(tx)
         if found is None:

@@ -8,10 +8,8 @@ Inside a job the far end is a unix socket, the door, and nothing is said about w
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
-import os
 import random
 import socket
 import time
@@ -20,7 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from picloud.wire.error import CloudException, SetupError, Unavailable, from_dict
+from picloud.wire.error import CloudException, Unavailable, from_dict
+from picloud.wire.origin import READ, Buffer, Connection, Origin
 
 MSGPACK, JSON, RAW = "application/msgpack", "application/json", "application/octet-stream"
 
@@ -28,10 +27,9 @@ PATIENCE = 60.0
 """Seconds for which a request rides over a server that does not answer."""
 FIRST_PATIENCE = 10.0
 """The same while this link has never had an answer: then the server is rather off than restarting."""
-CONNECT, READ, SILENCE = 10.0, 60.0, 20.0
-"""Seconds for opening a connection, for an answer to begin, and between two frames of a stream (a heartbeat comes each 5)."""
+SILENCE = 20.0
+"""Seconds between two frames of a stream at most: a heartbeat comes each 5."""
 
-Buffer = bytes | bytearray | memoryview
 TROUBLE = (OSError, http.client.HTTPException)
 """What a connection raises when the far end is gone; everything of it is tried again."""
 
@@ -43,89 +41,6 @@ class Request(NamedTuple):
     path: str
     parts: Sequence[Buffer]
     kind: str = MSGPACK
-
-
-class Connection:
-    """One open socket. ``used``: it has answered before, so that it may have gone stale since."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.used = False
-
-    def send(self, head: bytes, parts: Sequence[Buffer]) -> None:
-        if sum(len(part) for part in parts) < 65536:
-            self.sock.sendall(b"".join((head, *parts)))  # one packet, one wake-up of the server
-            return
-        self.sock.sendall(head)
-        for part in parts:
-            self.sock.sendall(part)
-
-    def receive(self, method: str) -> http.client.HTTPResponse:
-        response = http.client.HTTPResponse(self.sock, method=method)
-        response.begin()
-        return response
-
-
-class Origin:
-    """A far end: how to reach it, and the idle connections to it."""
-
-    def __init__(self, url: str, fingerprint: str = "", door: str = "") -> None:
-        parsed = urlsplit(url)
-        self.url, self.door, self.fingerprint = url, door, _bare(fingerprint)
-        self.tls = parsed.scheme == "https"
-        self.host = parsed.hostname or "localhost"
-        self.port = parsed.port or (443 if self.tls else 80)
-        self.name = parsed.netloc or "localhost"
-        self.idle: list[Connection] = []
-
-    def take(self) -> Connection:
-        try:
-            return self.idle.pop()
-        except IndexError:
-            return self.open()
-
-    def give(self, connection: Connection, response: http.client.HTTPResponse) -> None:
-        if response.will_close:
-            connection.sock.close()
-        else:
-            connection.used = True
-            self.idle.append(connection)
-
-    def open(self) -> Connection:
-        if self.door:
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.settimeout(CONNECT)
-            sock.connect(self.door)
-        else:
-            sock = socket.create_connection((self.host, self.port), CONNECT)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock = self._secured(sock) if self.tls else sock
-        sock.settimeout(READ)
-        return Connection(sock)
-
-    def _secured(self, sock: socket.socket) -> socket.socket:
-        import ssl
-
-        context = ssl.create_default_context()
-        if self.fingerprint:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        try:
-            secured = context.wrap_socket(sock, server_hostname=self.host)
-        except ssl.SSLEOFError:
-            raise
-        except ssl.SSLError as error:
-            hint = "give its fingerprint: picloud setup URL --fingerprint .., as `picloud up --host` printed it"
-            raise SetupError(f"no trusted TLS connection to {self.url}: {error}", hint=hint) from error
-        found = hashlib.sha256(secured.getpeercert(True) or b"").hexdigest()
-        if self.fingerprint and found != self.fingerprint:
-            secured.close()
-            hint = "if the server was set up anew, run the line that it printed again; if not, someone is in between"
-            raise SetupError(f"{self.url} shows another certificate: {found}, not {self.fingerprint}", hint=hint)
-        return secured
-
-    def close(self) -> None:
-        while self.idle:
-            self.idle.pop().sock.close()
 
 
 class Patience:
@@ -246,8 +161,6 @@ class Link:
         if key and not authorization:
             authorization = "Basic " + b64encode(f"{key}:{secret}".encode()).decode()
         self.headers = f"Authorization: {authorization}\r\n" if authorization else ""
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forget)
 
     # -- requests -----------------------------------------------------------------------------------------------
 
@@ -285,11 +198,15 @@ class Link:
         self.finish(Request("PUT", path, parts, RAW), None, origin)
 
     def get(self, url: str) -> bytearray:
-        """GET raw bytes into one buffer."""
+        """GET raw bytes into one buffer; follows a redirection."""
         origin, path = self._elsewhere(url)
         patience = Patience(self, None)
         while True:
             connection, response = self._answered(origin, Request("GET", path, []), None, None)
+            if response.status >= 300:
+                response.read()
+                origin.give(connection, response)
+                return self.get(response.headers["Location"])
             try:
                 body = _body(response)
                 origin.give(connection, response)
@@ -340,7 +257,7 @@ class Link:
                     self._send(origin, connection, request)
                 response = connection.receive(request.method)
                 self.answered = True
-                if response.status < 300:
+                if response.status < 300 or response.headers["Location"]:
                     return connection, response
                 failure = _failure(origin, response)
                 origin.give(connection, response)
@@ -374,15 +291,6 @@ class Link:
         self.origin.close()
         for origin in self.others.values():
             origin.close()
-
-    def _forget(self) -> None:
-        # The parent goes on using these sockets: a forked child only lets go of them.
-        for origin in (self.origin, *self.others.values()):
-            origin.idle = []
-
-
-def _bare(fingerprint: str) -> str:
-    return fingerprint.lower().removeprefix("sha256:").replace(":", "").strip()
 
 
 def _body(response: http.client.HTTPResponse) -> bytearray:

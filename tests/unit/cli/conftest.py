@@ -41,7 +41,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("PICLOUD_API_KEY", "PICLOUD_API_SECRETKEY", "PICLOUD_URL", "PICLOUD_FINGERPRINT"):
         monkeypatch.delenv(name, raising=False)
     yield root
-    process.kill_marked(process.INSTANCE, process.instance(root))
+    process.kill_marked(process.of_home(root))
 
 
 @pytest.fixture

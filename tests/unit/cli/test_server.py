@@ -15,6 +15,7 @@ import pytest
 
 from picloud.cli import lifecycle
 from picloud.engine import process
+from picloud.server import home as homes
 from picloud.server.address import listen
 from picloud.settings import Settings
 
@@ -28,7 +29,7 @@ def health(address: str) -> dict[str, object]:
 
 
 def nothing_left(home: Path) -> bool:
-    return not list(process.marked(process.INSTANCE, process.instance(home)))
+    return not list(process.marked(process.of_home(home)))
 
 
 def test_up_prints_the_address_first_and_the_server_answers(picloud: Picloud, home: Path) -> None:
@@ -51,6 +52,18 @@ def test_up_twice_is_harmless(picloud: Picloud) -> None:
     third = picloud("up")
     assert third.out.splitlines() == [first["address"], f"Runs already (pid {first['pid']})."]
     assert third.code == 0
+
+
+def test_up_says_what_a_running_server_does_not_do_as_asked(picloud: Picloud, home: Path) -> None:
+    picloud("up")
+    assert picloud("up", "--host", "10.1.2.3", "--insecure").out.splitlines()[-1] == (
+        "To change how it listens: picloud restart --host 10.1.2.3 --insecure"
+    )
+    file = homes.read_server_file(home)
+    assert file
+    file.version = "0.0.9"
+    homes.write_server_file(home, file)
+    assert "It is version 0.0.9: `picloud restart` starts version" in picloud("up").out
 
 
 def test_two_at_once_start_one_server(home: Path) -> None:

@@ -46,6 +46,9 @@ class Fake(ThreadingHTTPServer):
         self.held.set()
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
+    def handle_error(self, *_: Any) -> None:
+        """A client that has gone is no news."""
+
     def stop(self) -> None:
         self.held.set()
         self.shutdown()
@@ -100,7 +103,7 @@ class Fake(ThreadingHTTPServer):
             function, _ = payload.loads(self.code[submit.function])
             args, kwargs = payload.loads(data)
             made = b"".join(payload.dumps(function(*args, **kwargs), cloudpickle.dumps))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 user code
             failure = Failure("exception", f"{type(error).__name__}: {error}", traceback=traceback.format_exc(),
                               exception=cloudpickle.dumps(error))  # fmt: skip
             return Finished(jid, status_of(Cause.exception), failure=failure)

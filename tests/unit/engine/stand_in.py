@@ -25,4 +25,9 @@ if order["core_type"] == "litters":
 (folder / "order.json").write_text(json.dumps(order))
 (folder / "environment.json").write_text(json.dumps(dict(os.environ)))
 (folder / "ready").touch()
+while order["core_type"] == "drains":
+    if (folder / "drained").exists():
+        print("drained", flush=True)
+        sys.exit(0)
+    time.sleep(0.01)
 time.sleep(300)

@@ -49,7 +49,7 @@ class Bench:
         await until(lambda: (self.folder(placement) / "ready").exists())
 
     def close(self) -> None:
-        process.kill_marked(process.INSTANCE, process.instance(self.home))
+        process.kill_marked(process.of_home(self.home))
 
 
 def order(home: Path, name: str, core_type: str) -> Order:
@@ -124,7 +124,7 @@ def test_a_killed_worker_is_reported_with_its_signal_and_its_folder_goes(run: Ru
         os.kill(placed.pid, signal.SIGKILL)
         incarnation, evidence = await bench.ended()
         assert incarnation == placed.incarnation
-        assert evidence.startswith("killed by SIGKILL")
+        assert evidence == "killed by SIGKILL"
         await until(lambda: not bench.folder(placed).exists())
         assert process.started(placed.pid) is None
 
@@ -165,6 +165,19 @@ def test_stop_returns_when_nothing_is_left(run: Run) -> None:
     run(story)
 
 
+def test_stop_lets_a_worker_end_by_itself_while_it_drains(run: Run) -> None:
+    async def story(bench: Bench) -> None:
+        placed = await bench.start("drains")
+        await bench.ready(placed)
+        stopping = asyncio.ensure_future(bench.engine.stop(placed, grace=5, drain=5))
+        await asyncio.sleep(0)
+        (bench.folder(placed) / "drained").touch()
+        await stopping
+        assert (await bench.ended())[1] == "exited with 0; its last line: drained"
+
+    run(story)
+
+
 def test_stop_kills_a_worker_that_does_not_listen(run: Run) -> None:
     async def story(bench: Bench) -> None:
         placed = await bench.start("deaf")
@@ -187,7 +200,7 @@ def test_the_next_server_adopts_a_worker_and_sees_its_end(run: Run) -> None:
         os.kill(placed.pid, signal.SIGKILL)
         incarnation, evidence = await bench.ended()
         assert incarnation == placed.incarnation
-        assert evidence.startswith("gone")
+        assert evidence == "gone"
         await until(lambda: not bench.folder(placed).exists())
         collect(placed.pid)
 
@@ -217,6 +230,16 @@ def test_stop_of_a_worker_that_has_gone_clears_its_folder(run: Run) -> None:
         bench.folder(gone).mkdir(parents=True)
         await bench.engine.stop(gone, grace=1)
         assert not bench.folder(gone).exists()
+
+    run(story)
+
+
+def test_sweep_ends_what_runs_in_slots_of_workers_that_have_gone(run: Run) -> None:
+    async def story(bench: Bench) -> None:
+        door = bench.home / "work" / "beef" / "slot-1" / "door.sock"
+        left = await asyncio.create_subprocess_exec("sleep", "300", env={process.DOOR: str(door)})
+        await bench.engine.sweep()
+        assert await asyncio.wait_for(left.wait(), 5) == -signal.SIGKILL
 
     run(story)
 

@@ -11,12 +11,13 @@ from picloud.server.check import check_ranges
 from picloud.server.control import Control
 from picloud.server.http import BYTES, Request
 from picloud.server.storage import now_ms
-from picloud.store import info as infos
 from picloud.store import job as jobs
+from picloud.store import listing as listings
+from picloud.store.act import info as infos
 from picloud.store.act import kill as kills
-from picloud.store.act import rerun as reruns
+from picloud.store.act.rerun import rerun as copy
+from picloud.store.log import STREAMS
 from picloud.wire.error import BadRequest
-from picloud.wire.job import Status
 from picloud.wire.message import Ranges
 
 LIST_LIMIT = 1000
@@ -52,8 +53,13 @@ async def status(control: Control, request: Request) -> None:
 async def info(control: Control, request: Request) -> None:
     """POST /v1/job/info"""
     message = await _parse(request)
-    found = await control.storage.read(infos.info, request.principal.account, message.jids or [], message.fields)
-    await request.json({"jobs": {str(jid): record for jid, record in found.items()}})
+    streams = [name for name in message.fields if name in STREAMS]
+    found = await control.storage.read(infos.read, request.principal.account, message.jids or [], streams=streams)
+    await request.json({"jobs": {str(jid): _chosen(record, message.fields) for jid, record in found.items()}})
+
+
+def _chosen(record: dict[str, Any], fields: list[str]) -> dict[str, Any]:
+    return {name: record.get(name) for name in fields} if fields else record
 
 
 async def kill(control: Control, request: Request) -> None:
@@ -70,7 +76,9 @@ async def kill(control: Control, request: Request) -> None:
 async def delete(control: Control, request: Request) -> None:
     """POST /v1/job/delete"""
     message = await _parse(request)
-    await request.json({"deleted": await control.storage.write(jobs.delete, request.principal.account, message.jids or [])})
+    deleted = await control.storage.write(jobs.delete, request.principal.account, message.jids or [])
+    control.hub.forget()
+    await request.json({"deleted": deleted})
 
 
 async def rerun(control: Control, request: Request) -> None:
@@ -84,8 +92,8 @@ async def rerun(control: Control, request: Request) -> None:
     if len(token) != 16:
         raise BadRequest("a rerun carries a token of 16 bytes in hex")
     who = request.principal
-    ranges = await control.dispatcher.accept(
-        lambda tx: reruns.rerun(tx, who.account, message.jids or [], failed=message.failed, token=token, now=now_ms()),
+    ranges, _ = await control.dispatcher.accept(
+        lambda tx: copy(tx, who.account, message.jids or [], failed=message.failed, token=token, now=now_ms()),
         who.account,
     )
     await request.json({"jids": ranges})
@@ -94,21 +102,17 @@ async def rerun(control: Control, request: Request) -> None:
 async def listing(control: Control, request: Request) -> None:
     """GET /v1/job"""
     query = request.query()
-    state = query.get("state")
-    if state and state not in Status.__members__:
-        raise BadRequest(f"no state {state[:40]!r}", hint=", ".join(Status.__members__))
-    limit = min(_integer(query, "limit", 50) or 50, LIST_LIMIT)
-    rows: list[dict[str, Any]] = await control.storage.read(
-        jobs.listing,
+    rows, further = await control.storage.read(
+        listings.newest,
         request.principal.account,
-        state=Status[state] if state else None,
+        state=query.get("state"),
         label=query.get("label"),
         func=query.get("func"),
         since=_integer(query, "since", None),
         before=_integer(query, "before", None),
-        limit=limit,
+        limit=min(_integer(query, "limit", 50) or 50, LIST_LIMIT),
     )
-    await request.json({"jobs": rows, "next": rows[-1]["jid"] if len(rows) == limit else None})
+    await request.json({"jobs": rows, "next": further})
 
 
 async def payload(control: Control, request: Request, jid: str) -> None:
@@ -116,7 +120,7 @@ async def payload(control: Control, request: Request, jid: str) -> None:
     part = request.query().get("part", "")
     if part not in ("function", "args", "result"):
         raise BadRequest(f"no part {part[:40]!r}", hint="function, args or result")
-    data, blob = await control.storage.read(infos.payload, request.principal.account, int(jid), part)
+    data, blob = await control.storage.read(jobs.payload, request.principal.account, int(jid), part)
     if blob:
         await request.redirect(control.blob_url(request, "get", blob))
     else:

@@ -38,7 +38,8 @@ async def stream(control: Control, request: Request) -> None:
     control.hub.add(watcher)
     waits = None
     try:
-        await _replay(control, watcher, check=True)
+        if not control.hub.recall(watcher):
+            await _replay(control, watcher, check=True)
         await request.send(
             {"type": "http.response.start", "status": 200, "headers": [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]}
         )

@@ -16,7 +16,7 @@ from picloud.server.http import Request
 from picloud.server.storage import now_ms
 from picloud.store.act import accept
 from picloud.wire.error import BadRequest
-from picloud.wire.message import Accepted, Chunk, Submit, Submitted, encode
+from picloud.wire.message import Chunk, Submit, encode
 
 _submit = msgspec.msgpack.Decoder(Submit).decode
 _chunk = msgspec.msgpack.Decoder(Chunk).decode
@@ -32,10 +32,11 @@ async def submit(control: Control, request: Request) -> None:
     control.storage.check_space()
     check_submit(message, control)
     await control.blobs_present(who.account, message.arguments)
-    answer = await control.dispatcher.accept(
+    answer, fresh = await control.dispatcher.accept(
         lambda tx: accept.submit(tx, who.account, message, parent=who.attempt, now=now_ms()), who.account
     )
-    assert isinstance(answer, Submitted)
+    if fresh:
+        control.hub.expect(who.account, answer.first, answer.accepted)
     await request.answer(encode(answer))
 
 
@@ -51,6 +52,5 @@ async def chunk(control: Control, request: Request) -> None:
     check_chunk(message)
     await control.blobs_present(who.account, message.arguments)
     digest = hashlib.sha256(body).digest()
-    answer = await control.dispatcher.accept(lambda tx: accept.chunk(tx, who.account, message, digest, now_ms()), who.account)
-    assert isinstance(answer, Accepted)
+    answer, _ = await control.dispatcher.accept(lambda tx: accept.chunk(tx, who.account, message, digest, now_ms()), who.account)
     await request.answer(encode(answer))

@@ -22,7 +22,7 @@ from picloud.store import blob, code, kind
 from picloud.store import job as jobs
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
-from picloud.store.rows import EVERY, Listed, add, as_list, cut, pack, text, to_json
+from picloud.store.rows import EVERY, Listed, add, as_list, cut, one, pack, run, text, to_json
 from picloud.store.schema import argument, counter, job, submission, submission_env
 from picloud.store.schema import chunk as chunk_table
 from picloud.wire.error import BadRequest, Conflict, NotFound
@@ -51,11 +51,12 @@ def submit(
         BadRequest: it contradicts itself.
     """
     digest = body_digest(m)
-    known = tx.execute(_BY_TOKEN, {"account": account, "token": m.token}).one_or_none()
+    known = one(tx, _BY_TOKEN, account=account, token=m.token)
     if known is not None:
-        if known.digest != digest:
+        made, then, first, accepted = known
+        if bytes(then) != digest:
             raise Conflict("this token was used for another submission", hint="make a fresh token for each call or map")
-        return Submitted(known.id, known.first, known.accepted), set()
+        return Submitted(made, first, accepted), set()
     check(m)
     if missing := code.missing(tx, account, [m.function, *m.modules], m.code, now):
         return Submitted(0, 0, 0, missing), set()
@@ -64,14 +65,13 @@ def submit(
     parents = gate.look(tx, account, m.options)
     kind_id = kind.ensure(tx, account, m.options.core_type, m.options.cores)
     first = reserve(tx, head if m.count is None else m.count)
-    made = tx.execute(_SUBMISSION, {
-        "account": account, "token": m.token, "digest": digest, "function": m.function, "modules": as_list(m.modules),
-        "python": m.python, "name": m.name, "label": m.options.label, "options": to_json(m.options).decode(),
-        "kind": kind_id, "first": first, "count": m.count, "head": head, "accepted": head,
-        "final": int(m.final or head == m.count), "gate": parents.state, "blame": parents.blame,
-        "parent_jid": parent[0] if parent else None, "parent_n": parent[1] if parent else None,
-        "created": now, "seen": now,
-    }).scalar_one()  # fmt: skip
+    (made,) = one(
+        tx, _SUBMISSION, account=account, token=m.token, digest=digest, function=m.function, modules=as_list(m.modules),
+        python=m.python, name=m.name, label=m.options.label, options=to_json(m.options).decode(), kind=kind_id, first=first,
+        count=m.count, head=head, accepted=head, final=int(m.final or head == m.count), gate=parents.state,
+        blame=parents.blame, parent_jid=parent[0] if parent else None, parent_n=parent[1] if parent else None,
+        created=now, seen=now,
+    )  # fmt: skip
     if m.env_values:
         tx.execute(insert(submission_env), {"submission": made, "data": to_json(m.env_values).decode()})
     gate.hold(tx, made, parents)
@@ -130,7 +130,7 @@ def vanished(tx: Connection, before: int, now: int) -> Finish:
 
 def reserve(tx: Connection, count: int) -> int:
     """The first of ``count`` new jids."""
-    last: int = tx.execute(_RESERVE, {"more": count}).scalar_one()
+    last: int = one(tx, _RESERVE, more=count)[0]
     return last - count + 1
 
 
@@ -152,6 +152,10 @@ def check(m: Submit) -> None:
             raise BadRequest(f"the {what} has {len(value)} characters or a NUL", hint=f"at most {LONGEST_NAME}, no NUL")
     if m.count is not None and not len(m.arguments.ends) <= m.count < 1 << 40:
         raise BadRequest(f"a submission of {m.count} jobs cannot begin with {len(m.arguments.ends)}")
+    o = m.options
+    for what, number in (("priority", o.priority), ("cores", o.cores), ("retries", o.retries), ("retry delay", o.retry_delay_ms)):
+        if not -(1 << 31) <= number < 1 << 31:
+            raise BadRequest(f"the {what} {number} is out of range")
     check_arguments(m.arguments)
 
 
@@ -196,17 +200,17 @@ def _store(tx: Connection, account: int, first: int, a: Arguments, shape: Shape,
         rows[at] = (*rows[at][:3], name)
     given = as_list(rows)
     put_jobs(tx, account, first, given, shape, now)
-    tx.execute(_ARGUMENTS, {"rows": given, "data": a.data, "first": first})
+    run(tx, _ARGUMENTS, rows=given, data_=a.data, first=first)
 
 
 def put_jobs(tx: Connection, account: int, first: int, rows: str, shape: Shape, now: int) -> None:
     """New jobs from ``first`` on, one for each member of the JSON list ``rows``."""
     stalled = shape.gate == gate.STALLED
-    tx.execute(_JOBS, {
-        "rows": rows, "first": first, "submission_": shape.submission, "account_": account, "kind_": shape.kind,
-        "priority_": shape.priority, "status_": int(STATUS_BY_GATE[shape.gate]), "restartable_": int(shape.restartable),
-        "cause_": int(Cause.dependency if stalled else Cause.none), "now": now, "finished_": now if stalled else None,
-    })  # fmt: skip
+    run(
+        tx, _JOBS, rows=rows, first=first, submission_=shape.submission, account_=account, kind_=shape.kind,
+        priority_=shape.priority, status_=int(STATUS_BY_GATE[shape.gate]), restartable_=int(shape.restartable),
+        cause_=int(Cause.dependency if stalled else Cause.none), now=now, finished_=now if stalled else None,
+    )  # fmt: skip
 
 
 def _bound(name: str) -> ColumnElement[Any]:
@@ -224,7 +228,7 @@ _JOBS = add(job).from_select(
 """New jobs, one a row of the chunk. Ones that a kill closed before they came stay as they are."""
 _ARGUMENTS = add(argument).from_select(
     ["jid", "data", "blob", "preview"],
-    select(_bound("first") + _rows.key, cut("data", _rows.c(0), _rows.c(1)), _rows.c(3, Text), _rows.c(2, Text))
+    select(_bound("first") + _rows.key, cut("data_", _rows.c(0), _rows.c(1)), _rows.c(3, Text), _rows.c(2, Text))
     .select_from(_rows.table).where(EVERY),
 )  # fmt: skip
 _BY_TOKEN = select(submission.c.id, submission.c.digest, submission.c.first, submission.c.accepted).where(

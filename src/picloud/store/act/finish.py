@@ -1,7 +1,7 @@
 """End attempts, and with most of them their jobs.
 
     finish(tx, worker, outcomes, now) -> Finish
-    conclude(tx, worker, endings, now) -> Finish    the common end of finish and revoke
+    conclude(tx, endings, kind, account, now)       the common end of finish and revoke
 
 An outcome counts only for the lease it was made under; others are answered as ``stale``. What an end means:
 
@@ -21,14 +21,14 @@ from collections import defaultdict
 from typing import Literal
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, func, insert, literal_column, select, update
 
 from picloud.store import blob
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
-from picloud.store.act.lease import Held, in_hand
+from picloud.store.act.lease import holding
 from picloud.store.certificate import certificate
-from picloud.store.rows import Listed, as_list, cut, pack, text
+from picloud.store.rows import Listed, as_list, cut, gathered, one, pack, run, text
 from picloud.store.schema import attempt, job, lease, result, submission
 from picloud.wire.job import FIRST_FINAL, MAX_ATTEMPTS, Cause, Failure, Options, Status, status_of
 from picloud.wire.message import Finished, Outcome
@@ -37,11 +37,22 @@ Weight = Literal["lost", "doubt", "free"]
 """How a ``worker_lost`` end is held against its job."""
 
 
+class Detail(msgspec.Struct, array_like=True):
+    """What decides whether a job is tried again."""
+
+    jid: int
+    submission: int
+    restartable: int
+    retried: int
+    lost: int
+    doubts: int
+
+
 class Ending(msgspec.Struct):
     """The end of one attempt in hand."""
 
-    held: Held
     outcome: Outcome
+    was_final: bool  # the job was killed meanwhile
     weight: Weight = "lost"
 
 
@@ -53,166 +64,191 @@ def finish(tx: Connection, worker: int, outcomes: list[Outcome], now: int) -> Fi
         outcomes: ends of attempts; each is accepted at most once, however often and late it is sent.
         now: epoch ms.
     """
-    held = {one.jid: one for one in in_hand(tx, worker, [o.jid for o in outcomes])}
+    held = holding(tx, worker, [outcome.jid for outcome in outcomes])
     endings, stale = [], []
     for outcome in outcomes:
-        mine = held.pop(outcome.jid, None)
-        if mine is not None and mine.n == outcome.n and mine.lease == outcome.lease.hex():
-            endings.append(Ending(mine, outcome))
+        lease_id, status = held.leases.get(outcome.jid, _NOTHING)
+        if lease_id == outcome.lease:
+            del held.leases[outcome.jid]
+            if not 0 <= outcome.cause <= _LAST_CAUSE:
+                outcome = msgspec.structs.replace(outcome, cause=int(Cause.exit))
+            endings.append(Ending(outcome, status >= _FINAL))
         else:
             stale.append((outcome.jid, outcome.n))
-            if mine is not None:
-                held[outcome.jid] = mine
-    answer = conclude(tx, worker, endings, now)
+    answer = conclude(tx, endings, held.kind, held.account, now) if endings else Finish()
     answer.stale = stale
     return answer
 
 
-def conclude(tx: Connection, worker: int, endings: list[Ending], now: int) -> Finish:
-    """Close these attempts, whose leases and jobs are locked, and move their jobs."""
+def conclude(tx: Connection, endings: list[Ending], kind: int, account: int, now: int) -> Finish:
+    """Close these attempts of one worker, whose leases and jobs are locked, and move their jobs.
+
+    Args:
+        kind: of the worker.
+        account: of the worker.
+    """
     answer = Finish()
-    if not endings:
-        return answer
-    _check_blobs(tx, endings, now)
-    plan = _Plan(tx, worker, now)
-    for ending in endings:
-        plan.add(ending)
+    _check_blobs(tx, account, endings, now)
+    plan = _Plan(tx, endings, kind, account, now)
     plan.write(answer)
-    gate.spread(tx, gate.held_by_list(tx, [one.jid for one in answer.moved]), answer, now)
+    gate.spread(tx, gate.held_by_list(tx, [done.jid for done in answer.moved]), answer, now)
     return answer
 
 
-def _check_blobs(tx: Connection, endings: list[Ending], now: int) -> None:
+def _check_blobs(tx: Connection, account: int, endings: list[Ending], now: int) -> None:
     """A result whose blob is not there cannot be kept: its job ends with cause ``storage``."""
     named = [e for e in endings if e.outcome.blob]
-    for account in {e.held.account for e in named}:
-        mine = [e for e in named if e.held.account == account]
-        live = blob.touch(tx, account, [e.outcome.blob for e in mine], now)
-        for ending in mine:
-            if ending.outcome.blob not in live:
-                told = Failure("storage", f"the result's blob {ending.outcome.blob} never arrived", "rerun the job")
-                ending.outcome = msgspec.structs.replace(ending.outcome, cause=int(Cause.storage), blob="", failure=told)
+    if not named:
+        return
+    live = blob.touch(tx, account, [e.outcome.blob for e in named], now)
+    for ending in named:
+        if ending.outcome.blob not in live:
+            told = Failure("storage", f"the result's blob {ending.outcome.blob} never arrived", "rerun the job")
+            ending.outcome = msgspec.structs.replace(ending.outcome, cause=int(Cause.storage), blob="", failure=told)
 
 
 class _Plan:
-    """The rows that a batch of ends will write, collected first so that the writing is a fixed number of steps."""
+    """What a batch of ends will write, decided first so that the writing is a fixed number of steps."""
 
-    def __init__(self, tx: Connection, worker: int, now: int) -> None:
-        self.tx, self.worker, self.now = tx, worker, now
-        self.closed: list[tuple[Ending, bytes | None]] = []
-        self.final: list[tuple[Finished, str]] = []  # with the result's preview
-        self.by_cause: dict[Cause, list[int]] = defaultdict(list)
+    def __init__(self, tx: Connection, endings: list[Ending], kind: int, account: int, now: int) -> None:
+        self.tx, self.endings, self.kind, self.account, self.now = tx, endings, kind, account, now
+        self.done: list[Outcome] = []
+        self.failed: list[tuple[Outcome, Failure]] = []
+        self.tried: list[tuple[Ending, bytes]] = []  # attempts whose failure is not the job's
         self.again: dict[tuple[int, str], list[int]] = defaultdict(list)  # (due or 0, counter) -> jids
-        self.ready_kinds: set[int] = set()
         self._options: dict[int, Options] = {}
+        rare = []
+        for ending in endings:
+            if ending.was_final:
+                continue  # killed meanwhile: only the attempt closes
+            if ending.outcome.cause == 0:
+                self.done.append(ending.outcome)
+            else:
+                rare.append(ending)
+        if rare:
+            jids = as_list([ending.outcome.jid for ending in rare])
+            details = {row.jid: row for row in _decode_details(one(tx, _DETAILS, jids=jids)[0])}
+            for ending in rare:
+                self._decide(ending, details[ending.outcome.jid])
 
-    def add(self, ending: Ending) -> None:
-        """Decide what one end means."""
-        held, outcome = ending.held, ending.outcome
-        cause = Cause(outcome.cause) if 0 <= outcome.cause <= max(Cause) else Cause.exit
-        if held.status >= FIRST_FINAL:
-            self.closed.append((ending, None))
-        elif cause == Cause.none:
-            self._end(ending, cause, None)
-        elif cause == Cause.exception and outcome.retry and held.retried < self._option(held).retries:
-            delay = self._option(held).retry_delay_ms
-            self._again(ending, "retried", self.now + delay if delay > 0 else 0)
-        elif cause == Cause.worker_lost and held.restartable and not self._responsible(ending):
-            self._again(ending, {"lost": "lost", "doubt": "doubts", "free": ""}[ending.weight], 0)
-        elif cause == Cause.worker_lost and held.restartable:
-            self._end(ending, Cause.signal, outcome.failure)
-        else:
-            self._end(ending, cause, outcome.failure)
-
-    def _responsible(self, ending: Ending) -> bool:
-        return ending.weight == "lost" and ending.held.lost + 1 >= MAX_ATTEMPTS
-
-    def _end(self, ending: Ending, cause: Cause, failure: Failure | None) -> None:
+    def _decide(self, ending: Ending, about: Detail) -> None:
+        """What an end other than a value means."""
         outcome = ending.outcome
-        self.closed.append((ending, None))
-        self.by_cause[cause].append(outcome.jid)
-        if cause == Cause.none:
-            done = Finished(outcome.jid, int(Status.done), None if outcome.blob else outcome.data, outcome.blob)
+        cause = Cause(outcome.cause)
+        if cause == Cause.exception and outcome.retry and about.retried < self._option(about).retries:
+            delay = self._option(about).retry_delay_ms
+            self._again(ending, "retried", self.now + delay if delay > 0 else 0)
+        elif cause == Cause.worker_lost and about.restartable:
+            if ending.weight == "lost" and about.lost + 1 >= MAX_ATTEMPTS:
+                self._fail(outcome, Cause.signal)
+            else:
+                self._again(ending, _COUNTER[ending.weight], 0)
         else:
-            told = failure or certificate(cause)
-            if told.cause != cause.name:
-                told = msgspec.structs.replace(told, cause=cause.name)
-            done = Finished(outcome.jid, int(status_of(cause)), failure=told)
-        self.final.append((done, outcome.preview))
+            self._fail(outcome, cause)
+
+    def _option(self, about: Detail) -> Options:
+        if about.submission not in self._options:
+            found = one(self.tx, _OPTIONS, id=about.submission)[0]
+            self._options[about.submission] = msgspec.json.decode(found, type=Options)
+        return self._options[about.submission]
 
     def _again(self, ending: Ending, counted: str, due: int) -> None:
-        self.closed.append((ending, pack(ending.outcome.failure) if ending.outcome.failure else None))
-        self.again[due, counted].append(ending.held.jid)
-        if not due:
-            self.ready_kinds.add(ending.held.kind)
+        self.tried.append((ending, pack(ending.outcome.failure or certificate(Cause.worker_lost))))
+        self.again[due, counted].append(ending.outcome.jid)
 
-    def _option(self, held: Held) -> Options:
-        if held.submission not in self._options:
-            found = self.tx.execute(_OPTIONS, {"id": held.submission}).scalar_one()
-            self._options[held.submission] = msgspec.json.decode(found, type=Options)
-        return self._options[held.submission]
+    def _fail(self, outcome: Outcome, cause: Cause) -> None:
+        told = outcome.failure or certificate(cause)
+        self.failed.append((outcome, msgspec.structs.replace(told, cause=cause.name)))
 
     def write(self, answer: Finish) -> None:
-        """Write it all."""
+        """Write it all, and tell it in ``answer``."""
         self._write_attempts()
-        self._write_results()
-        for cause, jids in self.by_cause.items():
-            self.tx.execute(_END, {"jids": as_list(jids), "status_": int(status_of(cause)), "cause_": int(cause),
-                                   "now": self.now})  # fmt: skip
+        if self.done:
+            self._write_done(answer)
+        if self.failed:
+            self._write_failed(answer)
         for (due, counted), jids in self.again.items():
             status = Status.waiting if due else Status.queued
-            self.tx.execute(_AGAIN[counted], {"jids": as_list(jids), "status_": int(status), "due_": due or None})
-        answer.moved = [done for done, _ in self.final]
-        answer.ended = len(self.final)
-        answer.ready_kinds |= self.ready_kinds
+            run(self.tx, _AGAIN[counted], jids=as_list(jids), status_=int(status), due_=due or None)
+            if not due:
+                answer.ready_kinds.add(self.kind)
+        answer.ended = len(answer.moved)
 
     def _write_attempts(self) -> None:
-        rows, failures, at = [], [], 0
-        for ending, failure in self.closed:
-            h, o = ending.held, ending.outcome
-            rows.append((h.jid, h.n, h.account, h.kind, o.cause, h.leased, h.started or o.started_ms or None, o.runtime_us,
-                         o.cpu_user_us, o.cpu_system_us, o.peak_memory, at, None if failure is None else len(failure)))  # fmt: skip
-            if failure is not None:
-                failures.append(failure)
-                at += len(failure)
-        jids = as_list([row[0] for row in rows])
-        self.tx.execute(_CLOSE, {
-            "rows": as_list(rows), "leases": b"".join([e.outcome.lease for e, _ in self.closed]), "now": self.now,
-            "data": b"".join(failures), "worker_": self.worker,
-        })  # fmt: skip
-        self.tx.execute(_DROP, {"jids": jids})
+        rows = [
+            (o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms or None)
+            for o in (ending.outcome for ending in self.endings)
+        ]
+        run(self.tx, _CLOSE, rows=as_list(rows), now=self.now, account_=self.account, kind_=self.kind)
+        run(self.tx, _DROP, jids=as_list([row[0] for row in rows]))
+        if self.tried:
+            places, data = _laid_out([told for _, told in self.tried])
+            rows_tried = [(e.outcome.jid, e.outcome.n, *place) for (e, _), place in zip(self.tried, places, strict=True)]
+            run(self.tx, _EVIDENCE, rows=as_list(rows_tried), data_=data)
 
-    def _write_results(self) -> None:
-        if not self.final:
-            return
-        rows, parts, at = [], [], 0
-        for done, preview in self.final:
-            told = pack(done.failure) if done.failure is not None else None
-            size, told_size = None if done.data is None else len(done.data), None if told is None else len(told)
-            rows.append((done.jid, at, size, done.blob or None, text(preview), at + (size or 0), told_size))
-            parts += [done.data or b"", told or b""]
-            at += (size or 0) + (told_size or 0)
-        self.tx.execute(_RESULTS, {"rows": as_list(rows), "data": b"".join(parts)})
+    def _write_done(self, answer: Finish) -> None:
+        places, data = _laid_out([o.data for o in self.done])
+        rows = [
+            (o.jid, start, None if o.blob else size, o.blob or None, text(o.preview))
+            for o, (start, size) in zip(self.done, places, strict=True)
+        ]
+        run(self.tx, _RESULTS, rows=as_list(rows), data_=data)
+        run(self.tx, _END, jids=as_list([o.jid for o in self.done]), status_=_DONE, cause_=0, now=self.now)
+        answer.moved = [Finished(o.jid, _DONE, None if o.blob else o.data, o.blob) for o in self.done]
+
+    def _write_failed(self, answer: Finish) -> None:
+        places, data = _laid_out([pack(told) for _, told in self.failed])
+        rows = [(o.jid, *place, text(o.preview)) for (o, _), place in zip(self.failed, places, strict=True)]
+        run(self.tx, _FAILURES, rows=as_list(rows), data_=data)
+        by_cause: dict[Cause, list[int]] = defaultdict(list)
+        for outcome, told in self.failed:
+            cause = Cause[told.cause]
+            by_cause[cause].append(outcome.jid)
+            answer.moved.append(Finished(outcome.jid, int(status_of(cause)), failure=told))
+        for cause, jids in by_cause.items():
+            run(self.tx, _END, jids=as_list(jids), status_=int(status_of(cause)), cause_=int(cause), now=self.now)
 
 
+def _laid_out(parts: list[bytes]) -> tuple[list[tuple[int, int]], bytes]:
+    """Where each part lies in their sum: (start, size); and the sum."""
+    places, at = [], 0
+    for part in parts:
+        places.append((at, len(part)))
+        at += len(part)
+    return places, b"".join(parts)
+
+
+_DONE, _LAST_CAUSE, _FINAL = int(Status.done), int(max(Cause)), str(int(FIRST_FINAL))
+_NOTHING = (b"", "")
+_COUNTER = {"lost": "lost", "doubt": "doubts", "free": ""}
+_decode_details = msgspec.json.Decoder(list[Detail]).decode
 _rows, _jids = Listed("rows"), Listed("jids")
 _nil = literal_column("0")
 _now = bindparam("now", type_=BigInteger)
 _CLOSE = insert(attempt).from_select(
-    ["jid", "n", "account", "kind", "cause", "leased", "started", "runtime_us", "cpu_user_us", "cpu_system_us",
-     "peak_memory", "failure", "lease", "worker", "ended"],
-    select(_rows.c(0), _rows.c(1), _rows.c(2), _rows.c(3), _rows.c(4), _rows.c(5), _rows.c(6), _rows.c(7), _rows.c(8),
-           _rows.c(9), _rows.c(10), cut("data", _rows.c(11), _rows.c(12)),
-           cut("leases", _rows.key * literal_column("16"), 16), bindparam("worker_", type_=BigInteger), _now)
-    .select_from(_rows.table),
+    ["jid", "n", "lease", "account", "kind", "worker", "cause", "leased", "started", "ended", "runtime_us", "cpu_user_us",
+     "cpu_system_us", "peak_memory"],
+    select(lease.c.jid, lease.c.n, lease.c.lease, bindparam("account_", type_=BigInteger), bindparam("kind_", type_=BigInteger),
+           lease.c.worker, _rows.c(1), lease.c.leased, func.coalesce(lease.c.started, _rows.c(6)), _now, _rows.c(2), _rows.c(3),
+           _rows.c(4), _rows.c(5))
+    .select_from(_rows.table).join(lease, lease.c.jid == _rows.c(0)),
+    include_defaults=False,
 )  # fmt: skip
 """The lines of the ledger."""
 _DROP = delete(lease).where(lease.c.jid.in_(_jids.chosen()))
+_EVIDENCE = (
+    update(attempt)
+    .where(attempt.c.jid == _rows.c(0), attempt.c.n == _rows.c(1))
+    .values(failure=cut("data_", _rows.c(2), _rows.c(3)))
+)
 _RESULTS = insert(result).from_select(
-    ["jid", "data", "blob", "preview", "failure"],
-    select(_rows.c(0), cut("data", _rows.c(1), _rows.c(2)), _rows.c(3, Text), _rows.c(4, Text),
-           cut("data", _rows.c(5), _rows.c(6))).select_from(_rows.table),
-)  # fmt: skip
+    ["jid", "data", "blob", "preview"],
+    select(_rows.c(0), cut("data_", _rows.c(1), _rows.c(2)), _rows.c(3, Text), _rows.c(4, Text)).select_from(_rows.table),
+)
+_FAILURES = insert(result).from_select(
+    ["jid", "failure", "preview"],
+    select(_rows.c(0), cut("data_", _rows.c(1), _rows.c(2)), _rows.c(3, Text)).select_from(_rows.table),
+)
 _unfinished = job.c.status < literal_column(str(int(FIRST_FINAL)))
 _mine = (job.c.jid.in_(_jids.chosen()), _unfinished)
 _status, _due = bindparam("status_", type_=BigInteger), bindparam("due_", type_=BigInteger)
@@ -225,3 +261,6 @@ _AGAIN = {
 }  # fmt: skip
 """Another attempt, counted in that column."""
 _OPTIONS = select(submission.c.options).where(submission.c.id == bindparam("id"))
+_DETAILS = select(gathered(job.c.jid, job.c.submission, job.c.restartable, job.c.retried, job.c.lost, job.c.doubts)).where(
+    job.c.jid.in_(_jids.chosen())
+)

@@ -19,7 +19,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, delete, exists, func, 
 from picloud.store import job as jobs
 from picloud.store.act.answer import Finish
 from picloud.store.rows import EVERY, Listed, add, as_list, from_json, gathered, listing, merged, span
-from picloud.store.schema import chunk, dependency, job, submission
+from picloud.store.schema import dependency, job, submission
 from picloud.wire.job import FIRST_FINAL, Cause, Options, Status
 from picloud.wire.message import Ranges
 

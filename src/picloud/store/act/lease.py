@@ -16,12 +16,13 @@ given alone in its batch, and then ``take`` asks for the fsync itself.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, delete, func, insert, literal_column, null, select, update
 
 from picloud.store.db import must_last
-from picloud.store.rows import Listed, as_list, cut, from_json, gathered, glued, hexed, listing, pieces
+from picloud.store.rows import Listed, as_list, cut, from_json, gathered, glued, listing, one, pieces, run, run_on
 from picloud.store.schema import READY, WAITING, argument, job, lease, submission, submission_env, worker
 from picloud.wire.job import Options, Status
 from picloud.wire.message import Lease, Spec
@@ -34,22 +35,17 @@ Jobs = list[tuple[int, int, bytes]]
 
 
 class Held(msgspec.Struct, array_like=True):
-    """One attempt in a worker's hands, with what its end depends on."""
+    """One attempt in a worker's hands."""
 
     jid: int
     n: int
-    lease: str  # hex
-    alone: int
     leased: int
     started: int | None
+    alone: int
     status: int
-    account: int
     kind: int
-    submission: int
-    restartable: int
-    retried: int
-    lost: int
-    doubts: int
+    account: int
+    lease: bytes = b""
 
 
 def take(tx: Connection, worker_id: int, kind: int, want: int, prefer: list[int], now: int) -> list[Lease]:
@@ -57,32 +53,32 @@ def take(tx: Connection, worker_id: int, kind: int, want: int, prefer: list[int]
 
     A closed worker gets none. A job with ``restartable=False`` comes as the only one.
     """
-    if want <= 0 or not tx.execute(_ALIVE, {"worker": worker_id}).one_or_none():
+    if want <= 0 or not one(tx, _ALIVE, worker=worker_id):
         return []
     given: list[Lease] = []
     if prefer:
-        given = _take(tx, _AWAITED, worker_id, {"kind": kind, "want": want, "prefer": as_list(prefer)}, now, first=True)
-        for one in given:
-            one.awaited = True
-        if given and "must_last" in tx.info and tx.info["must_last"]:
+        given, single = _take(tx, _AWAITED, worker_id, {"kind": kind, "want": want, "prefer": as_list(prefer)}, now)
+        for lent in given:
+            lent.awaited = True
+        if single:
             return given
     if len(given) < want:
-        given += _take(tx, _NEXT, worker_id, {"kind": kind, "want": want - len(given)}, now, first=not given)
+        given += _take(tx, _NEXT, worker_id, {"kind": kind, "want": want - len(given)}, now, behind=bool(given))[0]
     return given
 
 
 def _take(tx: Connection, choose: Select[tuple[str, bytes]], worker_id: int, values: dict[str, object], now: int,
-          *, first: bool) -> list[Lease]:  # fmt: skip
-    text, data = tx.execute(choose, values).one()
+          *, behind: bool = False) -> tuple[list[Lease], bool]:  # fmt: skip
+    """Lease what ``choose`` finds; whether that is one job that must never run twice. Where others are given already
+    (``behind``) such a job has to wait."""
+    text, data = one(tx, choose, **values)
     rows = from_json(text)
-    if not rows:
-        return []
     arguments = pieces(data, [row[6] for row in rows])
-    single = next((i for i, row in enumerate(rows) if not row[3]), None)
-    if single is not None:
-        rows = rows[:1] if single == 0 and first else rows[:single]
-        if single == 0 and first:
-            must_last(tx)
+    first_single = next((at for at, row in enumerate(rows) if not row[3]), len(rows))
+    single = first_single == 0 and bool(rows) and not behind
+    rows = rows[:1] if single else rows[:first_single]
+    if single:
+        must_last(tx)
     secret = os.urandom(16 * len(rows))
     made = [
         Lease(row[0], row[2] + 1, secret[i * 16 : i * 16 + 16], row[1], arguments[i], row[7] or "",
@@ -90,10 +86,10 @@ def _take(tx: Connection, choose: Select[tuple[str, bytes]], worker_id: int, val
         for i, row in enumerate(rows)
     ]  # fmt: skip
     if made:
-        tx.execute(_HOLD, {"jids": as_list([one.jid for one in made])})
-        tx.execute(_LEASE, {"rows": as_list([(one.jid, one.n, int(one.alone)) for one in made]), "leases": secret,
-                            "worker_": worker_id, "now": now})  # fmt: skip
-    return made
+        run(tx, _HOLD, jids=as_list([lent.jid for lent in made]))
+        rows = [(lent.jid, lent.n, int(lent.alone)) for lent in made]
+        run(tx, _LEASE, rows=as_list(rows), leases=secret, worker_=worker_id, now=now)
+    return made, single
 
 
 def specs(tx: Connection, submissions: list[int]) -> list[Spec]:
@@ -105,20 +101,36 @@ def specs(tx: Connection, submissions: list[int]) -> list[Spec]:
     ]  # fmt: skip
 
 
-def in_hand(tx: Connection, worker_id: int, jids: list[int]) -> list[Held]:
-    """The open leases of a worker among these jobs, locked with their jobs in the order of jids."""
-    found: str = tx.execute(_IN_HAND, {"worker": worker_id, "jids": as_list(sorted(jids))}).scalar_one()
-    return _decode_held(found)
+def in_hand(tx: Connection, worker_id: int, jids: list[int] | None = None) -> list[Held]:
+    """The open leases of a worker, all or those among ``jids``, locked with their jobs in the order of jids."""
+    if jids is None:
+        rows, leases = one(tx, _ALL_IN_HAND, worker=worker_id)
+    else:
+        rows, leases = one(tx, _IN_HAND, worker=worker_id, jids=as_list(jids))
+    found = _decode_held(rows)
+    for at, held in enumerate(found):
+        held.lease = leases[at * 16 : at * 16 + 16]
+    return found
 
 
-def all_in_hand(tx: Connection, worker_id: int) -> list[Held]:
-    """All open leases of a worker, locked likewise."""
-    found: str = tx.execute(_ALL_IN_HAND, {"worker": worker_id}).scalar_one()
-    return _decode_held(found)
+class Holding(msgspec.Struct):
+    """The open leases of a worker among some jobs, as far as their ends need it."""
+
+    kind: int
+    account: int
+    leases: dict[int, tuple[bytes, str]]  # jid -> lease, and the job's status as a digit
+
+
+def holding(tx: Connection, worker_id: int, jids: list[int]) -> Holding:
+    """The same for a worker's reports, of which there are many: less is read, in fewer words."""
+    found, statuses, leases, kind, account = one(tx, _HOLDING, worker=worker_id, jids=as_list(jids))
+    numbers: list[int] = _decode_numbers(found)
+    cuts = [leases[at : at + 16] for at in range(0, 16 * len(numbers), 16)]
+    return Holding(kind or 0, account or 0, dict(zip(numbers, zip(cuts, statuses or "", strict=True), strict=True)))
 
 
 def _valid(tx: Connection, worker_id: int, jobs: Jobs) -> list[Held]:
-    leases = {(jid, n): secret.hex() for jid, n, secret in jobs}
+    leases = {(jid, n): secret for jid, n, secret in jobs}
     return [held for held in in_hand(tx, worker_id, [jid for jid, _, _ in jobs]) if leases.get((held.jid, held.n)) == held.lease]
 
 
@@ -127,8 +139,8 @@ def started(tx: Connection, worker_id: int, jobs: Jobs, now: int) -> list[int]:
     valid = [held for held in _valid(tx, worker_id, jobs) if held.started is None]
     moved = [held.jid for held in valid if held.status == Status.queued]
     if valid:
-        tx.execute(_STARTED, {"jids": as_list([held.jid for held in valid]), "now": now})
-        tx.execute(_PROCESSING, {"jids": as_list(moved)})
+        run(tx, _STARTED, jids=as_list([held.jid for held in valid]), now=now)
+        run(tx, _PROCESSING, jids=as_list(moved))
     return moved
 
 
@@ -137,8 +149,8 @@ def returned(tx: Connection, worker_id: int, jobs: Jobs, now: int) -> set[int]:
     valid = [held for held in _valid(tx, worker_id, jobs) if held.started is None]
     back = [held for held in valid if held.status == Status.queued]
     if valid:
-        tx.execute(_DROP, {"jids": as_list([held.jid for held in valid])})
-        tx.execute(_BACK, {"jids": as_list([held.jid for held in back])})
+        run(tx, _DROP, jids=as_list([held.jid for held in valid]))
+        run(tx, _BACK, jids=as_list([held.jid for held in back]))
     return {held.kind for held in back}
 
 
@@ -146,15 +158,17 @@ def due(tx: Connection, now: int) -> set[int]:
     """Queue the jobs whose retry time came; their kinds."""
     kinds: list[int] = listing(tx, _DUE_KINDS, now=now)
     if kinds:
-        tx.execute(_DUE, {"now": now})
+        run(tx, _DUE, now=now)
     return set(kinds)
 
 
 def next_due(tx: Connection) -> int | None:
     """When the next retry is due, in epoch ms."""
-    return tx.execute(_NEXT_DUE).scalar_one()
+    found: int | None = one(tx, _NEXT_DUE)[0]
+    return found
 
 
+_decode_numbers = msgspec.json.Decoder(list[int]).decode
 _decode_held = msgspec.json.Decoder(list[Held]).decode
 _jids, _rows, _prefer, _ids = Listed("jids"), Listed("rows"), Listed("prefer"), Listed("ids")
 _one, _nil = literal_column("1"), literal_column("0")
@@ -200,22 +214,30 @@ _SPECS = (
 )  # fmt: skip
 
 
-def _held(*where: object) -> Select[tuple[str]]:
-    found = (
-        select(lease.c.jid, lease.c.n, lease.c.lease, lease.c.alone, lease.c.leased, lease.c.started, job.c.status,
-               job.c.account, job.c.kind, job.c.submission, job.c.restartable, job.c.retried, job.c.lost, job.c.doubts)
+def _held(*where: object) -> Any:
+    """Leases of a worker with their jobs. Both rows are locked, so that a lease that another transaction is just closing
+    is seen as gone."""
+    return (
+        select(lease.c.jid, lease.c.n, lease.c.leased, lease.c.started, lease.c.alone, job.c.status, job.c.kind, job.c.account,
+               lease.c.lease)
         .join_from(lease, job, job.c.jid == lease.c.jid)
         .where(lease.c.worker == _worker, *where)  # type: ignore[arg-type]
-        .order_by(job.c.jid)
+        .order_by(lease.c.jid)
         .with_for_update(of=[job, lease])
         .subquery("found")
+        .c
     )  # fmt: skip
-    columns = [hexed(c) if c.name == "lease" else c for c in found.c]
-    return select(gathered(*columns))
 
 
-_ALL_IN_HAND = _held()
-_IN_HAND = _held(lease.c.jid.in_(_jids.chosen()))
+def _in_full(c: Any) -> Select[tuple[str, bytes]]:
+    return select(gathered(c.jid, c.n, c.leased, c.started, c.alone, c.status, c.kind, c.account), glued(c.lease))
+
+
+_ALL_IN_HAND = _in_full(_held())
+_mentioned = _held(lease.c.jid.in_(_jids.chosen()))
+_IN_HAND = _in_full(_mentioned)
+_HOLDING = select(gathered(_mentioned.jid), run_on(_mentioned.status), glued(_mentioned.lease), func.min(_mentioned.kind),
+                  func.min(_mentioned.account))  # fmt: skip
 _STARTED = update(lease).where(lease.c.jid.in_(_jids.chosen())).values(started=_now)
 _PROCESSING = update(job).where(job.c.jid.in_(_jids.chosen())).values(status=int(Status.processing))
 _DROP = delete(lease).where(lease.c.jid.in_(_jids.chosen()))

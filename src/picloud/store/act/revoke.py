@@ -13,9 +13,9 @@ from sqlalchemy import BigInteger, Connection, Text, bindparam, update
 
 from picloud.store.act.answer import Finish
 from picloud.store.act.finish import Ending, Weight, conclude
-from picloud.store.act.lease import Held, all_in_hand
+from picloud.store.act.lease import Held, in_hand
 from picloud.store.schema import worker
-from picloud.wire.job import Cause, Failure
+from picloud.wire.job import FIRST_FINAL, Cause, Failure
 from picloud.wire.message import Outcome
 
 
@@ -29,14 +29,15 @@ def revoke(tx: Connection, worker_id: int, evidence: str, now: int, *, blameless
     """
     if not tx.execute(_CLOSE, {"worker": worker_id, "now": now, "evidence_": evidence[:1000].replace("\0", "")}).rowcount:
         return Finish()
-    endings = [Ending(held, _lost(held, evidence), _weight(held, blameless)) for held in all_in_hand(tx, worker_id)]
-    return conclude(tx, worker_id, endings, now)
+    held = in_hand(tx, worker_id)
+    endings = [Ending(_lost(one, evidence), one.status >= FIRST_FINAL, _weight(one, blameless)) for one in held]
+    return conclude(tx, endings, held[0].kind, held[0].account, now) if held else Finish()
 
 
 def _lost(held: Held, evidence: str) -> Outcome:
     told = Failure("worker_lost", f"the worker that held the job was lost: {evidence}",
-                   "rerun it if it may run twice" if not held.restartable else "look at its memory use, then rerun it")  # fmt: skip
-    return Outcome(held.jid, held.n, bytes.fromhex(held.lease), int(Cause.worker_lost), 0, failure=told)
+                   "look at its memory use, then rerun it if it may run twice")  # fmt: skip
+    return Outcome(held.jid, held.n, held.lease, int(Cause.worker_lost), 0, failure=told)
 
 
 def _weight(held: Held, blameless: bool) -> Weight:

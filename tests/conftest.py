@@ -1,0 +1,118 @@
+"""What suites share: one real server for the whole run, started the way a user starts one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cloud
+from cloud import _config
+from picloud.server.mounts import OVERLAY, file_system
+
+PICLOUD = [sys.executable, "-c", "import sys; from picloud.cli.main import main; sys.exit(main())"]
+"""The command ``picloud``, of this interpreter and this source tree."""
+
+
+@dataclass
+class Server:
+    """A running server and its owner's key."""
+
+    home: Path
+    url: str
+    pid: int
+    key: str
+    secret: str
+    remote: str = ""  # address for other machines, where it was started with --host
+    fingerprint: str = ""
+
+    def picloud(self, *words: str) -> Any:
+        """Run a command of the command line; its JSON answer."""
+        return picloud(self.home, *words)
+
+    def use(self) -> None:
+        """Make this process its owner's client."""
+        os.environ["PICLOUD_HOME"] = str(self.home)
+        cloud.config._forget()
+        cloud.setkey(self.key, self.secret, self.url)
+
+
+def picloud(home: Path, *words: str) -> Any:
+    """Run ``picloud --json`` for an installation; its answer."""
+    done = subprocess.run(
+        [*PICLOUD, "--json", *words],
+        env={**os.environ, "PICLOUD_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"picloud {' '.join(words)}: {done.stdout}{done.stderr}{_log(home)}"
+    return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+def _log(home: Path) -> str:
+    log = home / "server.log"
+    return f"\nserver.log:\n{log.read_text()[-4000:]}" if log.exists() else ""
+
+
+def start_server(home: Path, *flags: str) -> Server:
+    """``picloud up`` on a free port, in an installation of its own."""
+    told = picloud(home, "up", "--port", "0", *flags)
+    before = os.environ.get("PICLOUD_HOME")
+    os.environ["PICLOUD_HOME"] = str(home)
+    try:
+        key = str(_config._read()["api_key"])
+        secret = _config.secret_of(key)
+    finally:
+        _restore(before)
+    return Server(home, told["address"], told["pid"], key, secret, told.get("remote") or "", told.get("tls_fingerprint") or "")
+
+
+def stop_server(server: Server) -> None:
+    """``picloud down``, and nothing is left."""
+    server.picloud("down")
+    shutil.rmtree(server.home, ignore_errors=True)
+
+
+def _restore(home: str | None) -> None:
+    if home is None:
+        os.environ.pop("PICLOUD_HOME", None)
+    else:
+        os.environ["PICLOUD_HOME"] = home
+
+
+def server_home() -> Path:
+    """A new folder on a file system that a server accepts (a container's own root is not)."""
+    usual = Path(tempfile.gettempdir())
+    return Path(tempfile.mkdtemp(prefix="picloud-test-", dir="/dev/shm" if file_system(usual) in OVERLAY else usual))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A running server; ``cloud`` in this process is its owner's client."""
+    before = os.environ.get("PICLOUD_HOME")
+    started = start_server(server_home())
+    started.use()
+    try:
+        yield started
+    finally:
+        cloud.close()
+        _restore(before)
+        stop_server(started)
+
+
+@pytest.fixture(autouse=True)
+def _as_client_of_the_server(request: pytest.FixtureRequest) -> None:
+    """Whatever tests before did to ``cloud``: a test that asks for the server talks to it."""
+    if "server" in request.fixturenames:
+        request.getfixturevalue("server").use()
