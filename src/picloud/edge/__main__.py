@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import msgspec
 import uvloop
@@ -24,7 +25,8 @@ from picloud.store.files import open_files
 class EdgeOrder(msgspec.Struct):
     """What control tells the edge."""
 
-    blobs: str  # where blobs rest: a folder or a URL
+    blobs: str  # URL of an object store, or "" for the folder
+    folder: str  # where blobs rest without one
     secret: str  # hex key of the tickets
     plain: list[int]  # listening sockets for HTTP
     tls: list[int]  # and for HTTPS
@@ -33,7 +35,7 @@ class EdgeOrder(msgspec.Struct):
 
 async def serve(order: EdgeOrder) -> None:
     """Serve until control ends or a signal comes."""
-    app = Edge(open_files(order.blobs), bytes.fromhex(order.secret))
+    app = Edge(open_files(order.blobs, Path(order.folder)), bytes.fromhex(order.secret))
     servings = [Serving(app, [socket.socket(fileno=fd) for fd in order.plain])]
     if order.tls:
         servings.append(Serving(app, [socket.socket(fileno=fd) for fd in order.tls], order.certificate))

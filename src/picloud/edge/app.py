@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from picloud.store.files import BlobFiles
+from picloud.store.files import Files
 from picloud.wire import ticket
 from picloud.wire.error import BadRequest, CloudException, NotFound, TooLarge
 
@@ -25,7 +26,7 @@ class Edge:
         secret: the key that control signs tickets with.
     """
 
-    def __init__(self, files: BlobFiles, secret: bytes) -> None:
+    def __init__(self, files: Files, secret: bytes) -> None:
         self._files, self._secret = files, secret
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -43,15 +44,21 @@ class Edge:
         verb = {"PUT": "put", "GET": "get"}.get(scope["method"], "")
         size = ticket.check(self._secret, verb, blob, scope["query_string"].decode("latin-1"), time.time())
         if verb == "put":
-            await self._files.put(blob, _body(receive, size))
+            await self._put(blob, _body(receive, size))
             await _json(send, {"size": size}, 200)
         else:
             await self._get(blob, send)
 
+    async def _put(self, blob: str, parts: AsyncIterator[bytes]) -> None:
+        sink = await asyncio.to_thread(self._files.create, blob)
+        with sink:
+            async for part in parts:
+                await asyncio.to_thread(sink.write, part)
+            await asyncio.to_thread(sink.commit)
+
     async def _get(self, blob: str, send: Send) -> None:
-        size = await self._files.stat(blob)
-        if size is None:
-            raise NotFound(f"blob {blob} has not arrived or is gone", blob=blob)
+        size = await asyncio.to_thread(self._files.size, blob)
+        pieces = self._files.read(blob)
         await send(
             {
                 "type": "http.response.start",
@@ -64,7 +71,7 @@ class Edge:
                 ],
             }
         )
-        async for part in self._files.get(blob):
+        while part := await asyncio.to_thread(next, pieces, b""):
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

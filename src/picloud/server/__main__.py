@@ -73,13 +73,13 @@ class Program:
                 listening.edge.close()
 
     async def _serve(self, db: Database, listening: Listening) -> None:
-        blobs = self.settings.blobs or str(self.home / "blob")
         secret = _secret(self.home / "secret")
-        control = Control(self.settings, db, open_files(blobs), secret)
+        control = Control(self.settings, db, open_files(self.settings.blobs, self.home / "blob"), secret)
         control.address = listening.loopback
         control.edges = {"http": Doors.port(listening.edge.plain), "https": Doors.port(listening.edge.tls)}
         order = EdgeOrder(
-            blobs,
+            self.settings.blobs,
+            str(self.home / "blob"),
             secret.hex(),
             [s.fileno() for s in listening.edge.plain],
             [s.fileno() for s in listening.edge.tls],

@@ -20,7 +20,7 @@ from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings, choose_default_type
 from picloud.store import blob as blobs
 from picloud.store.db import Database
-from picloud.store.files import BlobFiles
+from picloud.store.files import Files
 from picloud.wire import ticket
 from picloud.wire.error import NotFound
 from picloud.wire.message import Arguments
@@ -29,7 +29,7 @@ from picloud.wire.message import Arguments
 class Control:
     """What every API handler reaches: store, hub, dispatcher, authority, settings."""
 
-    def __init__(self, settings: Settings, db: Database, files: BlobFiles, secret: bytes) -> None:
+    def __init__(self, settings: Settings, db: Database, files: Files, secret: bytes) -> None:
         self.settings, self.files, self.secret = settings, files, secret
         self.storage = Storage(db, settings)
         self.fleet = Fleet()
@@ -104,7 +104,5 @@ class Control:
             NotFound: naming the first that has not arrived.
         """
         for name in names:
-            size = await self.files.stat(name) if name.isalnum() else None
-            if size is None:
-                raise NotFound(f"blob {name[:64]} has not arrived", hint="put its bytes before you name it", blob=name[:64])
+            size = await asyncio.to_thread(self.files.size, name)
             await self.storage.note(blobs.arrived, name, size, now_ms())

@@ -27,7 +27,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import BigInteger, Connection, bindparam, delete, insert, select, update
 
-from picloud.store.rows import add
+from picloud.store.rows import add, run
 from picloud.store.schema import account, api_key, login
 from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound
 
@@ -56,8 +56,7 @@ def create(tx: Connection, name: str, now: int) -> int:
         raise BadRequest(f"{name!r} is no account name", hint="a letter, then letters, digits, - or _; at most 32")
     if name in RESERVED:
         raise BadRequest(f"the name {name!r} is reserved", hint="take another one")
-    made = tx.execute(_CREATE, {"name": name, "weight": 1, "created": now}).rowcount
-    if not made:
+    if not run(tx, _CREATE, name=name, weight=1, created=now).rowcount:
         raise Conflict(f"there is an account {name!r} already", hint="take another name")
     return by_name(tx, name)
 

@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from picloud.store import migrate
 from picloud.wire.error import CloudException, SetupError, StorageFull, Unavailable
@@ -96,7 +96,7 @@ class Database:
         opened = cls(parsed, readers=readers, writers=writers)
         try:
             migrate.up_to_date(opened._engine)
-        except (OperationalError, sqlite3.Error, OSError) as error:
+        except (*opened._errors, OSError) as error:
             opened._dispose()
             raise SetupError(f"cannot open the database {parsed!r}: {_first_line(error)}",
                              hint="check that it is there and that this user may write it") from error  # fmt: skip
@@ -120,7 +120,8 @@ class Database:
         return future
 
     def read(self, query: Callable[..., T], *args: Any) -> Future[T]:
-        """Run ``query(tx, *args)`` in a short transaction that sees one state of the database."""
+        """Run ``query(tx, *args)`` in a short transaction (on SQLite it sees one state of the database, on PostgreSQL each of
+        its statements does)."""
         if self._closing.is_set():
             refused: Future[T] = Future()
             refused.set_exception(Unavailable("the store is closed"))

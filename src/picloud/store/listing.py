@@ -42,6 +42,8 @@ def newest(tx: Connection, account: int, *, state: str | None = None, label: str
         raise BadRequest(f"there is no state {state!r}", hint=f"one of {', '.join(Status.__members__)}")
     if not 1 <= limit <= LONGEST_PAGE:
         raise BadRequest(f"a page has 1 to {LONGEST_PAGE} jobs, not {limit}")
+    if not all(abs(number or 0) < 1 << 62 for number in (since, before)):
+        raise BadRequest("a time or jid is out of range")
     chosen = _chosen(account, Status[state] if state else None, label, func, since, before).limit(bindparam("limit"))
     rows = listed(tx, _shown(chosen), limit=limit + 1)
     page = [_row(row) for row in rows[:limit]]

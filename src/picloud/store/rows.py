@@ -205,6 +205,7 @@ class add(Insert):
     """INSERT that leaves rows alone which are there already. From a select, that one needs a WHERE (``true()`` will do)."""
 
     inherit_cache = True
+    _inline = True  # never asks for the new row's key, which would put RETURNING before our words
 
 
 @compiles(add)
@@ -234,7 +235,7 @@ def run(tx: Connection, statement: Executable, **values: Any) -> Any:
     if names:
         cursor.execute(sql, [values[name] if name in values else fixed[name] for name in names])
     else:
-        cursor.execute(sql, {**fixed, **values} if fixed or values else None)
+        cursor.execute(sql, {**fixed, **values})
     return cursor
 
 

@@ -170,7 +170,6 @@ chunk = Table(
     _col("count", Integer),
     _col("digest", LargeBinary),
 )
-Index("chunk_first", chunk.c.first)
 
 dependency = Table(
     "dependency",
@@ -236,8 +235,7 @@ lease = Table(
     _col("leased"),
     _col("started", null=True),
 )
-"""Attempts in hand."""
-Index("lease_worker", lease.c.worker)
+"""Attempts in hand. As many as the workers' windows hold, so that one worker's are found without an index."""
 
 attempt = Table(
     "attempt",
@@ -259,7 +257,7 @@ attempt = Table(
     _col("failure", LargeBinary, null=True),  # of an attempt that was not the job's last
     sqlite_with_rowid=False,
 )
-"""Attempts that ended: the ledger. Rows are added, never changed."""
+"""Attempts that ended: the ledger. Rows are added whole in one transaction and never changed by another."""
 
 log = Table(
     "log",

@@ -2,32 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from picloud.edge.app import Edge
+from picloud.store.files import Folder
 from picloud.wire import ticket
 
 SECRET = b"k" * 32
-
-
-class Memory:
-    """Blobs in a dict, behind the contract of store.files."""
-
-    def __init__(self) -> None:
-        self.held: dict[str, bytes] = {}
-
-    async def put(self, blob: str, parts: AsyncIterator[bytes]) -> None:
-        self.held[blob] = b"".join([part async for part in parts])
-
-    async def stat(self, blob: str) -> int | None:
-        return len(self.held[blob]) if blob in self.held else None
-
-    async def get(self, blob: str) -> AsyncIterator[bytes]:
-        yield self.held[blob]
 
 
 def call(edge: Edge, method: str, url: str, *parts: bytes) -> tuple[int, bytes]:
@@ -48,13 +33,8 @@ def call(edge: Edge, method: str, url: str, *parts: bytes) -> tuple[int, bytes]:
 
 
 @pytest.fixture
-def files() -> Memory:
-    return Memory()
-
-
-@pytest.fixture
-def edge(files: Memory) -> Edge:
-    return Edge(files, SECRET)  # type: ignore[arg-type]
+def edge(tmp_path: Path) -> Edge:
+    return Edge(Folder(tmp_path), SECRET)
 
 
 def url(verb: str, blob: str, size: int = 0) -> str:
@@ -67,9 +47,9 @@ def test_what_was_put_can_be_got(edge: Edge) -> None:
 
 
 @pytest.mark.parametrize(("size", "status"), [(5, 413), (7, 400)])
-def test_a_body_of_another_size_is_refused_and_not_kept(edge: Edge, files: Memory, size: int, status: int) -> None:
+def test_a_body_of_another_size_is_refused_and_not_kept(edge: Edge, tmp_path: Path, size: int, status: int) -> None:
     assert call(edge, "PUT", url("put", "ab12", size), b"abcdef")[0] == status
-    assert files.held == {}
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,8 @@ async def _welcome(control: Control, worker: Worker, outbox: asyncio.Queue[bytes
     worker.leasing = True
     try:
         believed = {
-            (item.jid, item.n): bytes.fromhex(item.lease)
-            for item in await control.storage.note(lease.all_in_hand, worker.id)
+            (item.jid, item.n): item.lease
+            for item in await control.storage.note(lease.in_hand, worker.id)
         }
         held = {(jid, n): mark for jid, n, mark in hello.held}
         lost = [(jid, n, mark) for (jid, n), mark in believed.items() if held.get((jid, n)) != mark]

@@ -152,6 +152,10 @@ def check(m: Submit) -> None:
             raise BadRequest(f"the {what} has {len(value)} characters or a NUL", hint=f"at most {LONGEST_NAME}, no NUL")
     if m.count is not None and not len(m.arguments.ends) <= m.count < 1 << 40:
         raise BadRequest(f"a submission of {m.count} jobs cannot begin with {len(m.arguments.ends)}")
+    o = m.options
+    for what, number in (("priority", o.priority), ("cores", o.cores), ("retries", o.retries), ("retry delay", o.retry_delay_ms)):
+        if not -(1 << 31) <= number < 1 << 31:
+            raise BadRequest(f"the {what} {number} is out of range")
     check_arguments(m.arguments)
 
 

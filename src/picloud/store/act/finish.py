@@ -1,7 +1,7 @@
 """End attempts, and with most of them their jobs.
 
     finish(tx, worker, outcomes, now) -> Finish
-    conclude(tx, worker, endings, now) -> Finish    the common end of finish and revoke
+    conclude(tx, endings, kind, account, now)       the common end of finish and revoke
 
 An outcome counts only for the lease it was made under; others are answered as ``stale``. What an end means:
 
@@ -26,7 +26,7 @@ from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, func, in
 from picloud.store import blob
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
-from picloud.store.act.lease import Held, in_hand
+from picloud.store.act.lease import holding
 from picloud.store.certificate import certificate
 from picloud.store.rows import Listed, as_list, cut, gathered, one, pack, run, text
 from picloud.store.schema import attempt, job, lease, result, submission
@@ -51,8 +51,8 @@ class Detail(msgspec.Struct, array_like=True):
 class Ending(msgspec.Struct):
     """The end of one attempt in hand."""
 
-    held: Held
     outcome: Outcome
+    was_final: bool  # the job was killed meanwhile
     weight: Weight = "lost"
 
 
@@ -64,39 +64,43 @@ def finish(tx: Connection, worker: int, outcomes: list[Outcome], now: int) -> Fi
         outcomes: ends of attempts; each is accepted at most once, however often and late it is sent.
         now: epoch ms.
     """
-    held = {row.jid: row for row in in_hand(tx, worker, [o.jid for o in outcomes])}
+    held = holding(tx, worker, [outcome.jid for outcome in outcomes])
     endings, stale = [], []
     for outcome in outcomes:
-        mine = held.get(outcome.jid)
-        if not 0 <= outcome.cause <= _LAST_CAUSE:
-            outcome = msgspec.structs.replace(outcome, cause=int(Cause.exit))
-        if mine is not None and mine.lease == outcome.lease and mine.n == outcome.n:
-            endings.append(Ending(mine, outcome))
-            del held[outcome.jid]
+        lease_id, status = held.leases.get(outcome.jid, _NOTHING)
+        if lease_id == outcome.lease:
+            del held.leases[outcome.jid]
+            if not 0 <= outcome.cause <= _LAST_CAUSE:
+                outcome = msgspec.structs.replace(outcome, cause=int(Cause.exit))
+            endings.append(Ending(outcome, status >= _FINAL))
         else:
             stale.append((outcome.jid, outcome.n))
-    answer = conclude(tx, worker, endings, now)
+    answer = conclude(tx, endings, held.kind, held.account, now) if endings else Finish()
     answer.stale = stale
     return answer
 
 
-def conclude(tx: Connection, worker: int, endings: list[Ending], now: int) -> Finish:
-    """Close these attempts of a worker, whose leases and jobs are locked, and move their jobs."""
+def conclude(tx: Connection, endings: list[Ending], kind: int, account: int, now: int) -> Finish:
+    """Close these attempts of one worker, whose leases and jobs are locked, and move their jobs.
+
+    Args:
+        kind: of the worker.
+        account: of the worker.
+    """
     answer = Finish()
-    if endings:
-        _check_blobs(tx, endings, now)
-        plan = _Plan(tx, now, endings)
-        plan.write(worker, answer)
-        gate.spread(tx, gate.held_by_list(tx, [done.jid for done in answer.moved]), answer, now)
+    _check_blobs(tx, account, endings, now)
+    plan = _Plan(tx, endings, kind, account, now)
+    plan.write(answer)
+    gate.spread(tx, gate.held_by_list(tx, [done.jid for done in answer.moved]), answer, now)
     return answer
 
 
-def _check_blobs(tx: Connection, endings: list[Ending], now: int) -> None:
+def _check_blobs(tx: Connection, account: int, endings: list[Ending], now: int) -> None:
     """A result whose blob is not there cannot be kept: its job ends with cause ``storage``."""
     named = [e for e in endings if e.outcome.blob]
     if not named:
         return
-    live = blob.touch(tx, named[0].held.account, [e.outcome.blob for e in named], now)  # a worker works for one account
+    live = blob.touch(tx, account, [e.outcome.blob for e in named], now)
     for ending in named:
         if ending.outcome.blob not in live:
             told = Failure("storage", f"the result's blob {ending.outcome.blob} never arrived", "rerun the job")
@@ -106,8 +110,8 @@ def _check_blobs(tx: Connection, endings: list[Ending], now: int) -> None:
 class _Plan:
     """What a batch of ends will write, decided first so that the writing is a fixed number of steps."""
 
-    def __init__(self, tx: Connection, now: int, endings: list[Ending]) -> None:
-        self.tx, self.now, self.endings = tx, now, endings
+    def __init__(self, tx: Connection, endings: list[Ending], kind: int, account: int, now: int) -> None:
+        self.tx, self.endings, self.kind, self.account, self.now = tx, endings, kind, account, now
         self.done: list[Outcome] = []
         self.failed: list[tuple[Outcome, Failure]] = []
         self.tried: list[tuple[Ending, bytes]] = []  # attempts whose failure is not the job's
@@ -115,17 +119,17 @@ class _Plan:
         self._options: dict[int, Options] = {}
         rare = []
         for ending in endings:
-            if ending.held.status >= FIRST_FINAL:
+            if ending.was_final:
                 continue  # killed meanwhile: only the attempt closes
             if ending.outcome.cause == 0:
                 self.done.append(ending.outcome)
             else:
                 rare.append(ending)
         if rare:
-            jids = as_list([ending.held.jid for ending in rare])
+            jids = as_list([ending.outcome.jid for ending in rare])
             details = {row.jid: row for row in _decode_details(one(tx, _DETAILS, jids=jids)[0])}
             for ending in rare:
-                self._decide(ending, details[ending.held.jid])
+                self._decide(ending, details[ending.outcome.jid])
 
     def _decide(self, ending: Ending, about: Detail) -> None:
         """What an end other than a value means."""
@@ -150,13 +154,13 @@ class _Plan:
 
     def _again(self, ending: Ending, counted: str, due: int) -> None:
         self.tried.append((ending, pack(ending.outcome.failure or certificate(Cause.worker_lost))))
-        self.again[due, counted].append(ending.held.jid)
+        self.again[due, counted].append(ending.outcome.jid)
 
     def _fail(self, outcome: Outcome, cause: Cause) -> None:
         told = outcome.failure or certificate(cause)
         self.failed.append((outcome, msgspec.structs.replace(told, cause=cause.name)))
 
-    def write(self, worker: int, answer: Finish) -> None:
+    def write(self, answer: Finish) -> None:
         """Write it all, and tell it in ``answer``."""
         self._write_attempts()
         if self.done:
@@ -167,7 +171,7 @@ class _Plan:
             status = Status.waiting if due else Status.queued
             run(self.tx, _AGAIN[counted], jids=as_list(jids), status_=int(status), due_=due or None)
             if not due:
-                answer.ready_kinds.add(self.endings[0].held.kind)
+                answer.ready_kinds.add(self.kind)
         answer.ended = len(answer.moved)
 
     def _write_attempts(self) -> None:
@@ -175,12 +179,11 @@ class _Plan:
             (o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms or None)
             for o in (ending.outcome for ending in self.endings)
         ]
-        first = self.endings[0].held
-        run(self.tx, _CLOSE, rows=as_list(rows), now=self.now, account_=first.account, kind_=first.kind)
+        run(self.tx, _CLOSE, rows=as_list(rows), now=self.now, account_=self.account, kind_=self.kind)
         run(self.tx, _DROP, jids=as_list([row[0] for row in rows]))
         if self.tried:
             places, data = _laid_out([told for _, told in self.tried])
-            rows_tried = [(e.held.jid, e.held.n, *place) for (e, _), place in zip(self.tried, places, strict=True)]
+            rows_tried = [(e.outcome.jid, e.outcome.n, *place) for (e, _), place in zip(self.tried, places, strict=True)]
             run(self.tx, _EVIDENCE, rows=as_list(rows_tried), data_=data)
 
     def _write_done(self, answer: Finish) -> None:
@@ -215,7 +218,8 @@ def _laid_out(parts: list[bytes]) -> tuple[list[tuple[int, int]], bytes]:
     return places, b"".join(parts)
 
 
-_DONE, _LAST_CAUSE = int(Status.done), int(max(Cause))
+_DONE, _LAST_CAUSE, _FINAL = int(Status.done), int(max(Cause)), str(int(FIRST_FINAL))
+_NOTHING = (b"", "")
 _COUNTER = {"lost": "lost", "doubt": "doubts", "free": ""}
 _decode_details = msgspec.json.Decoder(list[Detail]).decode
 _rows, _jids = Listed("rows"), Listed("jids")

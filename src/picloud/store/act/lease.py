@@ -16,12 +16,13 @@ given alone in its batch, and then ``take`` asks for the fsync itself.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, delete, func, insert, literal_column, null, select, update
 
 from picloud.store.db import must_last
-from picloud.store.rows import Listed, as_list, cut, from_json, gathered, glued, listing, one, pieces, run
+from picloud.store.rows import Listed, as_list, cut, from_json, gathered, glued, listing, one, pieces, run, run_on
 from picloud.store.schema import READY, WAITING, argument, job, lease, submission, submission_env, worker
 from picloud.wire.job import Options, Status
 from picloud.wire.message import Lease, Spec
@@ -112,6 +113,22 @@ def in_hand(tx: Connection, worker_id: int, jids: list[int] | None = None) -> li
     return found
 
 
+class Holding(msgspec.Struct):
+    """The open leases of a worker among some jobs, as far as their ends need it."""
+
+    kind: int
+    account: int
+    leases: dict[int, tuple[bytes, str]]  # jid -> lease, and the job's status as a digit
+
+
+def holding(tx: Connection, worker_id: int, jids: list[int]) -> Holding:
+    """The same for a worker's reports, of which there are many: less is read, in fewer words."""
+    found, statuses, leases, kind, account = one(tx, _HOLDING, worker=worker_id, jids=as_list(jids))
+    numbers: list[int] = _decode_numbers(found)
+    cuts = [leases[at : at + 16] for at in range(0, 16 * len(numbers), 16)]
+    return Holding(kind or 0, account or 0, dict(zip(numbers, zip(cuts, statuses or "", strict=True), strict=True)))
+
+
 def _valid(tx: Connection, worker_id: int, jobs: Jobs) -> list[Held]:
     leases = {(jid, n): secret for jid, n, secret in jobs}
     return [held for held in in_hand(tx, worker_id, [jid for jid, _, _ in jobs]) if leases.get((held.jid, held.n)) == held.lease]
@@ -151,6 +168,7 @@ def next_due(tx: Connection) -> int | None:
     return found
 
 
+_decode_numbers = msgspec.json.Decoder(list[int]).decode
 _decode_held = msgspec.json.Decoder(list[Held]).decode
 _jids, _rows, _prefer, _ids = Listed("jids"), Listed("rows"), Listed("prefer"), Listed("ids")
 _one, _nil = literal_column("1"), literal_column("0")
@@ -196,22 +214,30 @@ _SPECS = (
 )  # fmt: skip
 
 
-def _held(*where: object) -> Select[tuple[str, bytes]]:
-    c = (
+def _held(*where: object) -> Any:
+    """Leases of a worker with their jobs. Both rows are locked, so that a lease that another transaction is just closing
+    is seen as gone."""
+    return (
         select(lease.c.jid, lease.c.n, lease.c.leased, lease.c.started, lease.c.alone, job.c.status, job.c.kind, job.c.account,
                lease.c.lease)
         .join_from(lease, job, job.c.jid == lease.c.jid)
         .where(lease.c.worker == _worker, *where)  # type: ignore[arg-type]
-        .order_by(job.c.jid)
-        .with_for_update(of=[job, lease])  # both: a lease that another transaction closes meanwhile must be seen as gone
+        .order_by(lease.c.jid)
+        .with_for_update(of=[job, lease])
         .subquery("found")
         .c
     )  # fmt: skip
+
+
+def _in_full(c: Any) -> Select[tuple[str, bytes]]:
     return select(gathered(c.jid, c.n, c.leased, c.started, c.alone, c.status, c.kind, c.account), glued(c.lease))
 
 
-_ALL_IN_HAND = _held()
-_IN_HAND = _held(lease.c.jid.in_(_jids.chosen()))
+_ALL_IN_HAND = _in_full(_held())
+_mentioned = _held(lease.c.jid.in_(_jids.chosen()))
+_IN_HAND = _in_full(_mentioned)
+_HOLDING = select(gathered(_mentioned.jid), run_on(_mentioned.status), glued(_mentioned.lease), func.min(_mentioned.kind),
+                  func.min(_mentioned.account))  # fmt: skip
 _STARTED = update(lease).where(lease.c.jid.in_(_jids.chosen())).values(started=_now)
 _PROCESSING = update(job).where(job.c.jid.in_(_jids.chosen())).values(status=int(Status.processing))
 _DROP = delete(lease).where(lease.c.jid.in_(_jids.chosen()))

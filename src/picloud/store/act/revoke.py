@@ -15,7 +15,7 @@ from picloud.store.act.answer import Finish
 from picloud.store.act.finish import Ending, Weight, conclude
 from picloud.store.act.lease import Held, in_hand
 from picloud.store.schema import worker
-from picloud.wire.job import Cause, Failure
+from picloud.wire.job import FIRST_FINAL, Cause, Failure
 from picloud.wire.message import Outcome
 
 
@@ -29,8 +29,9 @@ def revoke(tx: Connection, worker_id: int, evidence: str, now: int, *, blameless
     """
     if not tx.execute(_CLOSE, {"worker": worker_id, "now": now, "evidence_": evidence[:1000].replace("\0", "")}).rowcount:
         return Finish()
-    endings = [Ending(held, _lost(held, evidence), _weight(held, blameless)) for held in in_hand(tx, worker_id)]
-    return conclude(tx, worker_id, endings, now)
+    held = in_hand(tx, worker_id)
+    endings = [Ending(_lost(one, evidence), one.status >= FIRST_FINAL, _weight(one, blameless)) for one in held]
+    return conclude(tx, endings, held[0].kind, held[0].account, now) if held else Finish()
 
 
 def _lost(held: Held, evidence: str) -> Outcome:

@@ -1,0 +1,1 @@
+"""The ways from older databases to this version's; see ``picloud.store.migrate``."""
