@@ -50,7 +50,7 @@ class Stream:
     def open(self) -> None:
         """Make the Python file anew (at the start, or because a job closed it)."""
         self.raw = _Raw(self.fd)
-        self.file = io.TextIOWrapper(io.BufferedWriter(self.raw), "utf-8", "backslashreplace", line_buffering=self.fd == 2)
+        self.file = io.TextIOWrapper(io.BufferedWriter(self.raw), "utf-8", "backslashreplace", line_buffering=True)
         self.seen = 0
         setattr(sys, self.name, self.file)
         setattr(sys, f"__{self.name}__", self.file)
