@@ -138,9 +138,11 @@ class Runner:
             args, kwargs = payload.loads(Path(str(data, "utf-8")).read_bytes() if flags & frame.FILE else bytes(data))
             step, begin = "call", time.perf_counter_ns()
             value = self._profiled(function.call, args, kwargs) if spec.profile else function.call(*args, **kwargs)
+            took = time.perf_counter_ns() - begin
             step = "result"
             said, preview, tail = self._saved(value)
-            took = time.perf_counter_ns() - begin
+            if took > QUICK_NS or type(value) not in save.PLAIN:    # pickling may run code of the user's
+                took = time.perf_counter_ns() - begin
             self.in_user_code = False
         except BaseException as error:
             self.in_user_code = False
@@ -167,6 +169,8 @@ class Runner:
 
     def _saved(self, value: Any) -> tuple[int, bytes, bytes]:
         jid, n = self.job
+        if type(value) in save.PLAIN and (data := save.plain(value)) is not None:
+            return 0, save.preview(value), data
         self.value = value                          # for the path to what cannot be pickled
         data = save.store(save.pack(value), self.folder / "out" / f"{jid}.{n}")
         self.value = None
@@ -211,7 +215,8 @@ class Runner:
         flags = frame.MARKED_OUT if self.out.end(took) else 0
         flags |= frame.MARKED_ERR if self.err.end(took) else 0
         self.place.clean()
-        signal.signal(signal.SIGINT, self._interrupted)
+        if took > FORK_NS:
+            signal.signal(signal.SIGINT, self._interrupted)
         if (took > FORK_NS and left_behind()) or (self.spec is not None and self.spec.kill_process):
             self.leaving = True
             flags |= frame.LEAVING

@@ -18,6 +18,7 @@ from typing import Protocol
 from picloud.wire.job import INLINE_LIMIT, Cause, Failure
 from picloud.wire.message import Lease, LogChunk, Outcome, Spec
 from picloud.worker import death, frame, surroundings
+from picloud.worker.door import Door, Visit
 from picloud.worker.feed import Feed, Key
 from picloud.worker.loop import Loop, Timer
 from picloud.worker.logs import JobLog, Pipe
@@ -25,6 +26,7 @@ from picloud.worker.order import Order
 from picloud.worker.sandbox import Process, Sandbox
 
 GRACE = 2.0             # seconds from SIGINT to SIGKILL
+STACKS_TIME = 0.05      # seconds that writing the stacks may take
 TURNS = 256             # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000       # how far the runner's own clock may differ from what the worker saw
 
@@ -37,7 +39,8 @@ _view = memoryview(_buffer)
 class Running:
     """The attempt that a slot has in hand."""
 
-    __slots__ = ("began", "ending", "job_log", "key", "lease", "peak", "spec", "started_ms", "timers", "told", "waits")
+    __slots__ = ("began", "ending", "job_log", "key", "lease", "peak", "shown", "spec", "started_ms",
+                 "timers", "told", "waits")
 
     def __init__(self, lease: Lease, spec: Spec) -> None:
         self.lease, self.spec, self.key = lease, spec, (lease.jid, lease.n)
@@ -46,7 +49,9 @@ class Running:
         self.job_log: JobLog | None = None
         self.timers: tuple[Timer, ...] = ()
         self.peak = 0
-        self.told = self.waits = False
+        self.shown = 0.0                        # when its output was sent last
+        self.told = False                       # that it has started
+        self.waits = 0                          # requests under way that wait for other jobs
 
 
 class Owner(Protocol):
@@ -66,6 +71,9 @@ class Owner(Protocol):
     def printed(self, chunks: list[LogChunk]) -> None:
         """Output to be sent."""
 
+    def waits(self, slot: Slot, running: Running, begins: bool) -> None:
+        """The job in hand begins or ends to wait for other jobs."""
+
     def ready(self, slot: Slot) -> None:
         """The runner can take jobs."""
 
@@ -82,6 +90,7 @@ class Slot:
         self.process: Process | None = None
         self.is_ready = self.was_ready = self.leaving = False
         (sandbox.folder / "out").mkdir(exist_ok=True, mode=0o700)
+        self.door = Door(owner.order, sandbox.folder, self._in_hand)
 
     # -- the process ----------------------------------------------------------------------------------------------
 
@@ -95,7 +104,7 @@ class Slot:
                             "specs": str(self.owner.folder / "specs"), "feed": feed, "result": theirs.fileno(),
                             "mark": mark.hex()})
         argv = [sys.executable, "-P", "-c", "from picloud.worker.runner import main; main()", order]
-        env = surroundings.of(self.sandbox.folder, self.owner.order.cores)
+        env = surroundings.of(self.sandbox.folder, self.door.path, self.owner.order.cores)
         self.process = self.sandbox.start(argv, env, (feed, theirs.fileno()), (self.out.writer, self.err.writer))
         theirs.close()
         self.socket.setblocking(False)
@@ -226,6 +235,21 @@ class Slot:
         if self.process is not None:
             self.process.signal(signal.SIGKILL)
 
+    def _in_hand(self) -> Visit | None:
+        """For the door, from its threads."""
+        loop = self.owner.loop
+
+        def look() -> Visit | None:
+            self.read()                         # the start mark may still lie in the socket
+            running = self.job
+            if running is None or running.ending is not None:
+                return None
+            (jid, n), mark = running.key, running.lease.lease.hex()
+            return Visit(f"{jid}.{n}.{mark}", lambda begins: loop.call(lambda: self.owner.waits(self, running, begins)))
+
+        found: Visit | None = loop.ask(look)
+        return found
+
     # -- output ---------------------------------------------------------------------------------------------------
 
     def log(self, running: Running) -> JobLog:
@@ -270,6 +294,12 @@ class Slot:
     def _ask_stacks(self, running: Running) -> None:
         if self.job is running and self.process is not None:
             self.process.signal(STACKS_SIGNAL)
+
+    def cut_down(self, running: Running, why: Failure) -> None:
+        """End the job in hand without asking it, but for its stacks."""
+        running.ending = why
+        self._ask_stacks(running)
+        running.timers += (self.owner.loop.after(STACKS_TIME, lambda: self.kill(running)),)
 
     def kill(self, running: Running) -> None:
         """End the process of the job in hand at once."""

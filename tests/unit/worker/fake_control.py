@@ -134,6 +134,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     control: FakeControl
     protocol_version = "HTTP/1.1"
     wbufsize = 0
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: Any) -> None:
         return
