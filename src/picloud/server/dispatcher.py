@@ -14,8 +14,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
-
 from picloud.server import scheduler
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.hub import Hub, Watcher
@@ -25,6 +23,7 @@ from picloud.settings import Settings
 from picloud.store import job as jobs
 from picloud.store.act import finish, lease
 from picloud.store.act.answer import Finish
+from picloud.store.db import Transaction
 from picloud.wire.error import NotFound
 from picloud.wire.job import Failure
 from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Outcome, Spec
@@ -64,7 +63,7 @@ class Dispatcher:
 
     # -- the hot path -------------------------------------------------------------------------------------------
 
-    async def accept(self, act: Callable[[Connection], tuple[T, set[int]]], account: int) -> tuple[T, bool]:
+    async def accept(self, act: Callable[[Transaction], tuple[T, set[int]]], account: int) -> tuple[T, bool]:
         """Run an accepting act; idle workers of the account lease from it in the same transaction.
 
         Returns:
@@ -75,7 +74,7 @@ class Dispatcher:
         for worker in idle.values():
             worker.leasing = True
 
-        def both(tx: Connection) -> tuple[T, set[int], dict[int, Taken]]:
+        def both(tx: Transaction) -> tuple[T, set[int], dict[int, Taken]]:
             answer, ready = act(tx)
             return answer, ready, {k: self._take(tx, w, wants[k]) for k, w in idle.items() if k in ready}
 
@@ -139,7 +138,7 @@ class Dispatcher:
         self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed)
 
     @staticmethod
-    def _end(tx: Connection, worker: Worker, outcomes: list[Outcome]) -> Finish:
+    def _end(tx: Transaction, worker: Worker, outcomes: list[Outcome]) -> Finish:
         return finish.finish(tx, worker.id, outcomes, now_ms())
 
     def settle(self, result: Finish) -> None:
@@ -190,7 +189,7 @@ class Dispatcher:
 
         self._storage.then(lambda tx: self._take(tx, worker, want), taken, failed, durable=False)
 
-    def _take(self, tx: Connection, worker: Worker, want: int) -> Taken:
+    def _take(self, tx: Transaction, worker: Worker, want: int) -> Taken:
         prefer = list(self._awaited)[-AWAITED:][::-1]
         leases = lease.take(tx, worker.id, worker.kind.id, want, prefer, now_ms())
         missing = {item.submission for item in leases} - worker.specs

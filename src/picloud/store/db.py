@@ -44,6 +44,8 @@ TRIES = 20
 """Runs of one act on PostgreSQL before its conflict is told to the caller."""
 
 T = TypeVar("T")
+Transaction = Connection
+"""What acts and queries are given, for rooms that do not speak SQL."""
 
 
 @dataclass(slots=True)

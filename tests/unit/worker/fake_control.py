@@ -28,7 +28,7 @@ from picloud.wire import payload
 from picloud.wire.job import Options
 from picloud.worker.order import Order
 
-PATIENCE = 20.0     # seconds that a test waits for anything
+PATIENCE = 20.0  # seconds that a test waits for anything
 
 
 class FakeControl:
@@ -73,12 +73,29 @@ class FakeControl:
         self.code[digest] = data
         return digest
 
-    def spec(self, function: Callable[..., Any], *, retry_on: Any = None, modules: tuple[bytes, ...] = (),
-             env: dict[str, str] | None = None, python: str = "3.11", **options: Any) -> wire.Spec:
+    def spec(
+        self,
+        function: Callable[..., Any],
+        *,
+        retry_on: Any = None,
+        modules: tuple[bytes, ...] = (),
+        env: dict[str, str] | None = None,
+        python: str = "3.11",
+        **options: Any,
+    ) -> wire.Spec:
         self.submissions += 1
         digest = self.add(b"".join(payload.dumps((function, retry_on), cloudpickle.dumps)))
-        return wire.Spec(self.submissions, 1, digest, [self.add(m) for m in modules], getattr(function, "__name__", "f"),
-                         Options(**options), env or {}, 0, python)
+        return wire.Spec(
+            self.submissions,
+            1,
+            digest,
+            [self.add(m) for m in modules],
+            getattr(function, "__name__", "f"),
+            Options(**options),
+            env or {},
+            0,
+            python,
+        )
 
     def lease(self, spec: wire.Spec, *args: Any, n: int = 1, **more: Any) -> wire.Lease:
         self.jids += 1
@@ -236,8 +253,9 @@ class Worker:
     def __init__(self, control: FakeControl, folder: Path, slots: int = 1, **order: Any) -> None:
         made = Order(control.url, "ab" * 8, "secret", str(folder), slots=slots, **order)
         source = str(Path(wire.__file__).parents[2])
-        self.process = subprocess.Popen([sys.executable, "-m", "picloud.worker"], stdin=subprocess.PIPE,
-                                        env={**os.environ, "PYTHONPATH": source})
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "picloud.worker"], stdin=subprocess.PIPE, env={**os.environ, "PYTHONPATH": source}
+        )
         assert self.process.stdin is not None
         self.process.stdin.write(msgspec.json.encode(made) + b"\n")
         self.process.stdin.flush()

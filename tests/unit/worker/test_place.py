@@ -103,7 +103,7 @@ def test_versions_of_shipped_modules_do_not_meet(run: Callable[..., Any]) -> Non
     two = (modules(mine_for_test="VERSION = 2; loaded = []"),)
     assert run(version, modules=one) == (1, 1)
     assert run(version, modules=two) == (2, 1)
-    assert run(version, modules=one) == (1, 2)      # from the shelf, not loaded again
+    assert run(version, modules=one) == (1, 2)  # from the shelf, not loaded again
 
 
 def test_modules_that_leave_their_folder_are_refused(control: FakeControl, start: Callable[..., Worker], tmp_path: Path) -> None:
