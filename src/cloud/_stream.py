@@ -95,7 +95,10 @@ def _read(link: Link, stream: Stream, wanted: Wanted, patience: Patience) -> Ite
         if frame is None:
             return
         if frame:
-            news = [one for one in _decode(frame) if wanted.mark(one.jid)]
+            told = _decode(frame)
+            if told[0].jid == 0 and told[0].failure is not None:  # the server ends this wait, and says why
+                raise CloudTimeoutError(told[0].failure.message, hint=told[0].failure.advice, **told[0].failure.facts)
+            news = [one for one in told if wanted.mark(one.jid)]
             if not wanted.left:  # the end follows at once: with it read, the connection is free again
                 with suppress(*TROUBLE):
                     deque(frames, maxlen=0)
