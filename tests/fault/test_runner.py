@@ -17,10 +17,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit/worker"))
 
-from fake_control import FakeControl, Worker, control, start, worker  # noqa: E402, F401
+from fake_control import FakeControl, Worker, control, start, worker  # noqa: F401
 
-from picloud.wire import message as wire  # noqa: E402
-from picloud.wire.job import Cause  # noqa: E402
+from picloud.wire import message as wire
+from picloud.wire.job import Cause
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -128,7 +128,7 @@ def test_time_limit_of_a_deaf_job(control: FakeControl) -> None:  # noqa: F811
         while True:
             try:
                 time.sleep(60)
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - what the test is about
                 continue
 
     failure = failed(control, deaf, Cause.timeout, max_runtime_ms=200).failure

@@ -22,7 +22,7 @@ def main() -> None:
     """Run one worker."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s")
     order = msgspec.json.decode(sys.stdin.readline(), type=Order)
-    sys.setswitchinterval(0.0005)       # door and download threads must not hold up the loop
+    sys.setswitchinterval(0.0005)  # door and download threads must not hold up the loop
     folder = Path(order.folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     loop = Loop()
@@ -37,7 +37,7 @@ def main() -> None:
     pool.end()
     session.close()
     sys.stdout.flush()
-    os._exit(0)                         # threads that wait for the network are not waited for
+    os._exit(0)  # threads that wait for the network are not waited for
 
 
 if __name__ == "__main__":

@@ -15,20 +15,23 @@ from picloud.wire.error import CloudException, Unavailable, from_dict
 from picloud.worker.order import Order
 
 PIECE = 1 << 20
-TIMEOUT = 60.0          # seconds without a byte
+TIMEOUT = 60.0  # seconds without a byte
 
 
 def connect(url: str, timeout: float = TIMEOUT) -> http.client.HTTPConnection:
     """A connection to the host of ``url``."""
     parts = urlsplit(url)
     if parts.scheme == "https":
-        return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout,
-                                           context=ssl.create_default_context())
+        return http.client.HTTPSConnection(
+            parts.hostname or "", parts.port, timeout=timeout, context=ssl.create_default_context()
+        )
     return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
 
 
 @contextmanager
-def answered(url: str, method: str, body: Any = None, headers: dict[str, str] | None = None) -> Iterator[http.client.HTTPResponse]:
+def answered(
+    url: str, method: str, body: Any = None, headers: dict[str, str] | None = None
+) -> Iterator[http.client.HTTPResponse]:
     """One request; raises the error that the answer names, Unavailable if there is no answer."""
     parts, link = urlsplit(url), connect(url)
     try:
@@ -38,7 +41,7 @@ def answered(url: str, method: str, body: Any = None, headers: dict[str, str] | 
             raise _error(response.status, response.read())
         yield response
     except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(f"{method} {url}: {error or type(error).__name__}") from error
+        raise Unavailable(f"{method} {url}: {str(error) or type(error).__name__}") from error
     finally:
         link.close()
 
@@ -88,6 +91,6 @@ def _copy(response: http.client.HTTPResponse, file: BinaryIO) -> int:
     while piece := response.read(PIECE):
         file.write(piece)
         total += len(piece)
-    if response.length:         # http.client tells of a body cut short only this way when it is read in pieces
+    if response.length:  # http.client tells of a body cut short only this way when it is read in pieces
         raise Unavailable("the download was cut short")
     return total

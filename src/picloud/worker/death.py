@@ -48,34 +48,54 @@ def told(data: bytes) -> tuple[Cause, Failure]:
     if size > len(data) - 4:
         raise ValueError("a failure longer than its frame")
     try:
-        said = _decode(data[4:4 + size])
+        said = _decode(data[4 : 4 + size])
     except msgspec.DecodeError as error:
         raise ValueError(str(error)) from error
     if said.cause not in MAY_TELL:
         raise ValueError(f"a runner cannot know the cause {said.cause!r}")
-    return Cause[said.cause], Failure(cause=said.cause, message=said.message, advice=said.advice or ADVICE.get(said.cause, ""),
-                                      traceback=said.traceback, type=said.type, exception=data[4 + size:],
-                                      exit_code=said.exit_code, facts=dict(said.facts))
+    return Cause[said.cause], Failure(
+        cause=said.cause,
+        message=said.message,
+        advice=said.advice or ADVICE.get(said.cause, ""),
+        traceback=said.traceback,
+        type=said.type,
+        exception=data[4 + size :],
+        exit_code=said.exit_code,
+        facts=dict(said.facts),
+    )
 
 
 def ended(cause: Cause, limit_ms: int) -> Failure:
     """The certificate of a job that the worker itself ended by time or by order."""
     if cause is Cause.timeout:
-        return Failure("timeout", f"The job ran longer than its _max_runtime of {limit_ms / 60000:g} minutes",
-                       ADVICE["timeout"], facts={"max_runtime_ms": limit_ms})
+        return Failure(
+            "timeout",
+            f"The job ran longer than its _max_runtime of {limit_ms / 60000:g} minutes",
+            ADVICE["timeout"],
+            facts={"max_runtime_ms": limit_ms},
+        )
     return Failure("killed", "The job was killed by its owner")
 
 
 def out_of_memory(peak: int, limit: int, how: str) -> Failure:
     """The certificate of a job that used more memory than it may."""
-    return Failure("out_of_memory", f"The job used {_size(peak)} of memory, {_size(limit)} are allowed ({how})",
-                   bigger(limit), peak_memory=peak, memory_limit=limit)
+    return Failure(
+        "out_of_memory",
+        f"The job used {_size(peak)} of memory, {_size(limit)} are allowed ({how})",
+        bigger(limit),
+        peak_memory=peak,
+        memory_limit=limit,
+    )
 
 
 def bigger(limit: int) -> str:
     """The smallest core type and number of cores with more memory than ``limit`` bytes, as advice."""
-    sizes = sorted((kind.memory * cores, kind.price * cores, name, cores)
-                   for name, kind in CORE_TYPES.items() for cores in kind.multiples if kind.memory * cores > 1.2 * limit)
+    sizes = sorted(
+        (kind.memory * cores, kind.price * cores, name, cores)
+        for name, kind in CORE_TYPES.items()
+        for cores in kind.multiples
+        if kind.memory * cores > 1.2 * limit
+    )
     if not sizes:
         return "split the job, or hold less in memory at once: no core type has more memory"
     memory, _, name, cores = sizes[0]
@@ -91,22 +111,37 @@ def of_status(status: int, memory_event: bool, peak: int, limit: int) -> tuple[C
         peak: bytes of memory seen; limit: bytes allowed.
     """
     if status >= 0:
-        return Cause.exit, Failure("exit", f"The job ended its process with exit code {status}",
-                                   "return a value instead of ending the process", exit_code=status)
+        return Cause.exit, Failure(
+            "exit",
+            f"The job ended its process with exit code {status}",
+            "return a value instead of ending the process",
+            exit_code=status,
+        )
     name = _signal(-status)
     if -status == signal.SIGKILL and memory_event:
         return Cause.out_of_memory, out_of_memory(peak, limit, "killed by the kernel for lack of memory")
     if -status in (signal.SIGKILL, signal.SIGTERM):
-        return Cause.worker_lost, Failure("worker_lost", f"The job's process was ended by {name} from outside",
-                                          "the job is tried again by itself; see the worker's host if this repeats", signal=name)
-    return Cause.signal, Failure("signal", f"The job's process crashed with {name}",
-                                 "the stacks show where; look for the native code (extension, ctypes) named there", signal=name)
+        return Cause.worker_lost, Failure(
+            "worker_lost",
+            f"The job's process was ended by {name} from outside",
+            "the job is tried again by itself; see the worker's host if this repeats",
+            signal=name,
+        )
+    return Cause.signal, Failure(
+        "signal",
+        f"The job's process crashed with {name}",
+        "the stacks show where; look for the native code (extension, ctypes) named there",
+        signal=name,
+    )
 
 
 def refused(error: Any) -> tuple[Cause, Failure]:
     """Cause and certificate of a job whose code or arguments could not be fetched."""
-    return Cause.environment, Failure("environment", f"The worker could not get the job's code or arguments: {error.parameter}",
-                                      error.hint or "submit the job again")
+    return Cause.environment, Failure(
+        "environment",
+        f"The worker could not get the job's code or arguments: {error.parameter}",
+        error.hint or "submit the job again",
+    )
 
 
 def _signal(number: int) -> str:

@@ -8,6 +8,7 @@ lent. One thread a connection: the loop only answers who is in hand.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -25,16 +26,16 @@ from picloud.worker.order import Order
 log = logging.getLogger(__name__)
 
 PIECE = 1 << 16
-HEAD = 1 << 16          # bytes of a request's head at most
-LONGEST_PATH = 100      # of a unix socket, which the kernel limits to 107
+HEAD = 1 << 16  # bytes of a request's head at most
+LONGEST_PATH = 100  # of a unix socket, which the kernel limits to 107
 DROPPED = (b"authorization", b"x-picloud-attempt", b"host", b"connection", b"expect", b"proxy-authorization")
 
 
 class Visit(NamedTuple):
     """The job on whose behalf a request is relayed."""
 
-    attempt: str                        # <jid>.<n>.<lease, hex>
-    wait: Callable[[bool], None]        # tells that the job begins or ends to wait; from any thread
+    attempt: str  # <jid>.<n>.<lease, hex>
+    wait: Callable[[bool], None]  # tells that the job begins or ends to wait; from any thread
 
 
 class Head(NamedTuple):
@@ -107,6 +108,7 @@ class Door:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if parts.scheme == "https":
             import ssl
+
             return ssl.create_default_context().wrap_socket(made, server_hostname=parts.hostname)
         return made
 
@@ -120,7 +122,7 @@ class Door:
             upstream.sendall(self._request(head, visit))
             for piece in body:
                 upstream.sendall(piece)
-            with upstream.makefile("rb", buffering=PIECE) as reader:
+            with io.BufferedReader(socket.SocketIO(upstream, "r"), PIECE) as reader:
                 answer = read_head(reader.readline)
                 if answer is None:
                     raise OSError("control closed the connection")
@@ -139,8 +141,11 @@ class Door:
 
     def _request(self, head: Head, visit: Visit) -> bytes:
         kept = [(name, value) for name, value in head.headers if name not in DROPPED]
-        kept += [(b"host", urlsplit(self._order.url).netloc.encode()), (b"authorization", self._order.authorization.encode()),
-                 (b"x-picloud-attempt", visit.attempt.encode())]
+        kept += [
+            (b"host", urlsplit(self._order.url).netloc.encode()),
+            (b"authorization", self._order.authorization.encode()),
+            (b"x-picloud-attempt", visit.attempt.encode()),
+        ]
         return raw(Head(head.line, kept))
 
 

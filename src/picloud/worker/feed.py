@@ -12,9 +12,9 @@ from typing import NamedTuple
 from picloud.wire.message import Lease
 from picloud.worker import frame
 
-ROOM = 4 << 20          # bytes of socket buffer asked for; the kernel gives what it allows
+ROOM = 4 << 20  # bytes of socket buffer asked for; the kernel gives what it allows
 
-Key = tuple[int, int]   # jid, n
+Key = tuple[int, int]  # jid, n
 
 
 class Fed(NamedTuple):
@@ -57,7 +57,7 @@ class Feed:
 
     def drain(self) -> list[Lease]:
         """Take back all that no runner has taken, in order. Orders to leave are taken back as well."""
-        back = []
+        back: list[Lease] = []
         while True:
             try:
                 self.out.recv_into(self._buffer, 0, socket.MSG_DONTWAIT)

@@ -21,12 +21,12 @@ JOB, QUIT = 1, 2
 START, RESULT, TEXT, READY = 3, 4, 5, 6
 
 # flags of JOB and RESULT
-FILE = 1                # the payload lies in a file
-FAILED = 2              # JSON of the failure, then the pickled exception
-RETRY = 4               # the exception's class is one that may be tried again
-LEAVING = 8             # the runner ends after this job
-MARKED_OUT = 16         # an end mark was written into stdout
-MARKED_ERR = 32         # and into stderr
+FILE = 1  # the payload lies in a file
+FAILED = 2  # JSON of the failure, then the pickled exception
+RETRY = 4  # the exception's class is one that may be tried again
+LEAVING = 8  # the runner ends after this job
+MARKED_OUT = 16  # an end mark was written into stdout
+MARKED_ERR = 32  # and into stderr
 
 STREAMS = ("logging", "profile", "pilog")
 """Streams that travel as TEXT, by number."""
@@ -37,11 +37,11 @@ LARGEST = 150_000
 INLINE = 65_536
 """Same as wire.job.INLINE_LIMIT, which the runner cannot import."""
 
-job_head = struct.Struct("<BBxxIQQ")            # kind, flags, n, jid, submission
-start_head = struct.Struct("<BxxxIQ")           # kind, n, jid
-result_head = struct.Struct("<BBHIQQQQQQI")     # see Result
-text_head = struct.Struct("<BBxx")              # kind, stream
-failure_head = struct.Struct("<I")              # length of the JSON
+job_head = struct.Struct("<BBxxIQQ")  # kind, flags, n, jid, submission
+start_head = struct.Struct("<BxxxIQ")  # kind, n, jid
+result_head = struct.Struct("<BBHIQQQQQQI")  # see Result
+text_head = struct.Struct("<BBxx")  # kind, stream
+failure_head = struct.Struct("<I")  # length of the JSON
 
 
 class Result(NamedTuple):
@@ -49,14 +49,14 @@ class Result(NamedTuple):
 
     kind: int
     flags: int
-    preview: int        # bytes of preview behind the head
+    preview: int  # bytes of preview behind the head
     n: int
     jid: int
     runtime_us: int
     user_us: int
     system_us: int
-    peak: int           # bytes, 0 = not known
-    next_jid: int       # 0 = no further job was taken
+    peak: int  # bytes, 0 = not known
+    next_jid: int  # 0 = no further job was taken
     next_n: int
 
 

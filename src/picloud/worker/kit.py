@@ -17,7 +17,7 @@ from picloud.wire.message import Lease, Outcome, Spec
 from picloud.worker.control import Control
 from picloud.worker.loop import Loop
 
-RETRY = 0.5             # seconds until code is asked for again that control could not give
+RETRY = 0.5  # seconds until code is asked for again that control could not give
 MODULES_SIZE = 1 << 30  # unpacked bytes of shipped modules at most
 
 Then = Callable[[CloudException | None], None]
@@ -39,9 +39,16 @@ class Kit:
         """Write a submission's spec where runners find it."""
         if spec.submission in self.specs:
             return
-        told = {"submission": spec.submission, "function": spec.function, "modules": spec.modules, "name": spec.name,
-                "python": spec.client_python, "env": spec.env, "kill_process": spec.options.kill_process,
-                "profile": spec.options.profile}
+        told = {
+            "submission": spec.submission,
+            "function": spec.function,
+            "modules": spec.modules,
+            "name": spec.name,
+            "python": spec.client_python,
+            "env": spec.env,
+            "kill_process": spec.options.kill_process,
+            "profile": spec.options.profile,
+        }
         path = self.spec_folder / f"{spec.submission}.json"
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(told, file)
@@ -91,7 +98,8 @@ class Kit:
                 outcome.blob = kept[0]
             else:
                 outcome.cause = Cause.storage
-                outcome.failure = Failure("storage", f"The result could not be stored: {error.parameter}", error.hint or "try again")
+                message = f"The result could not be stored: {error.parameter}"
+                outcome.failure = Failure("storage", message, error.hint or "run the job again")
             then(outcome)
 
         self._patiently(lambda: kept.append(self._control.upload(path)), done)
@@ -138,5 +146,5 @@ def _unpack(data: bytes, folder: Path) -> None:
             if item.filename.startswith(("/", "\\")) or ".." in Path(item.filename).parts:
                 raise BadRequest(f"the shipped modules name a path outside of themselves: {item.filename!r}")
         if sum(item.file_size for item in archive.infolist()) > MODULES_SIZE:
-            raise BadRequest("the shipped modules are larger than 1 GiB unpacked", hint="put data into a bucket, not beside code")
+            raise BadRequest("the shipped modules are larger than 1 GiB unpacked", hint="put data into a bucket")
         archive.extractall(folder)

@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from collections import deque
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
@@ -20,7 +21,7 @@ from websockets.uri import parse_uri
 
 from picloud.wire.error import NotAuthorized, Unavailable
 
-PIECE = 1 << 18     # bytes read at once
+PIECE = 1 << 18  # bytes read at once
 
 
 class Line:
@@ -105,13 +106,13 @@ class Line:
             pass
         except OSError as error:
             raise Unavailable(f"connection lost: {error}") from error
-        self._push()        # pongs
+        self._push()  # pongs
         if self._protocol.state is not State.OPEN:
             raise Unavailable("control closed the connection")
         return messages
 
-    def _messages(self, events: list[object] | list[Frame]) -> list[bytes]:
-        messages = []
+    def _messages(self, events: Iterable[object]) -> list[bytes]:
+        messages: list[bytes] = []
         for frame in events:
             if isinstance(frame, Frame) and frame.opcode in (Opcode.BINARY, Opcode.CONT, Opcode.TEXT):
                 self._message.append(bytes(frame.data))

@@ -18,9 +18,9 @@ from picloud.wire.message import LogChunk
 
 PIECE = 1 << 16
 FULL = 1 << 18
-LIVE = 0.2              # seconds between two looks at running jobs' output
-FLOOD = 2.0             # the same for streams that have passed their head
-LAST = 2000             # bytes kept of the end of a stream for the death certificate
+LIVE = 0.2  # seconds between two looks at running jobs' output
+FLOOD = 2.0  # the same for streams that have passed their head
+LAST = 2000  # bytes kept of the end of a stream for the death certificate
 
 
 class Pipe:
@@ -29,7 +29,7 @@ class Pipe:
     def __init__(self, mark: bytes) -> None:
         self.fd, self.writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.fd, False)
-        with contextlib.suppress(OSError):          # the kernel's allowance is used up: then 64 KB must do
+        with contextlib.suppress(OSError):  # the kernel's allowance is used up: then 64 KB must do
             fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, FULL)
         self._mark, self._pending = mark, bytearray()
 
@@ -62,12 +62,12 @@ class Pipe:
             at = self._pending.find(self._mark, searched)
             if at >= 0:
                 found = bytes(self._pending[:at])
-                del self._pending[:at + len(self._mark)]
+                del self._pending[: at + len(self._mark)]
                 return found
             before = len(self._pending)
             searched = max(0, before - len(self._mark))
             self.read()
-            if len(self._pending) == before:        # the runner lied, or a job closed the pipe under it
+            if len(self._pending) == before:  # the runner lied, or a job closed the pipe under it
                 return self.rest()
 
     def rest(self) -> bytes:
@@ -95,7 +95,7 @@ class Stream:
 
     def __init__(self, head: int, tail: int) -> None:
         self._head, self._tail = head, tail
-        self.size = 0                       # bytes that were written so far
+        self.size = 0  # bytes that were written so far
         self.last = b""
         self._first: list[tuple[int, bytes]] = []
         self._later: deque[tuple[int, bytes]] = deque()
@@ -108,7 +108,7 @@ class Stream:
             self._first.append((self.size, data[:room]))
         at = self.size + min(room, len(data))
         for start in range(min(room, len(data)), len(data), PIECE):
-            piece = data[start:start + PIECE]
+            piece = data[start : start + PIECE]
             self._later.append((at, piece))
             self._later_size += len(piece)
             at += len(piece)
@@ -158,8 +158,11 @@ class JobLog:
         flood = now is None or now - self._flooded >= FLOOD
         if flood and now is not None:
             self._flooded = now
-        return [LogChunk(self.jid, self.n, name, offset, data)
-                for name, stream in self._streams.items() for offset, data in stream.take(flood)]
+        return [
+            LogChunk(self.jid, self.n, name, offset, data)
+            for name, stream in self._streams.items()
+            for offset, data in stream.take(flood)
+        ]
 
     def last(self) -> str:
         """The last lines printed, stderr after stdout, for the death certificate."""

@@ -93,7 +93,7 @@ class Loop:
         def run() -> None:
             try:
                 answer.set_result(act())
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it is raised where it was asked
                 answer.set_exception(error)
 
         self.call(run)
@@ -105,7 +105,7 @@ class Loop:
         def run() -> None:
             try:
                 answer, error = act(), None
-            except BaseException as raised:
+            except BaseException as raised:  # noqa: BLE001 - it is handed to ``then``
                 answer, error = None, raised
             self.call(lambda: then(answer, error))
 

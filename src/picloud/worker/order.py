@@ -8,18 +8,18 @@ from msgspec import Struct
 class Order(Struct):
     """Everything a worker knows at its start. The secret comes this way so that no argument list shows it."""
 
-    url: str                            # of control
+    url: str  # of control
     incarnation: str
     secret: str
-    folder: str                         # this worker's own, made by it if need be
+    folder: str  # this worker's own, made by it if need be
     core_type: str = ""
-    cores: int = 1                      # of one slot
-    memory_limit: int = 0               # bytes, of one slot; 0 = none
-    reconnect: float = 600.0            # seconds that the worker computes on without its server
-    log_head: int = 1 << 20             # first bytes kept of each stream of a job
-    log_tail: int = 10 << 20            # last bytes kept
+    cores: int = 1  # of one slot
+    memory_limit: int = 0  # bytes, of one slot; 0 = none
+    reconnect: float = 600.0  # seconds that the worker computes on without its server
+    log_head: int = 1 << 20  # first bytes kept of each stream of a job
+    log_tail: int = 10 << 20  # last bytes kept
     slots: int = 1
-    window: int = 512                   # leases held at most
+    window: int = 512  # leases held at most
 
     @property
     def authorization(self) -> str:

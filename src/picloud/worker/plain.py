@@ -41,7 +41,7 @@ class PlainProcess:
     def end(self) -> list[int]:
         found: set[int] = set()
         self.signal(signal.SIGKILL)
-        for _ in range(10):             # members may still fork while they are killed
+        for _ in range(10):  # members may still fork while they are killed
             alive = set(self.members())
             for pid in alive:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -64,14 +64,23 @@ class PlainSandbox:
 
         def prepare() -> None:
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)     # orphans of a job come back to its runner, to be seen
-            if os.getppid() != parent:                          # the worker died before the line above
+            _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of a job come back to its runner, to be seen
+            if os.getppid() != parent:  # the worker died before the line above
                 os._exit(1)
             for number, value in self._rlimits().items():
                 resource.setrlimit(number, (value, value))
 
-        child = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=outputs[0], stderr=outputs[1],
-                                 pass_fds=fds, start_new_session=True, cwd=self.folder, preexec_fn=prepare)
+        child = subprocess.Popen(
+            argv,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=outputs[0],
+            stderr=outputs[1],
+            pass_fds=fds,
+            start_new_session=True,
+            cwd=self.folder,
+            preexec_fn=prepare,
+        )
         return PlainProcess(child)
 
     def _rlimits(self) -> dict[int, int]:

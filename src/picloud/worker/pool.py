@@ -16,10 +16,11 @@ from typing import Protocol
 
 from picloud.wire.error import CloudException
 from picloud.wire.job import Cause, Failure
-from picloud.wire.message import Awaiting, Credit, Lease, LogChunk, Outcome, Spec, ToServer
+from picloud.wire.message import Credit, Lease, LogChunk, Outcome, Spec, ToServer
 from picloud.worker import death, frame
 from picloud.worker.feed import Feed, Key
 from picloud.worker.kit import Kit
+from picloud.worker.lending import Lending
 from picloud.worker.loop import Loop
 from picloud.worker.order import Order
 from picloud.worker.plain import PlainSandbox
@@ -30,13 +31,12 @@ from picloud.worker.watch import Watch
 
 log = logging.getLogger(__name__)
 
-AHEAD = 256             # jobs in the socket beyond the free slots, at most
-AHEAD_US = 20_000.0     # and no more than the slots do in this time
+AHEAD = 256  # jobs in the socket beyond the free slots, at most
+AHEAD_US = 20_000.0  # and no more than the slots do in this time
 PLENTY, NAP = 100, 0.0004  # jobs in the socket, and seconds that the runners need for less
-IN_DOUBT = 1.0          # seconds for a runner to say that it took a job, after another has died
-SHORT = 1.0             # seconds after a wait for which only few leases are held
-LAST_WORDS = 3.0        # seconds for the server to acknowledge, at the end
-FAILED_STARTS = 5       # runners in a row that died before they were ready
+IN_DOUBT = 1.0  # seconds for a runner to say that it took a job, after another has died
+LAST_WORDS = 3.0  # seconds for the server to acknowledge, at the end
+FAILED_STARTS = 5  # runners in a row that died before they were ready
 
 
 class Reports(Protocol):
@@ -62,20 +62,19 @@ class Pool:
         self.loop, self.order, self.kit, self.reports = loop, order, kit, reports
         self.folder = Path(order.folder)
         self.feed, self.warden = Feed(), Warden()
-        self.held: dict[Key, Lease] = {}            # everything accepted that has no outcome yet
+        self.held: dict[Key, Lease] = {}  # everything accepted that has no outcome yet
         self.slots: list[Slot] = []
         self.target = 0
         self.busy = 0
         self.stopping = False
         self._waiting: deque[Lease] = deque()
         self._awaited: deque[Lease] = deque()
-        self._files: dict[Key, Path] = {}           # large arguments
-        self._doomed: dict[Key, Failure] = {}       # taken by a runner, to be ended when it says so
-        self._alone: Key | None = None              # a suspect in the socket: nothing follows it
-        self._average: float | None = None          # microseconds of a job
+        self._files: dict[Key, Path] = {}  # large arguments
+        self._doomed: dict[Key, Failure] = {}  # taken by a runner, to be ended when it says so
+        self._alone: Key | None = None  # a suspect in the socket: nothing follows it
+        self._average: float | None = None  # microseconds of a job
         self._number = self._failed_starts = 0
-        self.lent = 0                               # slots whose job waits for other jobs
-        self._short_until = 0.0                     # few leases are held until then
+        self.lending = Lending(loop, order.window, reports)
         self._watch = Watch(loop, order, self.slots, reports)
 
     # -- leases come ----------------------------------------------------------------------------------------------
@@ -139,7 +138,7 @@ class Pool:
         lying = self.feed.lying
         ahead = self._ahead()
         if ahead > 8 and len(lying) > ahead // 2:
-            return                                  # refilled in larger strokes
+            return  # refilled in larger strokes
         limit = self._places() + ahead
         while len(lying) < limit:
             line = self._awaited or self._waiting
@@ -164,18 +163,21 @@ class Pool:
         return max(0, min(len(self.slots), self.target) - self.busy - self.feed.quits)
 
     def _ahead(self) -> int:
-        if not self._average or self.lent or len(self.slots) > self.target:
+        if not self._average or self.lending.lent or len(self.slots) > self.target:
             return 0
         return min(AHEAD, int(AHEAD_US / self._average) * len(self.slots))
 
     def take_back(self) -> None:
         """Take everything that no runner has taken out of the socket, to the head of the line."""
+        self._drain()
+        self._adjust()
+
+    def _drain(self) -> None:
         back = self.feed.drain()
         self._waiting.extendleft(reversed([lease for lease in back if not lease.awaited]))
         self._awaited.extendleft(reversed([lease for lease in back if lease.awaited]))
         if self._alone is not None and self._alone not in self.feed.lying:
             self._alone = None
-        self._adjust()
 
     # -- what slots report ----------------------------------------------------------------------------------------
 
@@ -201,7 +203,7 @@ class Pool:
         """A job is over."""
         self.busy -= 1
         if running.waits:
-            self._returned_to_work(running)
+            self.lending.ended(running)
         if self.held.pop(running.key, None) is None:
             return
         average = self._average
@@ -233,7 +235,7 @@ class Pool:
             self.feed.quits = max(0, self.feed.quits - 1)
         elif not clean:
             self._after_death(slot)
-        if self.stopping or (clean and not slot.leaving) or len(self.slots) > self._wanted():
+        if self.stopping or (clean and not slot.leaving) or len(self.slots) > self.target:
             slot.door.close()
             self.slots.remove(slot)
             self.reports.picture()
@@ -262,8 +264,8 @@ class Pool:
             fed = self.feed.lying.get(key)
             if fed is not None and fed.serial == serial:
                 del self.feed.lying[key]
-                self._finish(fed.lease, Cause.worker_lost, Failure(
-                    "worker_lost", "The runner that had taken the job died before it began it", "the job is tried again by itself"))
+                message = "The runner that had taken the job died before it began it"
+                self._finish(fed.lease, Cause.worker_lost, Failure("worker_lost", message, "the job is tried again by itself"))
 
     # -- slots ----------------------------------------------------------------------------------------------------
 
@@ -272,22 +274,18 @@ class Pool:
         self.target = target
         self._adjust()
 
-    def _wanted(self) -> int:
-        return self.target
-
     def _adjust(self) -> None:
-        surplus = len(self.slots) - self.feed.quits - self._wanted()
+        surplus = len(self.slots) - self.feed.quits - self.target
         if self.stopping or surplus == 0:
             return
         if surplus < 0:
-            back = self.feed.quits
-            if back:                                # some were told to leave and have not yet
-                self._waiting.extendleft(reversed(self.feed.drain()))
-            for _ in range(self._wanted() - len(self.slots) + self.feed.quits):
+            if self.feed.quits:  # some were told to leave and have not yet
+                self._drain()
+            for _ in range(self.target - len(self.slots) + self.feed.quits):
                 self._grow()
         else:
-            self._waiting.extendleft(reversed(self.feed.drain()))
-            for _ in range(len(self.slots) - self._wanted()):
+            self._drain()
+            for _ in range(len(self.slots) - self.target):
                 self.feed.put_quit()
         self.reports.picture()
 
@@ -326,56 +324,24 @@ class Pool:
             slot, lease = running.get(key), self.held.get(key)
             if slot is not None and slot.job is not None:
                 slot.stop(slot.job, death.ended(Cause.killed, 0))
-            elif key in self.feed.lying:            # a runner has just taken it
+            elif key in self.feed.lying:  # a runner has just taken it
                 self._doomed[key] = death.ended(Cause.killed, 0)
             elif lease is not None:
                 self._finish(lease, Cause.killed, death.ended(Cause.killed, 0))
 
     def credit(self) -> Credit:
         """What the server should know to size its batches."""
-        return Credit(self._window(), len(self.slots), self.busy, self.lent)
+        return Credit(self.lending.window(len(self.slots)), len(self.slots), self.busy, self.lending.lent)
 
     # -- jobs that wait for jobs ----------------------------------------------------------------------------------
 
     def waits(self, slot: Slot, running: Running, begins: bool) -> None:
         """The job in hand waits for others: its slot is lent, and what is not awaited goes back for what is."""
-        if slot.job is not running:
-            return
-        if begins:
-            running.waits += 1
-            if running.waits > 1:
-                return
-            self.lent += 1
-            self._short_until = time.monotonic() + SHORT
-            self.reports.tell(Awaiting(*running.key, True))
-            self.reports.picture()
-            self.reports.flush()                    # the smaller window first, or the same leases come back
-            self._make_room()
-        elif running.waits == 1:
-            self._returned_to_work(running)
-        else:
-            running.waits -= 1
-
-    def _returned_to_work(self, running: Running) -> None:
-        running.waits = 0
-        self.lent -= 1
-        self._short_until = time.monotonic() + SHORT
-        self.loop.after(SHORT, self.reports.picture)
-        self.reports.tell(Awaiting(*running.key, False))
-        self.reports.picture()
-
-    def _window(self) -> int:
-        """Leases to hold at most, lent slots' not counted: few while jobs wait, so that awaited ones find room."""
-        if self.lent or time.monotonic() < self._short_until:
-            return min(self.order.window, 2 * max(1, len(self.slots) - self.lent) + 2)
-        return self.order.window
-
-    def _make_room(self) -> None:
-        self.take_back()
-        keep = max(0, self._window() - (self.busy - self.lent) - len(self._awaited) - 2)
-        line = list(self._waiting)
-        self._waiting = deque(line[:keep])
-        self._give_back([lease for lease in line[keep:] if (lease.jid, lease.n) in self.held])
+        if slot.job is running and self.lending.moved(running, begins):
+            self.reports.flush()  # the smaller window first, or the same leases come back
+            self.take_back()
+            line, self._waiting = self._waiting, deque()
+            self._give_back([lease for lease in line if (lease.jid, lease.n) in self.held])
 
     def rest(self) -> float:
         """Before the loop waits: a nap while the runners have plenty to do, so that results come in larger strokes."""
@@ -420,8 +386,9 @@ class Pool:
             if self.kit.specs[lease.submission].options.restartable:
                 back.append(lease)
             else:
-                self._finish(lease, Cause.worker_lost, Failure("worker_lost", "The worker was stopped while the job ran",
-                                                               "run it again if its effects may repeat"))
+                advice = "run it again if its effects may repeat"
+                failure = Failure("worker_lost", "The worker was stopped while the job ran", advice)
+                self._finish(lease, Cause.worker_lost, failure)
         self._give_back(back)
 
     def end(self) -> None:

@@ -29,7 +29,7 @@ from picloud.worker.inside.code import Code, Spec
 from picloud.worker.inside.output import Stream, capture_logging, text_frames
 from picloud.worker.inside.place import Place
 
-QUICK_NS = 2_000
+QUICK_NS = 700
 """A shorter call cannot have made a file, a thread or a process: nothing is checked after it."""
 FORK_NS = 100_000
 """A shorter call cannot have made a process or thread."""
@@ -70,7 +70,7 @@ class Runner:
         self._watch_signals()
 
     def _watch_signals(self) -> None:
-        self.stacks = open(self.folder / "stacks", "w")   # noqa: SIM115 - open as long as the process lives
+        self.stacks = open(self.folder / "stacks", "w")  # noqa: SIM115 - open as long as the process lives
         faulthandler.enable(self.stacks, all_threads=True)
         faulthandler.register(STACKS_SIGNAL, self.stacks, all_threads=True)
         signal.signal(signal.SIGINT, self._interrupted)
@@ -95,7 +95,7 @@ class Runner:
                 break
             self._announce(jid, n)
             self.job = jid, n
-            self.done = self._perform(submission, flags, self.view[frame.job_head.size:size])
+            self.done = self._perform(submission, flags, self.view[frame.job_head.size : size])
         self._answer()
 
     def _take(self) -> int:
@@ -107,7 +107,7 @@ class Runner:
                 self._answer()
         self.usage = resource.getrusage(resource.RUSAGE_SELF)
         size = self.feed.recv_into(self.buffer)
-        if size == 0:                               # the worker is gone
+        if size == 0:  # the worker is gone
             os._exit(0)
         return size
 
@@ -141,10 +141,10 @@ class Runner:
             took = time.perf_counter_ns() - begin
             step = "result"
             said, preview, tail = self._saved(value)
-            if took > QUICK_NS or type(value) not in save.PLAIN:    # pickling may run code of the user's
+            if took > QUICK_NS or type(value) not in save.PLAIN:  # pickling may run code of the user's
                 took = time.perf_counter_ns() - begin
             self.in_user_code = False
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything; all of it is an outcome
             self.in_user_code = False
             took = time.perf_counter_ns() - begin if begin else 0
             said, preview, tail = self._failed(step, error, submission), b"", self.tail
@@ -171,7 +171,7 @@ class Runner:
         jid, n = self.job
         if type(value) in save.PLAIN and (data := save.plain(value)) is not None:
             return 0, save.preview(value), data
-        self.value = value                          # for the path to what cannot be pickled
+        self.value = value  # for the path to what cannot be pickled
         data = save.store(save.pack(value), self.folder / "out" / f"{jid}.{n}")
         self.value = None
         return (0, save.preview(value), data) if data is not None else (frame.FILE, save.preview(value), b"")
@@ -227,7 +227,7 @@ class Runner:
         """CPU time in user and kernel space (microseconds) and peak memory (bytes, 0 = did not rise) of the job."""
         self.count += 1
         if took < 1_000_000:
-            if not self.count & 63:                 # so that the account of a longer job starts near its begin
+            if not self.count & 63:  # so that the account of a longer job starts near its begin
                 self.usage = resource.getrusage(resource.RUSAGE_SELF)
             return took // 1000, 0, 0
         before, self.usage = self.usage, resource.getrusage(resource.RUSAGE_SELF)
@@ -246,7 +246,7 @@ def left_behind() -> bool:
     try:
         while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG) is not None:
             pass
-        return True                                 # a child that has not ended
+        return True  # a child that has not ended
     except ChildProcessError:
         return threading.active_count() > 1
 
@@ -258,4 +258,4 @@ def main() -> None:
     runner = Runner(order)
     runner.result.send(frame.start_head.pack(frame.READY, 0, os.getpid()))
     runner.run()
-    os._exit(0)                                     # whatever threads a job left
+    os._exit(0)  # whatever threads a job left

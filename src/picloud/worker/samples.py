@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 PAGE = os.sysconf("SC_PAGESIZE")
-DEEPEST = 2000          # processes of one job that are looked at
+DEEPEST = 2000  # processes of one job that are looked at
 
 
 def memory(pid: int) -> int:
@@ -21,5 +21,5 @@ def memory(pid: int) -> int:
             for thread in os.listdir(f"/proc/{at}/task"):
                 todo += map(int, Path(f"/proc/{at}/task/{thread}/children").read_bytes().split())
         except (OSError, ValueError):
-            continue        # it ended while we looked
+            continue  # it ended while we looked
     return total

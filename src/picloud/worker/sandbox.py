@@ -15,7 +15,7 @@ from msgspec import Struct
 class Limits(Struct, frozen=True):
     """What the processes of one slot may use."""
 
-    memory: int         # bytes of RAM; 0 = no limit
+    memory: int  # bytes of RAM; 0 = no limit
     cores: int
 
 
@@ -41,7 +41,7 @@ class Process(Protocol):
 class Sandbox(Protocol):
     """The place of one slot."""
 
-    folder: Path        # as the worker sees it
+    folder: Path  # as the worker sees it
 
     def start(self, argv: Sequence[str], env: dict[str, str], fds: Sequence[int], outputs: tuple[int, int]) -> Process:
         """Start the first process.

@@ -16,8 +16,28 @@ from typing import Protocol
 
 from picloud.wire import WIRE_VERSION
 from picloud.wire.error import NotAuthorized, Unavailable
-from picloud.wire.message import (Ack, Credit, Done, Hello, Kill, Lease, Leases, LogChunk, Logs, Outcome, Recall, Returned, Slots, Spec,
-                                  Started, Stop, ToServer, ToWorker, decode_to_worker, encode)
+from picloud.wire.message import (
+    Ack,
+    Credit,
+    Done,
+    Hello,
+    Kill,
+    Lease,
+    Leases,
+    LogChunk,
+    Logs,
+    Outcome,
+    Recall,
+    Returned,
+    Slots,
+    Spec,
+    Started,
+    Stop,
+    ToServer,
+    ToWorker,
+    decode_to_worker,
+    encode,
+)
 from picloud.worker.feed import Key
 from picloud.worker.line import Line
 from picloud.worker.loop import READ, WRITE, Loop, Timer
@@ -25,12 +45,12 @@ from picloud.worker.order import Order
 
 log = logging.getLogger(__name__)
 
-BATCH = 256             # outcomes in one message
-BATCH_BYTES = 4 << 20   # or bytes of results
-BATCH_AGE = 0.002       # seconds between two messages with outcomes
-IDLE = 60.0             # seconds to wait for events when there is nothing to hand in
+BATCH = 256  # outcomes in one message
+BATCH_BYTES = 4 << 20  # or bytes of results
+BATCH_AGE = 0.002  # seconds between two messages with outcomes
+IDLE = 60.0  # seconds to wait for events when there is nothing to hand in
 BACK_OFF = (0.05, 2.0)  # seconds between attempts to connect, first and longest
-LOGS_KEPT = 64 << 20    # bytes of output kept while there is no connection
+LOGS_KEPT = 64 << 20  # bytes of output kept while there is no connection
 LOGS_BATCH = 1 << 20
 
 
@@ -58,7 +78,7 @@ class Session:
         self._unacknowledged: dict[Key, Outcome] = {}
         self._outcomes: list[Outcome] = []
         self._outcome_bytes = 0
-        self._flushed = 0.0                     # when outcomes were handed in last
+        self._flushed = 0.0  # when outcomes were handed in last
         self._logs: deque[LogChunk] = deque()
         self._log_bytes = 0
         self._credit: Credit | None = None
@@ -232,7 +252,7 @@ class Session:
         for at, outcome in enumerate(outcomes):
             size += len(outcome.data)
             if at >= 2 * BATCH or size > BATCH_BYTES:
-                return outcomes[:at + 1], outcomes[at + 1:]
+                return outcomes[: at + 1], outcomes[at + 1 :]
         return outcomes, []
 
     def _send_logs(self) -> None:

@@ -20,17 +20,17 @@ from picloud.wire.message import Lease, LogChunk, Outcome, Spec
 from picloud.worker import death, frame, surroundings
 from picloud.worker.door import Door, Visit
 from picloud.worker.feed import Feed, Key
-from picloud.worker.loop import READ_ONCE, Loop, Timer
 from picloud.worker.logs import JobLog, Pipe
+from picloud.worker.loop import READ_ONCE, Loop, Timer
 from picloud.worker.order import Order
 from picloud.worker.sandbox import Process, Sandbox
 from picloud.worker.warden import Warden
 
-GRACE = 2.0             # seconds from SIGINT to SIGKILL
-SURE_AFTER = 0.001      # seconds after which a job's output is closed by a mark in any case (inside.output)
-STACKS_TIME = 0.05      # seconds that writing the stacks may take
-TURNS = 256             # datagrams read from one runner before the others get their turn
-SLACK_US = 50_000       # how far the runner's own clock may differ from what the worker saw
+GRACE = 2.0  # seconds from SIGINT to SIGKILL
+SURE_AFTER = 0.001  # seconds after which a job's output is closed by a mark in any case (inside.output)
+STACKS_TIME = 0.05  # seconds that writing the stacks may take
+TURNS = 256  # datagrams read from one runner before the others get their turn
+SLACK_US = 50_000  # how far the runner's own clock may differ from what the worker saw
 
 STACKS_SIGNAL = signal.SIGRTMAX - 3
 
@@ -41,19 +41,18 @@ _view = memoryview(_buffer)
 class Running:
     """The attempt that a slot has in hand."""
 
-    __slots__ = ("began", "ending", "job_log", "key", "lease", "peak", "shown", "spec", "started_ms",
-                 "timers", "told", "waits")
+    __slots__ = ("began", "ending", "job_log", "key", "lease", "peak", "shown", "spec", "started_ms", "timers", "told", "waits")
 
     def __init__(self, lease: Lease, spec: Spec) -> None:
         self.lease, self.spec, self.key = lease, spec, (lease.jid, lease.n)
         self.began, self.started_ms = time.monotonic(), int(time.time() * 1000)
-        self.ending: Failure | None = None      # why the worker is ending it
+        self.ending: Failure | None = None  # why the worker is ending it
         self.job_log: JobLog | None = None
         self.timers: tuple[Timer, ...] = ()
         self.peak = 0
-        self.shown = 0.0                        # when its output was sent last
-        self.told = False                       # that it has started
-        self.waits = 0                          # requests under way that wait for other jobs
+        self.shown = 0.0  # when its output was sent last
+        self.told = False  # that it has started
+        self.waits = 0  # requests under way that wait for other jobs
 
 
 class Owner(Protocol):
@@ -103,9 +102,16 @@ class Slot:
         self.out, self.err = Pipe(mark), Pipe(mark)
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         feed = self.owner.feed.out.fileno()
-        order = json.dumps({"folder": str(self.sandbox.folder), "code": str(self.owner.folder / "code"),
-                            "specs": str(self.owner.folder / "specs"), "feed": feed, "result": theirs.fileno(),
-                            "mark": mark.hex()})
+        order = json.dumps(
+            {
+                "folder": str(self.sandbox.folder),
+                "code": str(self.owner.folder / "code"),
+                "specs": str(self.owner.folder / "specs"),
+                "feed": feed,
+                "result": theirs.fileno(),
+                "mark": mark.hex(),
+            }
+        )
         argv = [sys.executable, "-P", "-c", "from picloud.worker.runner import main; main()", order]
         env = surroundings.of(self.sandbox.folder, self.door.path, self.owner.order.cores)
         self.process = self.sandbox.start(argv, env, (feed, theirs.fileno()), (self.out.writer, self.err.writer))
@@ -118,7 +124,7 @@ class Slot:
         loop.watch(self.process.pidfd, self._died)
         for pipe in (self.out, self.err):
             pipe.started()
-            loop.watch(pipe.fd, lambda pipe=pipe: self._printed(pipe), READ_ONCE)     # type: ignore[misc]
+            loop.watch(pipe.fd, lambda pipe=pipe: self._printed(pipe), READ_ONCE)  # type: ignore[misc]
         self.is_ready = self.was_ready = self.leaving = False
 
     # -- what the runner says -------------------------------------------------------------------------------------
@@ -136,7 +142,7 @@ class Slot:
             elif kind == frame.START and size == frame.start_head.size:
                 _, n, jid = frame.start_head.unpack_from(_buffer)
                 good = self._begin(jid, n)
-            elif size == 0:                     # the end of the process tells more
+            elif size == 0:  # the end of the process tells more
                 self.owner.loop.forget(self.socket.fileno())
                 return
             else:
@@ -156,10 +162,11 @@ class Slot:
         running, at = self.job, frame.result_head.size + preview_size
         if running is None or running.key != (jid, n) or at > size:
             return False
-        preview = str(_view[frame.result_head.size:at], "utf-8", "replace")
+        preview = str(_view[frame.result_head.size : at], "utf-8", "replace")
         data = bytes(_view[at:size])
-        outcome = Outcome(jid, n, running.lease.lease, 0, runtime, user, system, peak, preview, data,
-                          started_ms=running.started_ms)
+        outcome = Outcome(
+            jid, n, running.lease.lease, 0, runtime, user, system, peak, preview, data, started_ms=running.started_ms
+        )
         if flags or running.ending is not None or running.job_log is not None or runtime > SLACK_US:
             large = self._unusual(running, outcome, flags)
             if large is None:
@@ -196,7 +203,7 @@ class Slot:
             outcome.failure, outcome.data, outcome.retry = running.ending, b"", False
             outcome.failure.traceback = outcome.failure.traceback or told
             outcome.cause = Cause[running.ending.cause]
-        elif outcome.cause == Cause.killed:     # an interrupt that nobody ordered
+        elif outcome.cause == Cause.killed:  # an interrupt that nobody ordered
             raise ValueError("no order to end this job")
         if outcome.failure is not None:
             self._add_evidence(running, outcome)
@@ -222,7 +229,7 @@ class Slot:
         if kind == frame.TEXT and size >= frame.text_head.size:
             stream = _buffer[1]
             if self.job is not None and stream < len(frame.STREAMS):
-                self.log(self.job).add(frame.STREAMS[stream], bytes(_view[frame.text_head.size:size]))
+                self.log(self.job).add(frame.STREAMS[stream], bytes(_view[frame.text_head.size : size]))
             return stream < len(frame.STREAMS)
         if kind == frame.READY and size == frame.start_head.size and not self.is_ready:
             self.is_ready = self.was_ready = True
@@ -233,8 +240,11 @@ class Slot:
     def _broken(self) -> None:
         """The runner broke the rules of the socket: user code wrote into it. It ends, its job with it."""
         if self.job is not None and self.job.ending is None:
-            self.job.ending = Failure("signal", "The job wrote into the socket between runner and worker",
-                                      "do not write to file descriptors that the job did not open")
+            self.job.ending = Failure(
+                "signal",
+                "The job wrote into the socket between runner and worker",
+                "do not write to file descriptors that the job did not open",
+            )
         self.owner.loop.forget(self.socket.fileno())
         if self.process is not None:
             self.process.signal(signal.SIGKILL)
@@ -244,7 +254,7 @@ class Slot:
         loop = self.owner.loop
 
         def look() -> Visit | None:
-            self.read()                         # the start mark may still lie in the socket
+            self.read()  # the start mark may still lie in the socket
             running = self.job
             if running is None or running.ending is not None:
                 return None
@@ -264,6 +274,7 @@ class Slot:
 
     def _printed(self, pipe: Pipe) -> None:
         """Something was written. Output of a job that has only just begun stays in the pipe, where its runner sees it."""
+        self.read()  # so that the job in hand is the one that runs now
         job = self.job
         if (job is None or time.monotonic() - job.began < SURE_AFTER) and not pipe.crowded:
             return
@@ -296,8 +307,10 @@ class Slot:
         (self.sandbox.folder / "interrupt").write_text(f"{running.key[0]}.{running.key[1]}")
         self.process.signal(signal.SIGINT)
         loop = self.owner.loop
-        running.timers += (loop.after(GRACE * 0.8, lambda: self._ask_stacks(running)),
-                           loop.after(GRACE, lambda: self.kill(running)))
+        running.timers += (
+            loop.after(GRACE * 0.8, lambda: self._ask_stacks(running)),
+            loop.after(GRACE, lambda: self.kill(running)),
+        )
 
     def _ask_stacks(self, running: Running) -> None:
         if self.job is running and self.process is not None:
@@ -327,7 +340,7 @@ class Slot:
         if process is None:
             return
         with contextlib.suppress(OSError, ValueError):
-            self.read()                         # what it said before
+            self.read()  # what it said before
         status = process.wait()
         left = process.end()
         self.owner.warden.ended(process.pid)
@@ -345,8 +358,15 @@ class Slot:
             failure, cause = running.ending, Cause[running.ending.cause]
         failure.stacks = self._stacks()
         elapsed = int((time.monotonic() - running.began) * 1e6)
-        outcome = Outcome(*running.key, running.lease.lease, cause, elapsed, peak_memory=running.peak, failure=failure,
-                          started_ms=running.started_ms)
+        outcome = Outcome(
+            *running.key,
+            running.lease.lease,
+            cause,
+            elapsed,
+            peak_memory=running.peak,
+            failure=failure,
+            started_ms=running.started_ms,
+        )
         self._add_evidence(running, outcome)
         if running.job_log is not None:
             self.owner.printed(running.job_log.take())

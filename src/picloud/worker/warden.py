@@ -29,8 +29,14 @@ class Warden:
     """The shell, as its worker sees it."""
 
     def __init__(self) -> None:
-        self._shell = subprocess.Popen(["/bin/sh", "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.DEVNULL, start_new_session=True, cwd="/")
+        self._shell = subprocess.Popen(
+            ["/bin/sh", "-c", SCRIPT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
 
     def begins(self, session: int) -> None:
         """A runner leads this session."""
@@ -42,6 +48,6 @@ class Warden:
 
     def _tell(self, line: str) -> None:
         if self._shell.stdin is not None:
-            with contextlib.suppress(OSError):      # killed by somebody: then there is nobody to tell
+            with contextlib.suppress(OSError):  # killed by somebody: then there is nobody to tell
                 self._shell.stdin.write(line.encode())
                 self._shell.stdin.flush()

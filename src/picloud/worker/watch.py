@@ -12,8 +12,8 @@ from picloud.worker.loop import Loop
 from picloud.worker.order import Order
 from picloud.worker.slot import Running, Slot
 
-MOMENT = 0.1            # seconds; jobs that run longer are reported as started
-MEMORY_AFTER = 0.25     # seconds; memory of shorter jobs is not looked at
+MOMENT = 0.1  # seconds; jobs that run longer are reported as started
+MEMORY_AFTER = 0.25  # seconds; memory of shorter jobs is not looked at
 
 
 class Reports(Protocol):

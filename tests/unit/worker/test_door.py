@@ -18,7 +18,6 @@ from fake_control import FakeControl, Handler, Worker
 
 from picloud.wire import message as wire
 
-
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
@@ -92,10 +91,8 @@ def test_waiting_lends_the_slot_and_streams(control: FakeControl, start: Callabl
 
 
 def test_control_that_is_away_is_said(control: FakeControl, worker: Worker) -> None:
-    def patient(ask: Any) -> Any:
-        return ask("GET", "/v1/status")
-
-    control.answers["/v1/status"] = lambda handler, body: handler.connection.close()
-    outcome = control.outcome(control.give(patient, ask))
+    control.answers["/v1/status"] = lambda handler, body: handler.drop()
+    outcome = control.outcome(control.give(ask, "GET", "/v1/status"))
+    assert outcome.failure is None, outcome.failure
     (answer,) = pickle_of(control, outcome)
     assert answer[0] == 503 and json.loads(answer[1])["error"]["retry"]

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from picloud.wire import payload
 
-FUNCTIONS = 128         # loaded functions kept
-SETS = 4                # sets of shipped modules kept loaded
+FUNCTIONS = 128  # loaded functions kept
+SETS = 4  # sets of shipped modules kept loaded
 
 
 class Spec(NamedTuple):

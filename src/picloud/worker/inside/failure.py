@@ -11,13 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 
 from picloud.worker import frame
 from picloud.worker.inside import save
 
-TEXT = 24_000           # characters of a traceback kept
-PICKLED = 40_000        # bytes of a pickled exception kept
+TEXT = 24_000  # characters of a traceback kept
+PICKLED = 40_000  # bytes of a pickled exception kept
 OURS = str(Path(__file__).parent.parent)
 
 
@@ -58,8 +58,10 @@ def cannot_load(error: BaseException, what: str, client: str) -> bytes:
     facts = {"client_python": client, "worker_python": here, "worker_prefix": sys.prefix}
     if isinstance(error, ModuleNotFoundError):
         message = f"{what} needs the module {error.name!r}, which the worker does not have"
-        advice = (f"install it for the worker's Python {here} in {sys.prefix} (the client runs Python {client}), "
-                  "or let it travel: modules of your own are shipped, installed packages are not")
+        advice = (
+            f"install it for the worker's Python {here} in {sys.prefix} (the client runs Python {client}), "
+            "or let it travel: modules of your own are shipped, installed packages are not"
+        )
         facts["module"] = str(error.name)
     else:
         message = f"{what} cannot be loaded: {_line(error)}"
@@ -70,28 +72,42 @@ def cannot_load(error: BaseException, what: str, client: str) -> bytes:
 def cannot_save(error: BaseException, value: Any) -> bytes:
     """The failure that a result means which cannot be pickled or written."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return pack("storage", f"The worker's disk has no room for the result: {_line(error)}", error,
-                    advice="free space on the worker's disk, or write large results to a bucket in pieces")
+        return pack(
+            "storage",
+            f"The worker's disk has no room for the result: {_line(error)}",
+            error,
+            advice="free space on the worker's disk, or write large results to a bucket in pieces",
+        )
     if isinstance(error, MemoryError):
         return pack("out_of_memory", "The job ran out of memory while its result was pickled", error)
     path = save.offender(value)
-    return pack("cannot_save", f"The result cannot be pickled: {path}: {_line(error)}", error, facts={"path": path},
-                advice="return plain data: open files, locks, connections and generators cannot leave the job")
+    return pack(
+        "cannot_save",
+        f"The result cannot be pickled: {path}: {_line(error)}",
+        error,
+        facts={"path": path},
+        advice="return plain data: open files, locks, connections and generators cannot leave the job",
+    )
 
 
 def skew(error: Skew) -> bytes:
     """The failure that another minor version of Python at the client means."""
     client = str(error)
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return pack("cannot_load", f"The job was pickled by Python {client}, the worker runs Python {here} ({sys.prefix})",
-                advice=f"use Python {here} at the client", facts={"client_python": client, "worker_python": here,
-                                                                   "worker_prefix": sys.prefix})
+    return pack(
+        "cannot_load",
+        f"The job was pickled by Python {client}, the worker runs Python {here} ({sys.prefix})",
+        advice=f"use Python {here} at the client",
+        facts={"client_python": client, "worker_python": here, "worker_prefix": sys.prefix},
+    )
 
 
 def text(error: BaseException) -> str:
     """The traceback as text, without the runner's own frames."""
     lines = "".join(traceback.format_exception(type(error), error, _trim(error.__traceback__)))
-    return lines if len(lines) <= TEXT else f"{lines[:TEXT // 2]}\n  ... {len(lines) - TEXT} characters ...\n{lines[-TEXT // 2:]}"
+    return (
+        lines if len(lines) <= TEXT else f"{lines[: TEXT // 2]}\n  ... {len(lines) - TEXT} characters ...\n{lines[-TEXT // 2 :]}"
+    )
 
 
 def _trim(trace: TracebackType | None) -> TracebackType | None:
@@ -103,8 +119,14 @@ def _trim(trace: TracebackType | None) -> TracebackType | None:
 def _exit(error: SystemExit) -> bytes:
     code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     said = f" ({str(error.code)[:500]})" if isinstance(error.code, str) else ""
-    return pack("exit", f"The job ended its process with sys.exit, code {code}{said}", traceback=text(error), exit_code=code,
-                type="SystemExit", advice="return a value instead; raise an exception to report a failure")
+    return pack(
+        "exit",
+        f"The job ended its process with sys.exit, code {code}{said}",
+        traceback=text(error),
+        exit_code=code,
+        type="SystemExit",
+        advice="return a value instead; raise an exception to report a failure",
+    )
 
 
 def _pickle(error: BaseException) -> bytes:
@@ -114,7 +136,7 @@ def _pickle(error: BaseException) -> bytes:
         if len(made) <= PICKLED:
             pickle.loads(made)
             return bytes(made)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - user code: a constructor may raise anything
         return b""
     return b""
 

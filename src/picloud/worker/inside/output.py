@@ -43,7 +43,7 @@ class Stream:
 
     def __init__(self, name: str, fd: int, mark: bytes) -> None:
         self.name, self.fd, self.mark = name, fd, mark
-        self.private = os.dup(fd)           # the user may close or replace fd itself
+        self.private = os.dup(fd)  # the user may close or replace fd itself
         self.inode = os.fstat(self.private).st_ino
         self.open()
 
@@ -59,7 +59,7 @@ class Stream:
         """Whether Python code wrote nothing since the last mark. Puts the file back where a job replaced it."""
         try:
             self.file.flush()
-        except (ValueError, OSError):       # closed, or its descriptor is
+        except (ValueError, OSError):  # closed, or its descriptor is
             return False
         return self.raw.writes == self.seen
 
@@ -92,9 +92,9 @@ class Stream:
     def _write(self, data: bytes) -> None:
         while True:
             try:
-                os.write(self.private, data)    # atomic: shorter than PIPE_BUF
+                os.write(self.private, data)  # atomic: shorter than PIPE_BUF
                 return
-            except BlockingIOError:             # a job made the pipe non-blocking
+            except BlockingIOError:  # a job made the pipe non-blocking
                 select.select([], [self.private], [])
 
 
@@ -120,12 +120,12 @@ def capture_logging(send: Callable[[bytes], Any]) -> None:
         if record.levelno >= logging.INFO:
             try:
                 send(head + (form.format(record) + "\n").encode(errors="backslashreplace")[:PIECE])
-            except Exception:                   # a record that cannot be formatted: logging's own way to tell
+            except Exception:  # noqa: BLE001 - a record that cannot be formatted: logging's own way to tell
                 logging.Handler().handleError(record)
         if record.levelno >= logging.WARNING or logging.root.level is not _CAPTURED:
             onward(self, record)
 
-    logging.Logger.callHandlers = call_handlers     # type: ignore[method-assign]
+    logging.Logger.callHandlers = call_handlers  # type: ignore[method-assign]
     logging.root.setLevel(_CAPTURED)
 
 
@@ -133,4 +133,4 @@ def text_frames(stream: int, text: str) -> list[bytes]:
     """TEXT datagrams for a long text."""
     data = text.encode(errors="backslashreplace")
     head = frame.text_head.pack(frame.TEXT, stream)
-    return [head + data[at:at + PIECE] for at in range(0, len(data), PIECE)]
+    return [head + data[at : at + PIECE] for at in range(0, len(data), PIECE)]

@@ -32,7 +32,7 @@ class Folder:
         found = os.stat(self.fd)
         if found.st_mtime_ns == 0 and found.st_nlink:
             return
-        if not found.st_nlink:                  # the job removed the folder itself
+        if not found.st_nlink:  # the job removed the folder itself
             os.close(self.fd)
             self.make()
             return
@@ -87,4 +87,3 @@ class Place:
                 os.environ[name] = old
         self._kept = {name: os.environ.get(name) for name in values}
         os.environ.update(values)
-

@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 
 from picloud.wire import describe, payload
 from picloud.worker import frame
@@ -24,7 +24,7 @@ def pack(value: Any) -> list[payload.Buffer]:
     """The parts of a result's payload: plain pickle where it can, cloudpickle where it must."""
     try:
         return payload.dumps(value, pickle.dumps)
-    except Exception:       # lambdas, classes of __main__ ...: cloudpickle knows them, or says why not
+    except Exception:  # noqa: BLE001 - lambdas, classes of __main__ ...: cloudpickle knows them, or says why not
         return payload.dumps(value, cloudpickle.dumps)
 
 
@@ -40,7 +40,7 @@ def store(parts: list[payload.Buffer], path: Path) -> bytes | None:
 
 def preview(value: Any) -> bytes:
     """A short description of a result for people."""
-    return describe.value(value).encode(errors="backslashreplace")[:4 * describe.PREVIEW]
+    return describe.value(value).encode(errors="backslashreplace")[: 4 * describe.PREVIEW]
 
 
 def offender(value: Any, name: str = "result", depth: int = 6) -> str:
@@ -68,6 +68,6 @@ def _inside(value: Any) -> list[tuple[str, Any]]:
 def _pickles(value: Any) -> bool:
     try:
         cloudpickle.dumps(value)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - user code: a pickling method may raise anything
         return False
     return True

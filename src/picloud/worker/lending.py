@@ -1,0 +1,60 @@
+"""Jobs that wait for other jobs lend their slots: the server is told, and few leases are held while it lasts.
+
+A worker full of unstarted parents has no room for the children that the running ones wait for; so the window shrinks, the
+rest goes back, and the server hands out the awaited jobs first.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from picloud.wire.message import Awaiting, ToServer
+from picloud.worker.loop import Loop
+from picloud.worker.slot import Running
+
+SHORT = 1.0  # seconds after a wait for which only few leases are held
+
+
+class Reports(Protocol):
+    def tell(self, message: ToServer) -> None: ...
+    def picture(self) -> None: ...
+
+
+class Lending:
+    """Counts lent slots."""
+
+    def __init__(self, loop: Loop, window: int, reports: Reports) -> None:
+        self._loop, self._window, self._reports = loop, window, reports
+        self.lent = 0
+        self._short_until = 0.0
+
+    def moved(self, running: Running, begins: bool) -> bool:
+        """A request of this job that waits for others begins or ends; True if its slot is lent from now."""
+        before = running.waits
+        running.waits = before + 1 if begins else max(0, before - 1)
+        if begins and before == 0:
+            self._change(running, 1)
+            return True
+        if not begins and before == 1:
+            self._change(running, -1)
+        return False
+
+    def ended(self, running: Running) -> None:
+        """The job is over while it waited."""
+        running.waits = 0
+        self._change(running, -1)
+
+    def _change(self, running: Running, by: int) -> None:
+        self.lent += by
+        self._short_until = time.monotonic() + SHORT
+        self._reports.tell(Awaiting(*running.key, by > 0))
+        self._reports.picture()
+        if by < 0:
+            self._loop.after(SHORT, self._reports.picture)
+
+    def window(self, slots: int) -> int:
+        """Leases to hold at most, those of lent slots not counted."""
+        if self.lent or time.monotonic() < self._short_until:
+            return min(self._window, 2 * max(1, slots - self.lent) + 2)
+        return self._window
