@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -25,6 +25,7 @@ from picloud.settings import Settings
 from picloud.store import job as jobs
 from picloud.store.act import finish, lease
 from picloud.store.act.answer import Finish
+from picloud.wire.error import NotFound
 from picloud.wire.job import Failure
 from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Outcome, Spec
 
@@ -57,7 +58,9 @@ class Dispatcher:
         self._awaited: dict[int, int] = {}  # jid -> how many wait for it; the newest last
         self._waits: list[Wait] = []  # jobs that wait for jobs, the newest last
         self._backlog: set[int] = set()  # kinds that had more ready jobs than were taken
+        self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
+        self.arrived: Callable[[list[str]], Awaitable[None]]  # marks blobs whose bytes are on disk; set by control
 
     # -- the hot path -------------------------------------------------------------------------------------------
 
@@ -94,10 +97,29 @@ class Dispatcher:
         for outcome in message.outcomes:
             worker.held.pop(outcome.jid, None)
         worker.learn([o.runtime_us for o in message.outcomes])
-        worker.outcomes += message.outcomes
+        blobs = [outcome.blob for outcome in message.outcomes if outcome.blob]
+        if blobs:
+            self._later(self._after_arrival(worker, message.outcomes, blobs))
+        else:
+            self._queue(worker, message.outcomes)
+        self.refill(worker)
+
+    async def _after_arrival(self, worker: Worker, outcomes: list[Outcome], blobs: list[str]) -> None:
+        try:
+            await self.arrived(blobs)
+        except NotFound as error:
+            log.error("%s", error)  # the finishing act tells the job that its result never arrived
+        self._queue(worker, outcomes)
+
+    def _queue(self, worker: Worker, outcomes: list[Outcome]) -> None:
+        worker.outcomes += outcomes
         if not worker.finishing:
             self._finish(worker)
-        self.refill(worker)
+
+    def _later(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _finish(self, worker: Worker) -> None:
         outcomes, worker.outcomes = worker.outcomes, []

@@ -68,7 +68,7 @@ class Database:
         self._engine = _sqlite_engine(url, writing=True) if self.sqlite else _postgresql_engine(url, writers + readers)
         self._read_engine = _sqlite_engine(url, writing=False, size=readers) if self.sqlite else self._engine
         driver: Any = self._engine.dialect.loaded_dbapi
-        self._errors: tuple[type[Exception], ...] = (DBAPIError, driver.Error)
+        self._errors: tuple[type[Exception], ...] = (DBAPIError, driver.Error, OSError)
         self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
         self._door = threading.Lock()
@@ -96,7 +96,7 @@ class Database:
         opened = cls(parsed, readers=readers, writers=writers)
         try:
             migrate.up_to_date(opened._engine)
-        except (*opened._errors, OSError) as error:
+        except opened._errors as error:
             opened._dispose()
             raise SetupError(f"cannot open the database {parsed!r}: {_first_line(error)}",
                              hint="check that it is there and that this user may write it") from error  # fmt: skip
@@ -270,7 +270,8 @@ def _sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
         raw.isolation_level = None  # transactions are ours, see _begun
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY",
                        f"cache_size = -{65_536 if writing else 16_384}",
-                       f"wal_autocheckpoint = {HARD_CHECKPOINT_PAGES if writing else 0}"):  # fmt: skip
+                       f"wal_autocheckpoint = {HARD_CHECKPOINT_PAGES if writing else 0}",
+                       f"query_only = {int(not writing)}"):  # fmt: skip
             raw.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

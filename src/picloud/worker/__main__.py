@@ -28,7 +28,7 @@ def main() -> None:
     loop = Loop()
     session = Session(loop, order)
     session.work = pool = Pool(loop, order, Kit(loop, Control(order), folder), session)
-    loop.before_wait, loop.after_turn = session.flush, pool.turn
+    loop.before_wait, loop.after_turn = pool.rest, pool.turn
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: loop.call(lambda: pool.drain(0.0)))
     pool.resize(order.slots)

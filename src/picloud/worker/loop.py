@@ -21,6 +21,8 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+READ_ONCE = select.EPOLLIN | select.EPOLLET
+"""Tell of new data once, not as long as it lies there."""
 Act = Callable[[], Any]
 
 
@@ -38,7 +40,8 @@ class Timer:
 
 
 class Loop:
-    """See the module. ``before_wait`` is called whenever there is nothing left to do at once, ``after_turn`` after
+    """See the module. ``before_wait`` is called whenever there is nothing left to do at once and says for how long;
+    ``after_turn`` after
     every turn."""
 
     def __init__(self) -> None:
@@ -50,7 +53,7 @@ class Loop:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="picloud-work")
         self._thread = threading.current_thread()
-        self.before_wait: Act = lambda: None
+        self.before_wait: Callable[[], float] = lambda: 60.0
         self.after_turn: Act = lambda: None
         self.running = True
         self.watch(self._wake, self._woken)
@@ -113,8 +116,7 @@ class Loop:
         while self.running:
             events = self._epoll.poll(0)
             if not events:
-                self.before_wait()
-                events = self._epoll.poll(self._due())
+                events = self._epoll.poll(min(self.before_wait(), self._due()))
             for fd, _ in events:
                 act = self._acts.get(fd)
                 if act is not None:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from picloud.wire.error import CloudException
 from picloud.wire.job import Cause, Failure
-from picloud.wire.message import Credit, Lease, LogChunk, Outcome, Spec
+from picloud.wire.message import Awaiting, Credit, Lease, LogChunk, Outcome, Spec, ToServer
 from picloud.worker import death, frame
 from picloud.worker.feed import Feed, Key
 from picloud.worker.kit import Kit
@@ -25,12 +25,16 @@ from picloud.worker.order import Order
 from picloud.worker.plain import PlainSandbox
 from picloud.worker.sandbox import Limits
 from picloud.worker.slot import Running, Slot
+from picloud.worker.warden import Warden
+from picloud.worker.watch import Watch
 
 log = logging.getLogger(__name__)
 
 AHEAD = 256             # jobs in the socket beyond the free slots, at most
 AHEAD_US = 20_000.0     # and no more than the slots do in this time
+PLENTY, NAP = 100, 0.0004  # jobs in the socket, and seconds that the runners need for less
 IN_DOUBT = 1.0          # seconds for a runner to say that it took a job, after another has died
+SHORT = 1.0             # seconds after a wait for which only few leases are held
 LAST_WORDS = 3.0        # seconds for the server to acknowledge, at the end
 FAILED_STARTS = 5       # runners in a row that died before they were ready
 
@@ -43,6 +47,10 @@ class Reports(Protocol):
     def printed(self, chunks: list[LogChunk]) -> None: ...
     def picture(self) -> None: ...
     def turn(self) -> None: ...
+    def started(self, leases: list[Lease]) -> None: ...
+    def tell(self, message: ToServer) -> None: ...
+    def flush(self) -> None: ...
+    def rest(self) -> float: ...
     @property
     def settled(self) -> bool: ...
 
@@ -53,7 +61,7 @@ class Pool:
     def __init__(self, loop: Loop, order: Order, kit: Kit, reports: Reports) -> None:
         self.loop, self.order, self.kit, self.reports = loop, order, kit, reports
         self.folder = Path(order.folder)
-        self.feed = Feed()
+        self.feed, self.warden = Feed(), Warden()
         self.held: dict[Key, Lease] = {}            # everything accepted that has no outcome yet
         self.slots: list[Slot] = []
         self.target = 0
@@ -66,6 +74,9 @@ class Pool:
         self._alone: Key | None = None              # a suspect in the socket: nothing follows it
         self._average: float | None = None          # microseconds of a job
         self._number = self._failed_starts = 0
+        self.lent = 0                               # slots whose job waits for other jobs
+        self._short_until = 0.0                     # few leases are held until then
+        self._watch = Watch(loop, order, self.slots, reports)
 
     # -- leases come ----------------------------------------------------------------------------------------------
 
@@ -153,7 +164,7 @@ class Pool:
         return max(0, min(len(self.slots), self.target) - self.busy - self.feed.quits)
 
     def _ahead(self) -> int:
-        if not self._average:
+        if not self._average or self.lent or len(self.slots) > self.target:
             return 0
         return min(AHEAD, int(AHEAD_US / self._average) * len(self.slots))
 
@@ -176,6 +187,7 @@ class Pool:
         if key == self._alone:
             self._alone = None
         self.busy += 1
+        self._watch.wake()
         spec = self.kit.specs[lease.submission]
         running = Running(lease, spec)
         if spec.options.max_runtime_ms:
@@ -188,6 +200,8 @@ class Pool:
     def ended(self, slot: Slot, running: Running, outcome: Outcome, large: Path | None) -> None:
         """A job is over."""
         self.busy -= 1
+        if running.waits:
+            self._returned_to_work(running)
         if self.held.pop(running.key, None) is None:
             return
         average = self._average
@@ -220,6 +234,7 @@ class Pool:
         elif not clean:
             self._after_death(slot)
         if self.stopping or (clean and not slot.leaving) or len(self.slots) > self._wanted():
+            slot.door.close()
             self.slots.remove(slot)
             self.reports.picture()
         elif self._failed_starts < FAILED_STARTS:
@@ -318,7 +333,55 @@ class Pool:
 
     def credit(self) -> Credit:
         """What the server should know to size its batches."""
-        return Credit(self.order.window, len(self.slots), self.busy, 0)
+        return Credit(self._window(), len(self.slots), self.busy, self.lent)
+
+    # -- jobs that wait for jobs ----------------------------------------------------------------------------------
+
+    def waits(self, slot: Slot, running: Running, begins: bool) -> None:
+        """The job in hand waits for others: its slot is lent, and what is not awaited goes back for what is."""
+        if slot.job is not running:
+            return
+        if begins:
+            running.waits += 1
+            if running.waits > 1:
+                return
+            self.lent += 1
+            self._short_until = time.monotonic() + SHORT
+            self.reports.tell(Awaiting(*running.key, True))
+            self.reports.picture()
+            self.reports.flush()                    # the smaller window first, or the same leases come back
+            self._make_room()
+        elif running.waits == 1:
+            self._returned_to_work(running)
+        else:
+            running.waits -= 1
+
+    def _returned_to_work(self, running: Running) -> None:
+        running.waits = 0
+        self.lent -= 1
+        self._short_until = time.monotonic() + SHORT
+        self.loop.after(SHORT, self.reports.picture)
+        self.reports.tell(Awaiting(*running.key, False))
+        self.reports.picture()
+
+    def _window(self) -> int:
+        """Leases to hold at most, lent slots' not counted: few while jobs wait, so that awaited ones find room."""
+        if self.lent or time.monotonic() < self._short_until:
+            return min(self.order.window, 2 * max(1, len(self.slots) - self.lent) + 2)
+        return self.order.window
+
+    def _make_room(self) -> None:
+        self.take_back()
+        keep = max(0, self._window() - (self.busy - self.lent) - len(self._awaited) - 2)
+        line = list(self._waiting)
+        self._waiting = deque(line[:keep])
+        self._give_back([lease for lease in line[keep:] if (lease.jid, lease.n) in self.held])
+
+    def rest(self) -> float:
+        """Before the loop waits: a nap while the runners have plenty to do, so that results come in larger strokes."""
+        if len(self.feed.lying) > PLENTY:
+            time.sleep(NAP)
+        return self.reports.rest()
 
     def turn(self) -> None:
         """After each turn of the loop."""

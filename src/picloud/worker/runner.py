@@ -29,7 +29,7 @@ from picloud.worker.inside.code import Code, Spec
 from picloud.worker.inside.output import Stream, capture_logging, text_frames
 from picloud.worker.inside.place import Place
 
-QUICK_NS = 5_000
+QUICK_NS = 2_000
 """A shorter call cannot have made a file, a thread or a process: nothing is checked after it."""
 FORK_NS = 100_000
 """A shorter call cannot have made a process or thread."""
@@ -138,9 +138,11 @@ class Runner:
             args, kwargs = payload.loads(Path(str(data, "utf-8")).read_bytes() if flags & frame.FILE else bytes(data))
             step, begin = "call", time.perf_counter_ns()
             value = self._profiled(function.call, args, kwargs) if spec.profile else function.call(*args, **kwargs)
+            took = time.perf_counter_ns() - begin
             step = "result"
             said, preview, tail = self._saved(value)
-            took = time.perf_counter_ns() - begin
+            if took > QUICK_NS or type(value) not in save.PLAIN:    # pickling may run code of the user's
+                took = time.perf_counter_ns() - begin
             self.in_user_code = False
         except BaseException as error:
             self.in_user_code = False
@@ -167,6 +169,8 @@ class Runner:
 
     def _saved(self, value: Any) -> tuple[int, bytes, bytes]:
         jid, n = self.job
+        if type(value) in save.PLAIN and (data := save.plain(value)) is not None:
+            return 0, save.preview(value), data
         self.value = value                          # for the path to what cannot be pickled
         data = save.store(save.pack(value), self.folder / "out" / f"{jid}.{n}")
         self.value = None
@@ -205,14 +209,16 @@ class Runner:
     def _tidy(self, took: int) -> int:
         """Make everything as if no job had run; returns flags."""
         self.place.reseed(sys.modules)
-        if took < QUICK_NS and self.out.quiet() and self.err.quiet():
+        kill = self.spec is not None and self.spec.kill_process
+        if took < QUICK_NS and not kill and self.out.quiet() and self.err.quiet():
             os.fchdir(self.place.home.fd)
             return 0
         flags = frame.MARKED_OUT if self.out.end(took) else 0
         flags |= frame.MARKED_ERR if self.err.end(took) else 0
         self.place.clean()
-        signal.signal(signal.SIGINT, self._interrupted)
-        if (took > FORK_NS and left_behind()) or (self.spec is not None and self.spec.kill_process):
+        if took > FORK_NS:
+            signal.signal(signal.SIGINT, self._interrupted)
+        if kill or (took > FORK_NS and left_behind()):
             self.leaving = True
             flags |= frame.LEAVING
         return flags

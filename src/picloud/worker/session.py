@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 256             # outcomes in one message
 BATCH_BYTES = 4 << 20   # or bytes of results
-BATCH_AGE = 0.002       # seconds that an outcome waits for others while the worker is busy
+BATCH_AGE = 0.002       # seconds between two messages with outcomes
+IDLE = 60.0             # seconds to wait for events when there is nothing to hand in
 BACK_OFF = (0.05, 2.0)  # seconds between attempts to connect, first and longest
 LOGS_KEPT = 64 << 20    # bytes of output kept while there is no connection
 LOGS_BATCH = 1 << 20
@@ -57,7 +58,7 @@ class Session:
         self._unacknowledged: dict[Key, Outcome] = {}
         self._outcomes: list[Outcome] = []
         self._outcome_bytes = 0
-        self._first = 0.0                       # when the oldest of them came
+        self._flushed = 0.0                     # when outcomes were handed in last
         self._logs: deque[LogChunk] = deque()
         self._log_bytes = 0
         self._credit: Credit | None = None
@@ -167,8 +168,6 @@ class Session:
 
     def done(self, outcome: Outcome) -> None:
         """Hand in an outcome, with others."""
-        if not self._outcomes:
-            self._first = time.monotonic()
         self._unacknowledged[outcome.jid, outcome.n] = outcome
         self._outcomes.append(outcome)
         self._outcome_bytes += len(outcome.data)
@@ -200,13 +199,21 @@ class Session:
 
     def turn(self) -> None:
         """After each turn of the loop: hand in what has waited long enough."""
-        if self._outcomes and time.monotonic() - self._first > BATCH_AGE:
+        if self._outcomes and time.monotonic() - self._flushed > BATCH_AGE:
             self.flush()
+
+    def rest(self) -> float:
+        """Before the loop waits: hand in outcomes, unless it was done a moment ago; seconds until it may be done."""
+        if self._outcomes and (left := self._flushed + BATCH_AGE - time.monotonic()) > 0:
+            return left
+        self.flush()
+        return IDLE
 
     def flush(self) -> None:
         """Hand in everything, now."""
         if self._line is None:
             return
+        self._flushed = time.monotonic()
         while self._logs and self._line is not None:
             self._send_logs()
         while self._outcomes and self._line is not None:

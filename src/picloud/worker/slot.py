@@ -18,13 +18,17 @@ from typing import Protocol
 from picloud.wire.job import INLINE_LIMIT, Cause, Failure
 from picloud.wire.message import Lease, LogChunk, Outcome, Spec
 from picloud.worker import death, frame, surroundings
+from picloud.worker.door import Door, Visit
 from picloud.worker.feed import Feed, Key
-from picloud.worker.loop import Loop, Timer
+from picloud.worker.loop import READ_ONCE, Loop, Timer
 from picloud.worker.logs import JobLog, Pipe
 from picloud.worker.order import Order
 from picloud.worker.sandbox import Process, Sandbox
+from picloud.worker.warden import Warden
 
 GRACE = 2.0             # seconds from SIGINT to SIGKILL
+SURE_AFTER = 0.001      # seconds after which a job's output is closed by a mark in any case (inside.output)
+STACKS_TIME = 0.05      # seconds that writing the stacks may take
 TURNS = 256             # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000       # how far the runner's own clock may differ from what the worker saw
 
@@ -37,7 +41,8 @@ _view = memoryview(_buffer)
 class Running:
     """The attempt that a slot has in hand."""
 
-    __slots__ = ("began", "ending", "job_log", "key", "lease", "peak", "spec", "started_ms", "timers", "told", "waits")
+    __slots__ = ("began", "ending", "job_log", "key", "lease", "peak", "shown", "spec", "started_ms",
+                 "timers", "told", "waits")
 
     def __init__(self, lease: Lease, spec: Spec) -> None:
         self.lease, self.spec, self.key = lease, spec, (lease.jid, lease.n)
@@ -46,7 +51,9 @@ class Running:
         self.job_log: JobLog | None = None
         self.timers: tuple[Timer, ...] = ()
         self.peak = 0
-        self.told = self.waits = False
+        self.shown = 0.0                        # when its output was sent last
+        self.told = False                       # that it has started
+        self.waits = 0                          # requests under way that wait for other jobs
 
 
 class Owner(Protocol):
@@ -56,6 +63,7 @@ class Owner(Protocol):
     feed: Feed
     order: Order
     folder: Path
+    warden: Warden
 
     def begun(self, slot: Slot, key: Key) -> Running | None:
         """The slot's runner took this job; None = it may not have it."""
@@ -65,6 +73,9 @@ class Owner(Protocol):
 
     def printed(self, chunks: list[LogChunk]) -> None:
         """Output to be sent."""
+
+    def waits(self, slot: Slot, running: Running, begins: bool) -> None:
+        """The job in hand begins or ends to wait for other jobs."""
 
     def ready(self, slot: Slot) -> None:
         """The runner can take jobs."""
@@ -82,6 +93,7 @@ class Slot:
         self.process: Process | None = None
         self.is_ready = self.was_ready = self.leaving = False
         (sandbox.folder / "out").mkdir(exist_ok=True, mode=0o700)
+        self.door = Door(owner.order, sandbox.folder, self._in_hand)
 
     # -- the process ----------------------------------------------------------------------------------------------
 
@@ -95,8 +107,9 @@ class Slot:
                             "specs": str(self.owner.folder / "specs"), "feed": feed, "result": theirs.fileno(),
                             "mark": mark.hex()})
         argv = [sys.executable, "-P", "-c", "from picloud.worker.runner import main; main()", order]
-        env = surroundings.of(self.sandbox.folder, self.owner.order.cores)
+        env = surroundings.of(self.sandbox.folder, self.door.path, self.owner.order.cores)
         self.process = self.sandbox.start(argv, env, (feed, theirs.fileno()), (self.out.writer, self.err.writer))
+        self.owner.warden.begins(self.process.pid)
         theirs.close()
         self.socket.setblocking(False)
         self._receive = self.socket.recv_into
@@ -105,7 +118,7 @@ class Slot:
         loop.watch(self.process.pidfd, self._died)
         for pipe in (self.out, self.err):
             pipe.started()
-            loop.watch(pipe.fd, lambda pipe=pipe: self._printed(pipe))     # type: ignore[misc]
+            loop.watch(pipe.fd, lambda pipe=pipe: self._printed(pipe), READ_ONCE)     # type: ignore[misc]
         self.is_ready = self.was_ready = self.leaving = False
 
     # -- what the runner says -------------------------------------------------------------------------------------
@@ -226,6 +239,21 @@ class Slot:
         if self.process is not None:
             self.process.signal(signal.SIGKILL)
 
+    def _in_hand(self) -> Visit | None:
+        """For the door, from its threads."""
+        loop = self.owner.loop
+
+        def look() -> Visit | None:
+            self.read()                         # the start mark may still lie in the socket
+            running = self.job
+            if running is None or running.ending is not None:
+                return None
+            (jid, n), mark = running.key, running.lease.lease.hex()
+            return Visit(f"{jid}.{n}.{mark}", lambda begins: loop.call(lambda: self.owner.waits(self, running, begins)))
+
+        found: Visit | None = loop.ask(look)
+        return found
+
     # -- output ---------------------------------------------------------------------------------------------------
 
     def log(self, running: Running) -> JobLog:
@@ -235,10 +263,14 @@ class Slot:
         return running.job_log
 
     def _printed(self, pipe: Pipe) -> None:
+        """Something was written. Output of a job that has only just begun stays in the pipe, where its runner sees it."""
+        job = self.job
+        if (job is None or time.monotonic() - job.began < SURE_AFTER) and not pipe.crowded:
+            return
         if not pipe.read():
             self.owner.loop.forget(pipe.fd)
-        if pipe.full and self.job is not None:
-            self.take_output(self.job)
+        if pipe.full and job is not None:
+            self.take_output(job)
 
     def take_output(self, running: Running) -> None:
         """Give the job in hand what its runner has printed since the last mark."""
@@ -271,6 +303,12 @@ class Slot:
         if self.job is running and self.process is not None:
             self.process.signal(STACKS_SIGNAL)
 
+    def cut_down(self, running: Running, why: Failure) -> None:
+        """End the job in hand without asking it, but for its stacks."""
+        running.ending = why
+        self._ask_stacks(running)
+        running.timers += (self.owner.loop.after(STACKS_TIME, lambda: self.kill(running)),)
+
     def kill(self, running: Running) -> None:
         """End the process of the job in hand at once."""
         if self.job is running and self.process is not None:
@@ -292,6 +330,7 @@ class Slot:
             self.read()                         # what it said before
         status = process.wait()
         left = process.end()
+        self.owner.warden.ended(process.pid)
         running, self.job = self.job, None
         if running is not None:
             self._certify(running, status, left)

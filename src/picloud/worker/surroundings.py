@@ -15,11 +15,11 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 """Set to the job's cores: a library that takes a thread for each core of the host only gets in its own way."""
 
 
-def of(slot: Path, cores: int) -> dict[str, str]:
-    """The environment of the runner in the folder ``slot``."""
+def of(slot: Path, door: Path, cores: int) -> dict[str, str]:
+    """The environment of the runner in the folder ``slot`` with its ``door``."""
     env = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith("LC_")}
     env |= dict.fromkeys(THREADS, str(cores))
-    return env | {"HOME": str(slot / "home"), "TMPDIR": str(slot / "tmp"), "PICLOUD_SOCKET": str(slot / "door.sock")}
+    return env | {"HOME": str(slot / "home"), "TMPDIR": str(slot / "tmp"), "PICLOUD_SOCKET": str(door)}
 
 
 def free_memory() -> int:

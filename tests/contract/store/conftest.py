@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from picloud.store.db import Database
 from sqlalchemy import create_engine
+
+from picloud.store.db import Database
 
 
 def postgresql_programs() -> Path:

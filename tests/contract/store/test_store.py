@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.contract.store.storekeeper import CODE, Keeper, arguments, done, failed, submission
+
 from picloud.store import blob, job
 from picloud.store.act import accept, kill, lease, revoke
 from picloud.store.act.rerun import rerun
@@ -12,7 +14,6 @@ from picloud.store.db import Database
 from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.job import MAX_ATTEMPTS, Cause, Status
 from picloud.wire.message import Outcome
-from tests.contract.store.storekeeper import CODE, Keeper, arguments, done, failed, submission
 
 
 @pytest.fixture
@@ -99,7 +100,11 @@ def test_another_accounts_jobs_are_not_there(ann: Keeper, db: Database) -> None:
         with pytest.raises(NotFound, match=str(made.first)):
             bob.read(query, bob.account, [(made.first, 1)])
     assert bob.read(job.finished, bob.account, [(made.first, 2)], 0, 10) == []
-    for act in (lambda: bob.kill([(made.first, 1)]), lambda: bob.chunk(made, 2, 1), lambda: bob.map(1, depends_on=[(made.first, 1)])):
+    for act in (
+        lambda: bob.kill([(made.first, 1)]),
+        lambda: bob.chunk(made, 2, 1),
+        lambda: bob.map(1, depends_on=[(made.first, 1)]),
+    ):
         with pytest.raises(NotFound):
             act()
     with pytest.raises(NotFound):
@@ -301,7 +306,11 @@ def test_kill_moves_the_job_at_once_and_the_attempt_closes_later(ann: Keeper) ->
     by = ann.worker()
     one, _ = ann.take(by, 2)
     answer, running = ann.kill([(made.first, 4)])
-    assert (answer.ended, answer.closed, sorted(running)) == (4, [(made.first, 4)], [(by, made.first, 1), (by, made.first + 1, 1)])
+    assert (answer.ended, answer.closed, sorted(running)) == (
+        4,
+        [(made.first, 4)],
+        [(by, made.first, 1), (by, made.first + 1, 1)],
+    )
     assert ann.status(made.first, 4) == "killed killed killed killed"
     assert ann.chunk(made, 3, 1).count == 1
     assert ann.finish(by, done(one)).moved == []
@@ -323,7 +332,7 @@ def test_kill_all_reaches_ready_leased_waiting_and_unsent_jobs(ann: Keeper) -> N
 
 def test_a_big_kill_comes_in_pieces(ann: Keeper) -> None:
     made = ann.map(5)
-    piece = lambda tx: kill.kill(tx, ann.account, [(made.first, 5)], ann.now, limit=2)[0]  # noqa: E731
+    piece = lambda tx: kill.kill(tx, ann.account, [(made.first, 5)], ann.now, limit=2)[0]
     assert [(answer.ended, answer.more) for answer in (ann.write(piece) for _ in range(3))] == [(2, True), (2, True), (1, False)]
 
 
@@ -404,7 +413,7 @@ def test_a_rerun_makes_new_jobs_of_the_same_arguments(ann: Keeper) -> None:
     by = ann.worker()
     one, two, three = ann.take(by)
     token = os.urandom(16)
-    again = lambda tx: rerun(tx, ann.account, [(made.first, 3)], failed=True, token=token, now=ann.now)  # noqa: E731
+    again = lambda tx: rerun(tx, ann.account, [(made.first, 3)], failed=True, token=token, now=ann.now)
     with pytest.raises(Conflict, match="not finished"):
         ann.write(again)
     ann.finish(by, done(one), failed(two), failed(three))

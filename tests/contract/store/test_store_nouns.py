@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+from tests.contract.store.storekeeper import CODE, Keeper, done, failed, submission
+
 from picloud.store import account, blob, code, job, kind, listing, log, migrate, worker
 from picloud.store.act import info
 from picloud.store.db import Database
@@ -17,8 +20,6 @@ from picloud.store.schema import metadata
 from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound, SetupError
 from picloud.wire.job import Cause
 from picloud.wire.message import Code, LogChunk
-from sqlalchemy import create_engine, inspect, text
-from tests.contract.store.storekeeper import CODE, Keeper, done, failed, submission
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_a_stream_keeps_its_beginning_and_its_end(ann: Keeper) -> None:
     ann.map(2)
     by = ann.worker()
     one, two = ann.take(by)
-    chunk = lambda at, data, jid=1, n=1: LogChunk(jid, n, "stdout", at, data)  # noqa: E731
+    chunk = lambda at, data, jid=1, n=1: LogChunk(jid, n, "stdout", at, data)
     assert ann.write(log.append, by, [chunk(0, b"head"), chunk(4, b"\0mid"), chunk(8, b"tail"), chunk(0, b"x", 9)], 4, 4) == 3
     assert ann.write(log.append, by, [chunk(8, b"tail")], 4, 4) == 1
     assert ann.write(log.append, ann.worker(), [chunk(12, b"not mine")], 4, 4) == 0

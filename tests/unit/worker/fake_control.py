@@ -12,12 +12,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import msgspec
+import pytest
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
@@ -134,6 +135,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     control: FakeControl
     protocol_version = "HTTP/1.1"
     wbufsize = 0
+    disable_nagle_algorithm = True
 
     def log_message(self, *_: Any) -> None:
         return
@@ -243,5 +245,32 @@ class Worker:
     def close(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+@pytest.fixture
+def control() -> Iterator[FakeControl]:
+    made = FakeControl()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start(control: FakeControl, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    """Starts workers that end with the test."""
+    workers: list[Worker] = []
+
+    def begin(**order: Any) -> Worker:
+        workers.append(Worker(control, tmp_path / f"work{len(workers)}", **order))
+        return workers[-1]
+
+    yield begin
+    for worker in workers:
+        worker.close()
+
+
+@pytest.fixture
+def worker(start: Callable[..., Worker]) -> Worker:
+    """One with two slots and 256 MB for each."""
+    return start(slots=2, memory_limit=256 << 20, core_type="c1")

@@ -15,14 +15,14 @@ import hashlib
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Text, bindparam, insert, literal_column, null, select, update
+from sqlalchemy import BigInteger, Connection, Text, bindparam, insert, null, select, update
 from sqlalchemy.sql import ColumnElement
 
 from picloud.store import blob, code, kind
 from picloud.store import job as jobs
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
-from picloud.store.rows import EVERY, Listed, add, as_list, cut, one, pack, run, text, to_json
+from picloud.store.rows import EVERY, Listed, add, as_list, constant, cut, one, pack, run, text, to_json
 from picloud.store.schema import argument, counter, job, submission, submission_env
 from picloud.store.schema import chunk as chunk_table
 from picloud.wire.error import BadRequest, Conflict, NotFound
@@ -94,7 +94,7 @@ def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) 
     if s is None:
         raise NotFound(f"there is no submission {m.submission}")
     count = len(m.arguments.ends)
-    known = tx.execute(_CHUNK, {"submission": s.id, "last": m.offset + max(count, 1) - 1}).one_or_none()
+    known: Any = tx.execute(_CHUNK, {"submission": s.id, "last": m.offset + max(count, 1) - 1}).one_or_none()
     if known is not None and (known.offset == m.offset or known.offset + known.count > m.offset):
         if known.offset != m.offset or known.digest != body_digest:
             raise Conflict(f"the chunk at {m.offset} was sent before with another content", submission=s.id)
@@ -200,7 +200,7 @@ def _store(tx: Connection, account: int, first: int, a: Arguments, shape: Shape,
         rows[at] = (*rows[at][:3], name)
     given = as_list(rows)
     put_jobs(tx, account, first, given, shape, now)
-    run(tx, _ARGUMENTS, rows=given, data_=a.data, first=first)
+    run(tx, _ARGUMENTS, rows=given, data_=a.data or b"\0", first=first)
 
 
 def put_jobs(tx: Connection, account: int, first: int, rows: str, shape: Shape, now: int) -> None:
@@ -218,7 +218,7 @@ def _bound(name: str) -> ColumnElement[Any]:
 
 
 _rows = Listed("rows")
-_zero = literal_column("0")
+_zero = constant(0)
 _JOBS = add(job).from_select(
     jobs.COLUMNS,
     select(_bound("first") + _rows.key, _bound("submission_"), _bound("account_"), _bound("kind_"), _bound("priority_"),
@@ -252,7 +252,7 @@ _CHUNK = (
 """The last chunk that begins before the end of the one in hand: chunks never overlap, so it tells whether that is new."""
 _IDLE = (
     select(submission)
-    .where(submission.c.final == literal_column("0"), submission.c.seen < bindparam("before"))
+    .where(submission.c.final == constant(0), submission.c.seen < bindparam("before"))
     .order_by(submission.c.id)
     .limit(100)
     .with_for_update()

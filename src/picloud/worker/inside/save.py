@@ -14,10 +14,14 @@ from picloud.worker import frame
 PLAIN = frozenset((int, float, str, bool, bytes, type(None)))
 
 
+def plain(value: Any) -> bytes | None:
+    """The payload of a value of a plain type, if it is small."""
+    data = pickle.dumps(value, 5)
+    return data if len(data) <= frame.INLINE else None
+
+
 def pack(value: Any) -> list[payload.Buffer]:
     """The parts of a result's payload: plain pickle where it can, cloudpickle where it must."""
-    if type(value) in PLAIN:
-        return [pickle.dumps(value, 5)]
     try:
         return payload.dumps(value, pickle.dumps)
     except Exception:       # lambdas, classes of __main__ ...: cloudpickle knows them, or says why not

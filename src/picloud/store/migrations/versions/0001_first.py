@@ -136,6 +136,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("jid"),
     )
     op.create_index(
+        "job_failed", "job", ["account", "jid"], sqlite_where=sa.text("status > 3"), postgresql_where=sa.text("status > 3")
+    )
+    op.create_index(
         "job_ready",
         "job",
         ["kind", "priority", "jid"],
