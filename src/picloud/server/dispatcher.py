@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from sqlalchemy import Connection
-
 from picloud.server import scheduler
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.hub import Hub, Watcher
@@ -25,6 +23,7 @@ from picloud.settings import Settings
 from picloud.store import job as jobs
 from picloud.store.act import finish, lease
 from picloud.store.act.answer import Finish
+from picloud.store.db import Connection
 from picloud.wire.job import Failure
 from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Outcome, Spec
 

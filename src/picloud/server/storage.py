@@ -9,10 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection
-
 from picloud.settings import Settings
-from picloud.store.db import Database
+from picloud.store.db import Connection, Database
 from picloud.wire.error import StorageFull
 
 P = ParamSpec("P")
