@@ -28,10 +28,10 @@ def throughput(control: FakeControl, jobs: int) -> float:
     spec = control.spec(lambda x: x)
     leases = [control.lease(spec, i) for i in range(jobs)]
     control.outcomes.clear()
-    batches = [wire.encode(wire.Leases([spec], leases[at:at + 256])) for at in range(0, jobs, 256)]
+    batches = [wire.encode(wire.Leases([spec], leases[at : at + 256])) for at in range(0, jobs, 256)]
     begin, sent = time.perf_counter(), 0
     for batch in batches:
-        control.wait(lambda: sent - len(control.outcomes) <= WINDOW - 256)      # noqa: B023
+        control.wait(lambda: sent - len(control.outcomes) <= WINDOW - 256)  # noqa: B023
         control.lines[-1].say(batch)
         sent += 256
     control.wait(lambda: len(control.outcomes) >= jobs, 60)
@@ -65,8 +65,10 @@ def main() -> None:
         finally:
             worker.close()
             control.close()
-    print(f"{max(rates):,.0f} jobs/s ({', '.join(f'{r:,.0f}' for r in rates)}) with {slots} slots; "
-          f"one call p50 {statistics.median(times):.2f} ms, p99 {times[len(times) * 99 // 100]:.2f} ms")
+    print(
+        f"{max(rates):,.0f} jobs/s ({', '.join(f'{r:,.0f}' for r in rates)}) with {slots} slots; "
+        f"one call p50 {statistics.median(times):.2f} ms, p99 {times[len(times) * 99 // 100]:.2f} ms"
+    )
 
 
 if __name__ == "__main__":
