@@ -38,6 +38,7 @@ class Control:
         self.placer = Placer(self.storage, self.fleet, self.engine, settings)
         self.dispatcher = Dispatcher(self.storage, self.fleet, self.hub, self.placer, settings)
         self.placer.settle = self.dispatcher.settle
+        self.dispatcher.arrived = self.arrived
         self.authority = Authority(self.storage, self.fleet)
         self.janitor = Janitor(self.storage, self.dispatcher, self.placer, settings)
         capacity = self.engine.capacity()

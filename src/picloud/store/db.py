@@ -27,8 +27,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection as Connection  # what acts are handed; the server's name for it too
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -45,6 +44,8 @@ TRIES = 20
 """Runs of one act on PostgreSQL before its conflict is told to the caller."""
 
 T = TypeVar("T")
+Transaction = Connection
+"""What acts and queries are given, for rooms that do not speak SQL."""
 
 
 @dataclass(slots=True)

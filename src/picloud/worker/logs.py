@@ -8,7 +8,10 @@ bytes that wait are kept, and they go out less often, so a job that floods its o
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import struct
+import termios
 from collections import deque
 
 from picloud.wire.message import LogChunk
@@ -26,6 +29,8 @@ class Pipe:
     def __init__(self, mark: bytes) -> None:
         self.fd, self.writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.fd, False)
+        with contextlib.suppress(OSError):          # the kernel's allowance is used up: then 64 KB must do
+            fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, FULL)
         self._mark, self._pending = mark, bytearray()
 
     def read(self) -> bool:
@@ -39,6 +44,11 @@ class Pipe:
                 if len(data) < PIECE:
                     break
         return True
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a writer may soon have to wait."""
+        return int(struct.unpack("i", fcntl.ioctl(self.fd, termios.FIONREAD, bytes(4)))[0]) > PIECE // 2
 
     @property
     def full(self) -> bool:

@@ -21,6 +21,8 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 READ, WRITE = select.EPOLLIN, select.EPOLLOUT
+READ_ONCE = select.EPOLLIN | select.EPOLLET
+"""Tell of new data once, not as long as it lies there."""
 Act = Callable[[], Any]
 
 

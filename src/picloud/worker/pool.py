@@ -25,6 +25,7 @@ from picloud.worker.order import Order
 from picloud.worker.plain import PlainSandbox
 from picloud.worker.sandbox import Limits
 from picloud.worker.slot import Running, Slot
+from picloud.worker.warden import Warden
 from picloud.worker.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Pool:
     def __init__(self, loop: Loop, order: Order, kit: Kit, reports: Reports) -> None:
         self.loop, self.order, self.kit, self.reports = loop, order, kit, reports
         self.folder = Path(order.folder)
-        self.feed = Feed()
+        self.feed, self.warden = Feed(), Warden()
         self.held: dict[Key, Lease] = {}            # everything accepted that has no outcome yet
         self.slots: list[Slot] = []
         self.target = 0

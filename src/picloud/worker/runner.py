@@ -29,7 +29,7 @@ from picloud.worker.inside.code import Code, Spec
 from picloud.worker.inside.output import Stream, capture_logging, text_frames
 from picloud.worker.inside.place import Place
 
-QUICK_NS = 5_000
+QUICK_NS = 2_000
 """A shorter call cannot have made a file, a thread or a process: nothing is checked after it."""
 FORK_NS = 100_000
 """A shorter call cannot have made a process or thread."""
@@ -209,7 +209,8 @@ class Runner:
     def _tidy(self, took: int) -> int:
         """Make everything as if no job had run; returns flags."""
         self.place.reseed(sys.modules)
-        if took < QUICK_NS and self.out.quiet() and self.err.quiet():
+        kill = self.spec is not None and self.spec.kill_process
+        if took < QUICK_NS and not kill and self.out.quiet() and self.err.quiet():
             os.fchdir(self.place.home.fd)
             return 0
         flags = frame.MARKED_OUT if self.out.end(took) else 0
@@ -217,7 +218,7 @@ class Runner:
         self.place.clean()
         if took > FORK_NS:
             signal.signal(signal.SIGINT, self._interrupted)
-        if (took > FORK_NS and left_behind()) or (self.spec is not None and self.spec.kill_process):
+        if kill or (took > FORK_NS and left_behind()):
             self.leaving = True
             flags |= frame.LEAVING
         return flags

@@ -20,12 +20,14 @@ from picloud.wire.message import Lease, LogChunk, Outcome, Spec
 from picloud.worker import death, frame, surroundings
 from picloud.worker.door import Door, Visit
 from picloud.worker.feed import Feed, Key
-from picloud.worker.loop import Loop, Timer
+from picloud.worker.loop import READ_ONCE, Loop, Timer
 from picloud.worker.logs import JobLog, Pipe
 from picloud.worker.order import Order
 from picloud.worker.sandbox import Process, Sandbox
+from picloud.worker.warden import Warden
 
 GRACE = 2.0             # seconds from SIGINT to SIGKILL
+SURE_AFTER = 0.001      # seconds after which a job's output is closed by a mark in any case (inside.output)
 STACKS_TIME = 0.05      # seconds that writing the stacks may take
 TURNS = 256             # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000       # how far the runner's own clock may differ from what the worker saw
@@ -61,6 +63,7 @@ class Owner(Protocol):
     feed: Feed
     order: Order
     folder: Path
+    warden: Warden
 
     def begun(self, slot: Slot, key: Key) -> Running | None:
         """The slot's runner took this job; None = it may not have it."""
@@ -106,6 +109,7 @@ class Slot:
         argv = [sys.executable, "-P", "-c", "from picloud.worker.runner import main; main()", order]
         env = surroundings.of(self.sandbox.folder, self.door.path, self.owner.order.cores)
         self.process = self.sandbox.start(argv, env, (feed, theirs.fileno()), (self.out.writer, self.err.writer))
+        self.owner.warden.begins(self.process.pid)
         theirs.close()
         self.socket.setblocking(False)
         self._receive = self.socket.recv_into
@@ -114,7 +118,7 @@ class Slot:
         loop.watch(self.process.pidfd, self._died)
         for pipe in (self.out, self.err):
             pipe.started()
-            loop.watch(pipe.fd, lambda pipe=pipe: self._printed(pipe))     # type: ignore[misc]
+            loop.watch(pipe.fd, lambda pipe=pipe: self._printed(pipe), READ_ONCE)     # type: ignore[misc]
         self.is_ready = self.was_ready = self.leaving = False
 
     # -- what the runner says -------------------------------------------------------------------------------------
@@ -259,10 +263,14 @@ class Slot:
         return running.job_log
 
     def _printed(self, pipe: Pipe) -> None:
+        """Something was written. Output of a job that has only just begun stays in the pipe, where its runner sees it."""
+        job = self.job
+        if (job is None or time.monotonic() - job.began < SURE_AFTER) and not pipe.crowded:
+            return
         if not pipe.read():
             self.owner.loop.forget(pipe.fd)
-        if pipe.full and self.job is not None:
-            self.take_output(self.job)
+        if pipe.full and job is not None:
+            self.take_output(job)
 
     def take_output(self, running: Running) -> None:
         """Give the job in hand what its runner has printed since the last mark."""
@@ -322,6 +330,7 @@ class Slot:
             self.read()                         # what it said before
         status = process.wait()
         left = process.end()
+        self.owner.warden.ended(process.pid)
         running, self.job = self.job, None
         if running is not None:
             self._certify(running, status, left)

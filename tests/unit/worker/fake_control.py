@@ -12,12 +12,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import msgspec
+import pytest
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
@@ -27,7 +28,7 @@ from picloud.wire import payload
 from picloud.wire.job import Options
 from picloud.worker.order import Order
 
-PATIENCE = 20.0     # seconds that a test waits for anything
+PATIENCE = 20.0  # seconds that a test waits for anything
 
 
 class FakeControl:
@@ -72,12 +73,29 @@ class FakeControl:
         self.code[digest] = data
         return digest
 
-    def spec(self, function: Callable[..., Any], *, retry_on: Any = None, modules: tuple[bytes, ...] = (),
-             env: dict[str, str] | None = None, python: str = "3.11", **options: Any) -> wire.Spec:
+    def spec(
+        self,
+        function: Callable[..., Any],
+        *,
+        retry_on: Any = None,
+        modules: tuple[bytes, ...] = (),
+        env: dict[str, str] | None = None,
+        python: str = "3.11",
+        **options: Any,
+    ) -> wire.Spec:
         self.submissions += 1
         digest = self.add(b"".join(payload.dumps((function, retry_on), cloudpickle.dumps)))
-        return wire.Spec(self.submissions, 1, digest, [self.add(m) for m in modules], getattr(function, "__name__", "f"),
-                         Options(**options), env or {}, 0, python)
+        return wire.Spec(
+            self.submissions,
+            1,
+            digest,
+            [self.add(m) for m in modules],
+            getattr(function, "__name__", "f"),
+            Options(**options),
+            env or {},
+            0,
+            python,
+        )
 
     def lease(self, spec: wire.Spec, *args: Any, n: int = 1, **more: Any) -> wire.Lease:
         self.jids += 1
@@ -235,8 +253,9 @@ class Worker:
     def __init__(self, control: FakeControl, folder: Path, slots: int = 1, **order: Any) -> None:
         made = Order(control.url, "ab" * 8, "secret", str(folder), slots=slots, **order)
         source = str(Path(wire.__file__).parents[2])
-        self.process = subprocess.Popen([sys.executable, "-m", "picloud.worker"], stdin=subprocess.PIPE,
-                                        env={**os.environ, "PYTHONPATH": source})
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "picloud.worker"], stdin=subprocess.PIPE, env={**os.environ, "PYTHONPATH": source}
+        )
         assert self.process.stdin is not None
         self.process.stdin.write(msgspec.json.encode(made) + b"\n")
         self.process.stdin.flush()
@@ -244,5 +263,32 @@ class Worker:
     def close(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+
+@pytest.fixture
+def control() -> Iterator[FakeControl]:
+    made = FakeControl()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start(control: FakeControl, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    """Starts workers that end with the test."""
+    workers: list[Worker] = []
+
+    def begin(**order: Any) -> Worker:
+        workers.append(Worker(control, tmp_path / f"work{len(workers)}", **order))
+        return workers[-1]
+
+    yield begin
+    for worker in workers:
+        worker.close()
+
+
+@pytest.fixture
+def worker(start: Callable[..., Worker]) -> Worker:
+    """One with two slots and 256 MB for each."""
+    return start(slots=2, memory_limit=256 << 20, core_type="c1")

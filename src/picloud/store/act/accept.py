@@ -200,7 +200,7 @@ def _store(tx: Connection, account: int, first: int, a: Arguments, shape: Shape,
         rows[at] = (*rows[at][:3], name)
     given = as_list(rows)
     put_jobs(tx, account, first, given, shape, now)
-    run(tx, _ARGUMENTS, rows=given, data_=a.data, first=first)
+    run(tx, _ARGUMENTS, rows=given, data_=a.data or b"\0", first=first)
 
 
 def put_jobs(tx: Connection, account: int, first: int, rows: str, shape: Shape, now: int) -> None:
