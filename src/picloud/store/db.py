@@ -276,7 +276,7 @@ def _sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        _raw(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
 

@@ -31,6 +31,7 @@ from picloud.wire.message import Accepted, Arguments, Chunk, Submit, Submitted
 
 LONGEST_NAME = 1000
 """Characters of a label or function name."""
+MOST_RETRIES = 10_000
 STATUS_BY_GATE = {gate.OPEN: Status.queued, gate.SHUT: Status.waiting, gate.STALLED: Status.stalled}
 
 
@@ -156,6 +157,8 @@ def check(m: Submit) -> None:
     for what, number in (("priority", o.priority), ("cores", o.cores), ("retries", o.retries), ("retry delay", o.retry_delay_ms)):
         if not -(1 << 31) <= number < 1 << 31:
             raise BadRequest(f"the {what} {number} is out of range")
+    if o.retries > MOST_RETRIES:
+        raise BadRequest(f"{o.retries} retries are too many", hint=f"at most {MOST_RETRIES}")
     check_arguments(m.arguments)
 
 
