@@ -63,7 +63,7 @@ class Janitor:
     async def _retention(self) -> None:
         """Payloads and logs, job rows, login tickets go after their time."""
         await self._storage.note(accounts.expire, now_ms())
-        for remove, days in ((retention.payloads, self._settings.keep_payloads), (retention.rows, self._settings.keep_jobs)):
+        for remove, days in ((retention.payloads, self._settings.keep_payloads), (retention.jobs, self._settings.keep_jobs)):
             while await self._storage.note(remove, now_ms() - int(days * 1000)):
                 await asyncio.sleep(BREATH)
 

@@ -97,6 +97,8 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         opened = cls(parsed, readers=readers, writers=writers)
         try:
+            if opened.sqlite:
+                _check_sqlite(opened._engine)
             migrate.up_to_date(opened._engine)
         except opened._errors as error:
             opened._dispose()
@@ -273,14 +275,23 @@ def _sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY",
                        f"cache_size = -{65_536 if writing else 16_384}",
                        f"wal_autocheckpoint = {HARD_CHECKPOINT_PAGES if writing else 0}",
+                       f"journal_size_limit = {CHECKPOINT_PAGES * 4096}",  # so that its size tells of frames not yet moved
                        f"query_only = {int(not writing)}"):  # fmt: skip
             raw.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        _raw(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
+
+
+def _check_sqlite(engine: Engine) -> None:
+    """Refuse an SQLite that joins bytes otherwise than :class:`picloud.store.rows.glued` needs."""
+    joined = "SELECT CAST(group_concat(b, '') AS BLOB) FROM (SELECT x'0080ff00' AS b UNION ALL SELECT x'c328')"
+    with engine.connect() as connection:
+        if _raw(connection).execute(joined).fetchone() != (b"\x00\x80\xff\x00\xc3\x28",):
+            raise SetupError(f"SQLite {sqlite3.sqlite_version} cannot join bytes", hint="use a Python with SQLite 3.40 or newer")
 
 
 def _postgresql_engine(url: URL, size: int) -> Engine:

@@ -82,7 +82,7 @@ def _in_state(state: Status) -> ColumnElement[bool]:
     return equal if state == Status.done else equal & FAILED
 
 
-def _shown(chosen: Select[Any]) -> Select[tuple[str]]:
+def _shown(chosen: Select[Any]) -> Select[str]:
     page = chosen.subquery("chosen")
     last = (attempt.c.jid == job.c.jid) & (attempt.c.n == job.c.attempts)
     rows = (

@@ -9,11 +9,12 @@ from tests.contract.store.storekeeper import CODE, Keeper, arguments, done, fail
 
 from picloud.store import blob, job
 from picloud.store.act import accept, kill, lease, revoke
+from picloud.store.act.answer import Finish
 from picloud.store.act.rerun import rerun
 from picloud.store.db import Database
 from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.job import MAX_ATTEMPTS, Cause, Status
-from picloud.wire.message import Outcome
+from picloud.wire.message import Outcome, Submitted
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_a_map_of_unknown_length_gets_a_range_a_block(ann: Keeper) -> None:
 def test_missing_code_stores_nothing(ann: Keeper) -> None:
     m = submission(2)
     m.code = []
-    assert ann.submit(m) == accept.Submitted(0, 0, 0, [CODE.digest])
+    assert ann.submit(m) == Submitted(0, 0, 0, [CODE.digest])
     assert ann.read(job.ready) == []
     m.code = [CODE]
     assert ann.submit(m).accepted == 2
@@ -257,8 +258,8 @@ def test_a_revoked_worker_changes_nothing_any_more(ann: Keeper) -> None:
     by = ann.worker()
     one, two = ann.take(by, 2)
     ann.start(by, one)
-    assert ann.revoke(by) == revoke.Finish(ready_kinds={1})
-    assert ann.revoke(by) == revoke.Finish()
+    assert ann.revoke(by) == Finish(ready_kinds={1})
+    assert ann.revoke(by) == Finish()
     assert ann.finish(by, done(one), done(two)).stale == [(one.jid, 1), (two.jid, 1)]
     assert ann.take(by) == []
     assert ann.status(made.first, 3) == "queued queued queued"
@@ -345,51 +346,6 @@ def test_a_client_that_vanished_leaves_not_sent_jobs(ann: Keeper) -> None:
     assert ann.status(made.first, 5) == "queued killed killed queued killed"
     (end, *_) = ann.read(job.finished, ann.account, [(made.first, 5)], 0, 9)
     assert end.failure.cause == "not_sent"
-
-
-# -- dependencies -----------------------------------------------------------------------------------------------------
-
-
-def test_children_wait_for_all_parents(ann: Keeper) -> None:
-    parents = ann.map(2)
-    child = ann.map(2, 1, depends_on=[(parents.first, 1), (parents.first, 2)])
-    by = ann.worker()
-    one, two = ann.take(by)
-    ann.finish(by, done(one))
-    assert ann.status(child.first, 2) == "waiting waiting"
-    assert ann.finish(by, done(two)).ready_kinds == {1}
-    assert ann.status(child.first, 2) == "queued waiting"
-    ann.chunk(child, 1, 1)
-    assert ann.status(child.first, 2) == "queued queued"
-    assert ann.status(ann.map(1, depends_on=[(parents.first, 2)]).first) == "queued"
-
-
-def test_a_failure_stalls_children_and_their_children(ann: Keeper) -> None:
-    parent = ann.map(1)
-    child = ann.map(2, 1, depends_on=[(parent.first, 1)])
-    lenient = ann.map(1, depends_on=[(child.first + 1, 1)], ignore_dependency_errors=True)
-    grandchild = ann.map(1, depends_on=[(child.first + 1, 1)])
-    by = ann.worker()
-    (one,) = ann.take(by)
-    answer = ann.finish(by, failed(one))
-    assert answer.closed == [(child.first, 2), (grandchild.first, 1)]
-    assert answer.ready_kinds == {1}
-    assert ann.status(child.first, 2) == "stalled stalled"
-    assert ann.status(lenient.first, 2) == "queued stalled"
-    ann.chunk(child, 1, 1)
-    assert ann.status(child.first, 2) == "stalled stalled"
-    late = ann.map(1, depends_on=[(grandchild.first, 1)])
-    (end,) = ann.read(job.finished, ann.account, [(late.first, 1)], 0, 9)
-    assert (end.status, f"job {grandchild.first} " in end.failure.message) == (Status.stalled, True)
-
-
-def test_a_killed_or_unsent_parent_stalls_too(ann: Keeper) -> None:
-    parent = ann.map(3, 1)
-    killed, unsent = ann.map(1, depends_on=[(parent.first, 1)]), ann.map(1, depends_on=[(parent.first + 2, 1)])
-    ann.kill([(parent.first, 1)])
-    assert ann.status(killed.first, 2) == "stalled waiting"
-    ann.write(accept.vanished, ann.now + 1, ann.now + 1)
-    assert ann.status(unsent.first) == "stalled"
 
 
 # -- afterwards -------------------------------------------------------------------------------------------------------

@@ -196,11 +196,11 @@ def test_names_and_tickets_are_given_once(ann: Keeper, both: Overlap) -> None:
         both(lambda tx: account.ticket_redeem(tx, ticket, 6, 1000), lambda tx: account.ticket_redeem(tx, ticket, 6, 1000))
 
 
-def test_two_servers_open_an_empty_database_at_once(url: str) -> None:
+def test_two_servers_open_an_empty_database_at_once(fresh_url: str) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(2) as pool:
-        opened = list(pool.map(Database.open, [url, url]))
+        opened = list(pool.map(Database.open, [fresh_url, fresh_url]))
     token = os.urandom(4).hex()
     assert opened[0].write(account.create, f"a{token}", 5).result(DEADLINE) == 1
     assert opened[1].read(account.by_name, f"a{token}").result(DEADLINE) == 1

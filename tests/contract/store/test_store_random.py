@@ -17,6 +17,7 @@ from tests.contract.store.storekeeper import DEADLINE, Keeper, done, failed, sub
 
 from picloud.store import job
 from picloud.store.act import accept, finish, kill, lease, revoke
+from picloud.store.act.answer import Finish
 from picloud.store.db import Database
 from picloud.wire.job import FIRST_FINAL, MOVES, Cause, Status
 from picloud.wire.message import Lease
@@ -192,7 +193,7 @@ class Moves(RuleBasedStateMachine):
         self.ann.now += ticks
         self.ann.write(lease.due, self.ann.now)
 
-    def note(self, answer: finish.Finish) -> None:
+    def note(self, answer: Finish) -> None:
         jids = {end.jid for end in answer.moved}
         assert len(jids) == len(answer.moved)
         assert not jids & self.ended, "a job ended twice"

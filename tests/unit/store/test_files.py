@@ -73,11 +73,13 @@ def test_a_folder_tells_the_path_and_syncs_before_the_name(tmp_path: Path, monke
 
 def test_what_a_crashed_writer_left_goes_after_a_day(tmp_path: Path) -> None:
     files = Folder(tmp_path)
-    files.create(NAME).write(b"half")
+    abandoned = files.create(NAME)
+    abandoned.write(b"half")
     assert files.sweep() == 0
     for left in (tmp_path / "new").iterdir():
         os.utime(left, (1, 1))
     assert files.sweep() == 1
+    abandoned.abort()
 
 
 def test_a_store_that_does_not_exist_is_a_set_up_error() -> None:

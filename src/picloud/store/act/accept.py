@@ -31,6 +31,7 @@ from picloud.wire.message import Accepted, Arguments, Chunk, Submit, Submitted
 
 LONGEST_NAME = 1000
 """Characters of a label or function name."""
+MOST_RETRIES = 10_000
 STATUS_BY_GATE = {gate.OPEN: Status.queued, gate.SHUT: Status.waiting, gate.STALLED: Status.stalled}
 
 
@@ -51,12 +52,8 @@ def submit(
         BadRequest: it contradicts itself.
     """
     digest = body_digest(m)
-    known = one(tx, _BY_TOKEN, account=account, token=m.token)
-    if known is not None:
-        made, then, first, accepted = known
-        if bytes(then) != digest:
-            raise Conflict("this token was used for another submission", hint="make a fresh token for each call or map")
-        return Submitted(made, first, accepted), set()
+    if (repeated := _repeated(tx, account, m.token, digest)) is not None:
+        return repeated, set()
     check(m)
     if missing := code.missing(tx, account, [m.function, *m.modules], m.code, now):
         return Submitted(0, 0, 0, missing), set()
@@ -77,6 +74,17 @@ def submit(
     gate.hold(tx, made, parents)
     _store(tx, account, first, m.arguments, Shape(made, kind_id, m.options.priority, m.options.restartable, parents.state), now)
     return Submitted(made, first, head), {kind_id} if head and parents.state == gate.OPEN else set()
+
+
+def _repeated(tx: Connection, account: int, token: bytes, digest: bytes) -> Submitted | None:
+    """The answer that was given to this token before."""
+    known = one(tx, _BY_TOKEN, account=account, token=token)
+    if known is None:
+        return None
+    made, then, first, accepted = known
+    if bytes(then) != digest:
+        raise Conflict("this token was used for another submission", hint="make a fresh token for each call or map")
+    return Submitted(made, first, accepted)
 
 
 def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) -> tuple[Accepted, set[int]]:
@@ -156,6 +164,8 @@ def check(m: Submit) -> None:
     for what, number in (("priority", o.priority), ("cores", o.cores), ("retries", o.retries), ("retry delay", o.retry_delay_ms)):
         if not -(1 << 31) <= number < 1 << 31:
             raise BadRequest(f"the {what} {number} is out of range")
+    if o.retries > MOST_RETRIES:
+        raise BadRequest(f"{o.retries} retries are too many", hint=f"at most {MOST_RETRIES}")
     check_arguments(m.arguments)
 
 

@@ -87,8 +87,8 @@ def _take(tx: Connection, choose: Select[str, bytes], worker_id: int, values: di
     ]  # fmt: skip
     if made:
         run(tx, _HOLD, jids=as_list([lent.jid for lent in made]))
-        rows = [(lent.jid, lent.n, int(lent.alone)) for lent in made]
-        run(tx, _LEASE, rows=as_list(rows), leases=secret, worker_=worker_id, now=now)
+        packed = [lent.jid << 20 | lent.n << 1 | lent.alone for lent in made]
+        run(tx, _LEASE, rows=as_list(packed), leases=secret, worker_=worker_id, now=now)
     return made, single
 
 
@@ -203,8 +203,9 @@ _AWAITED = _choose(
 _HOLD = update(job).where(job.c.jid.in_(_jids.chosen())).values(held=_one, attempts=job.c.attempts + _one)
 _LEASE = insert(lease).from_select(
     ["jid", "n", "lease", "worker", "alone", "leased", "started"],
-    select(_rows.c(0), _rows.c(1), cut("leases", _rows.key * constant(16), 16),
-           bindparam("worker_", type_=BigInteger), _rows.c(2), _now, null()).select_from(_rows.table),
+    select(_rows.only() // constant(1 << 20), (_rows.only() % constant(1 << 20)) // constant(2),
+           cut("leases", _rows.key * constant(16), 16), bindparam("worker_", type_=BigInteger),
+           _rows.only() % constant(2), _now, null()).select_from(_rows.table),
 )  # fmt: skip
 _SPECS = (
     select(submission.c.id, submission.c.account, submission.c.function, submission.c.modules, submission.c.name,
