@@ -92,14 +92,14 @@ class Stream:
     def __init__(self, origin: Origin, connection: Connection, response: Response) -> None:
         self.origin, self.connection, self.response = origin, connection, response
         self.ended = False
+        self.patience(SILENCE)
 
-    def frames(self, silence: float = SILENCE) -> Iterator[bytes]:
+    def frames(self) -> Iterator[bytes]:
         """Frames up to the end; an empty one is a heartbeat.
 
         Raises:
-            OSError, http.client.HTTPException: the stream broke; TimeoutError after ``silence`` seconds without a frame.
+            OSError, http.client.HTTPException: the stream broke; TimeoutError after :meth:`patience` without a frame.
         """
-        self.connection.sock.settimeout(silence)
         while head := self.response.read(4):
             size = int.from_bytes(head, "big")
             yield self.response.read(size) if size else b""
