@@ -42,7 +42,7 @@ class Plan:
     seed: int = 0
 
 
-SHORT = Plan(jobs=600, kills=6, pause=(0.3, 0.8), restart_jobs=200)
+SHORT = Plan(jobs=300, kills=5, pause=(0.5, 1.5), restart_jobs=100)
 
 
 @dataclass

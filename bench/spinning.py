@@ -34,7 +34,7 @@ def measure(rounds: int = 20) -> list[Row]:
     try:
         with tempfile.TemporaryDirectory(prefix="picloud-bench-") as folder:
             database = Database.open(f"sqlite:///{folder}/picloud.sqlite")
-            account = database.write(accounts.create, "bench", True, _now()).result()
+            account = database.write(accounts.create, "bench", _now()).result()
             quiet = [_submit_ms(database, account) for _ in range(rounds)]
             with _spinning():
                 beside = [_submit_ms(database, account) for _ in range(rounds)]

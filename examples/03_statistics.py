@@ -1,6 +1,6 @@
-"""Statistics of every module of Python's own standard library, and of what is installed beside it.
+"""Statistics of every module of Python's own standard library, and of packages installed beside it: 3,000 files.
 
-One job for each of thousands of files; a progress bar while they run, a table at the end.
+One job for each file; a progress bar while they run, a table at the end.
 
 Prints::
 
@@ -22,7 +22,8 @@ from pathlib import Path
 
 import cloud
 
-ROOTS = [Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("purelib"))]
+STDLIB, INSTALLED = Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("purelib"))
+FILES = 3_000
 NUMBERS = ("lines", "functions", "classes", "documented")
 
 
@@ -50,31 +51,37 @@ def length(function):
     return function.end_lineno - function.lineno + 1
 
 
-def package_of(path):
-    """The first folder below the deepest root that holds the file."""
-    root = max((root for root in ROOTS if path.is_relative_to(root)), key=lambda root: len(root.parts))
-    inside = path.relative_to(root)
-    return inside.parts[0].removesuffix(".py") if root != ROOTS[0] or len(inside.parts) > 1 else "(single modules)"
+def sources():
+    """The standard library whole, then installed packages, by root."""
+    own = (path for path in sorted(STDLIB.rglob("*.py")) if not {"site-packages", "dist-packages"} & set(path.parts))
+    both = [*((STDLIB, path) for path in own), *((INSTALLED, path) for path in sorted(INSTALLED.rglob("*.py")))]
+    return both[:FILES]
+
+
+def package_of(root, path):
+    """The first folder below the root."""
+    parts = path.relative_to(root).parts
+    return parts[0] if len(parts) > 1 else "(single modules)"
 
 
 def main():
-    files = sorted({path for root in ROOTS for path in root.rglob("*.py")})
+    files = sources()
     began = time.perf_counter()
-    jids = cloud.map(study, [str(path) for path in files], _label="statistics")
-    found = {path: one for path, one in zip(files, cloud.result(jids), strict=True) if one}
+    jids = cloud.map(study, [str(path) for _, path in files], _label="statistics")
+    found = {file: one for file, one in zip(files, cloud.result(jids), strict=True) if one}
     seconds = time.perf_counter() - began
 
     total, packages, counts = Counter(), {}, Counter()
-    for path, one in found.items():
-        numbers = {name: one[name] for name in NUMBERS}
+    for (root, path), one in found.items():
+        package, numbers = package_of(root, path), {name: one[name] for name in NUMBERS}
         total.update(numbers)
-        packages.setdefault(package_of(path), Counter()).update(numbers)
-        counts[package_of(path)] += 1
+        packages.setdefault(package, Counter()).update(numbers)
+        counts[package] += 1
     sums = ", ".join(f"{total[name]:,} {name}" for name in NUMBERS[:3])
     print(f"{len(found):,} files in {seconds:.1f} s: {sums}")
     table(packages, counts)
     print("\nlongest functions")
-    for path, one in sorted(found.items(), key=lambda item: item[1]["longest"], reverse=True)[:5]:
+    for (_, path), one in sorted(found.items(), key=lambda item: item[1]["longest"], reverse=True)[:5]:
         print(f"{one['longest'][0]:6,} lines  {one['longest'][1]}  in {path.name}")
 
 

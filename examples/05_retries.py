@@ -28,7 +28,7 @@ def attempts(jid):
     return "more than one" if len(cloud.info(jid, "attempts")[jid]["attempts"]) > 1 else "one"
 
 
-jid = cloud.call(ask, time.time() + 1, _retries=20, _retry_delay=0.2, _retry_on=[ConnectionError])
+jid = cloud.call(ask, time.time() + 2, _retries=30, _retry_delay=0.2, _retry_on=[ConnectionError])
 print(cloud.result(jid))
 print("attempts:", attempts(jid))
 

@@ -8,7 +8,7 @@
 Submodules (``cloud.mp``, ``cloud.shell``, ..) are loaded at their first use.
 """
 
-from typing import Any
+from typing import Any as _Any
 
 from cloud._session import (
     close,
@@ -34,7 +34,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     """A submodule, at its first use."""
     from importlib import import_module
     from importlib.util import find_spec

@@ -40,6 +40,7 @@ class Config:
     def __init__(self, apply: Callable[[], None]) -> None:
         self.__dict__["_apply"] = apply
         self.__dict__["_values"] = None
+        self.__dict__["_assigned"] = {}
 
     def _all(self) -> dict[str, Any]:
         values: dict[str, Any] | None = self.__dict__["_values"]
@@ -47,6 +48,7 @@ class Config:
             values = {name: default for name, (default, _) in DEFAULTS.items()}
             values |= {name: value for name, value in _read().items() if name in DEFAULTS}
             values |= {name: os.environ[key] for name, key in _ENVIRONMENT.items() if os.environ.get(key)}
+            values |= self.__dict__["_assigned"]
             self.__dict__["_values"] = values
         return values
 
@@ -62,18 +64,20 @@ class Config:
         default = DEFAULTS[name][0]
         if type(default) is not str and type(value) is not type(default):
             raise TypeError(f"cloud.config.{name} is {type(default).__name__}, not {value!r}")
-        self._all()[name] = str(value) if type(default) is str else value
+        self.__dict__["_assigned"][name] = self._all()[name] = str(value) if type(default) is str else value
 
     def __dir__(self) -> list[str]:
         return [*DEFAULTS, "commit"]
 
     def commit(self) -> None:
-        """Apply changes: closes the connection and forgets ``setkey`` and simulated jobs."""
+        """Apply changes, also of file and environment: closes the connection, forgets ``setkey`` and simulated jobs."""
+        self.__dict__["_values"] = None
         self._apply()
 
     def _forget(self) -> None:
-        """Read file and environment again at the next use."""
+        """Drop assignments, and read file and environment again at the next use."""
         self.__dict__["_values"] = None
+        self.__dict__["_assigned"] = {}
 
 
 def _unknown(name: str) -> str:

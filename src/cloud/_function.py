@@ -12,6 +12,7 @@ from typing import Any
 
 from cloud import _trace
 from cloud._arguments import pickled
+from picloud.wire import payload
 from picloud.wire.message import Code
 
 LARGE = 1_000_000
@@ -99,4 +100,4 @@ def describe(function: Callable[..., Any]) -> dict[str, Any]:
 
 def loads(data: bytes) -> Any:
     """Load a stored function: ``(callable, retry_on)``."""
-    return pickle.loads(data)
+    return payload.loads(data)

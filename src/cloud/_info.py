@@ -9,6 +9,7 @@ from typing import Any
 from cloud import _function
 from cloud._backend import Backend
 from picloud.wire import payload
+from picloud.wire.error import NotFound
 from picloud.wire.message import Ranges
 
 DEFAULT = ("stdout", "stderr", "status", "runtime")
@@ -99,6 +100,8 @@ def _loaded(backend: Backend, jid: int, name: str) -> Any:
     part = "function" if name == "func_object" else "args"
     try:
         made = payload.loads(backend.payload(jid, part)) if part == "args" else _function.loads(backend.payload(jid, part))
+    except NotFound:
+        return None  # kept for a month only; the job itself was found
     except (ImportError, AttributeError, TypeError, ValueError, EOFError) as error:
         return f"<cannot be loaded here: {type(error).__name__}: {error}>"
     return made[1] if name == "kwargs" else made[0]

@@ -8,6 +8,7 @@ block each other.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import threading
@@ -96,11 +97,11 @@ class Pool:
             os.close(self._wake_write)
 
     def _drain(self) -> None:
-        self._awake = False
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
-        except BlockingIOError:
-            return
+        # Only now: a wake-up before this line finds the mark set and writes nothing, but what it tells of is seen by
+        # the look at the ledger that follows. The other way round its byte could be read while its mark stayed.
+        self._awake = False
 
     # -- giving out ---------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import cloudpickle  # type: ignore[import-untyped]
 import msgspec
 from msgspec import Struct
 
@@ -211,8 +212,6 @@ def _pack(value: Any) -> bytes:
         try:
             return b"".join(payload.dumps(value, pickle.dumps))
         except Exception:  # noqa: BLE001  what pickle refuses (a lambda, a class of __main__), cloudpickle may take
-            import cloudpickle
-
             return b"".join(payload.dumps(value, cloudpickle.dumps))
     except BaseException as error:
         from cloud import _trace
@@ -276,7 +275,6 @@ def _traceback(error: BaseException, skip: int) -> str:
 
 
 def _pickled(error: BaseException) -> bytes:
-    import cloudpickle
 
     try:
         made: bytes = cloudpickle.dumps(error)

@@ -32,8 +32,9 @@ class Bar:
     def step(self) -> None:
         """One more has come."""
         self.done += 1
-        if self._shown is not None:
-            self._update()
+        shown = self._shown
+        if shown is not None:
+            self._update(shown)
 
     def _show(self) -> None:
         with self._lock:
@@ -51,11 +52,11 @@ class Bar:
             shown.start()
             self._shown = shown
 
-    def _update(self) -> None:
+    def _update(self, shown: Any) -> None:
         if self._task is not None:
-            self._shown.update(self._task, completed=self.done)
+            shown.update(self._task, completed=self.done)
         else:
-            self._shown.update(self.done - self._shown.n)
+            shown.update(self.done - shown.n)
 
     def close(self) -> None:
         """Take it away."""
@@ -65,6 +66,8 @@ class Bar:
         with self._lock:
             self._timer = None
             shown, self._shown = self._shown, None
+            if shown is not None:
+                self._update(shown)
         if shown is not None:
             shown.stop() if self._task is not None else shown.close()
 

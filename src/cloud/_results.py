@@ -23,6 +23,10 @@ WINDOW = 1024
 """Jobs that an ordered ``iresult`` asks for at a time, so that a slow first one does not pile up the rest."""
 
 
+HELD = 64 << 20
+"""Bytes of results that came early; above it only the next one is asked for."""
+
+
 class Cache:
     """Ends of jobs seen before, by jid, at most so many bytes."""
 
@@ -233,6 +237,7 @@ class Results(Iterator[Any]):
         self.window: list[int] = []
         self.found: dict[int, Finished] = {}
         self.repeats = False
+        self.held = 0
 
     def __next__(self) -> Any:
         self.deadline.restart()
@@ -242,8 +247,13 @@ class Results(Iterator[Any]):
         while jid not in self.found:
             one = _next(self)
             self.found[one.jid] = one
+            self.held += _weight(one)
+            if self.held > HELD:
+                self.stream = None  # read no further: the next one alone is asked for
         self.window.pop()
-        one = self.found[jid] if self.repeats else self.found.pop(jid)
+        one = self.found[jid]
+        if not self.repeats:
+            self.held -= _weight(self.found.pop(jid))
         if one.status != _DONE and not self.ignore_errors:
             raise error(one)
         return value(one) if one.status == _DONE else error(one)
@@ -252,11 +262,13 @@ class Results(Iterator[Any]):
         self.window = list(islice(self.queue, WINDOW))[::-1]
         if not self.window:
             raise StopIteration
-        self.found = {}
+        self.found, self.held = {}, 0
         self.repeats = len(set(self.window)) < len(self.window)
 
     def lacking(self) -> Ranges:
-        """Jobs of the window that have not come."""
+        """Jobs of the window that have not come, or the next one when there is no room for more."""
+        if self.held > HELD:
+            return [(self.window[-1], 1)]
         return Asked([(jid, 1) for jid in self.window if jid not in self.found], False).unique()
 
 

@@ -251,6 +251,7 @@ def setkey(
             if old is not None:
                 old.close()
         _immutable, _simulates, whitelist = immutable, False, None
+    _stop_simulator()
 
 
 def start_simulator(force_restart: bool = False) -> None:
@@ -306,6 +307,10 @@ def _recommit() -> None:
         _simulates, _immutable = None, False
     if old is not None:
         old.close()
+    _stop_simulator()
+
+
+def _stop_simulator() -> None:
     simulator = sys.modules.get("cloud._simulator")
     if simulator is not None:
         simulator.stop()

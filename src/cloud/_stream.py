@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from cloud._backend import Patience
 
 _decode = msgspec.msgpack.Decoder(list[Finished]).decode
-_BATCH = 64
+_BATCH = 1000
 """Blobs asked for in one request."""
 
 
@@ -94,21 +95,27 @@ def _read(link: Link, stream: Stream, wanted: Wanted, patience: Patience) -> Ite
         if frame is None:
             return
         if frame:
-            news = [one for one in _decode(frame) if wanted.mark(one.jid)]
+            told = _decode(frame)
+            if told[0].jid == 0 and told[0].failure is not None:  # the server ends this wait, and says why
+                raise CloudTimeoutError(told[0].failure.message, hint=told[0].failure.advice, **told[0].failure.facts)
+            news = [one for one in told if wanted.mark(one.jid)]
             if not wanted.left:  # the end follows at once: with it read, the connection is free again
-                deque(frames, maxlen=0)
-            fetch(link, news)
-            yield from news
+                with suppress(*TROUBLE):
+                    deque(frames, maxlen=0)
+            yield from fetched(link, news)
 
 
-def fetch(link: Link, news: list[Finished]) -> None:
-    """Put the bytes of results that are blobs into their ``data``."""
-    large = [one for one in news if one.blob]
+def fetched(link: Link, news: list[Finished]) -> Iterator[Finished]:
+    """The same, with the bytes of results that are blobs in their ``data``, each fetched when it is asked for."""
+    urls: dict[str, str] = {}
+    large = [one.blob for one in news if one.blob]
     for at in range(0, len(large), _BATCH):
         batch = large[at : at + _BATCH]
-        urls = link.json("POST", "/v1/blob/get", {"ids": [one.blob for one in batch]})["urls"]
-        for one, url in zip(batch, urls, strict=True):
-            one.data = link.get(url)  # type: ignore[assignment]  # a bytearray: 300 MB are not copied once more
+        urls |= zip(batch, link.json("POST", "/v1/blob/get", {"ids": batch})["urls"], strict=True)
+    for one in news:
+        if one.blob:
+            one.data = link.get(urls[one.blob])  # type: ignore[assignment]  # a bytearray: 300 MB are not copied once more
+        yield one
 
 
 def _allowed(patience: Patience, most: float) -> float:

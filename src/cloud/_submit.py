@@ -115,7 +115,7 @@ class Submission:
         self.link, self.order, self.sent, self.tokens = link, order, sent, tokens
         self.parent, self.attempt = parent, attempt
         self.ranges: Ranges = []
-        self.id = self.offset = 0
+        self.id = self.offset = self._sending = 0
 
     def run(self, jobs: Iterable[Packed]) -> Ranges:
         """Send everything; the jids. What was accepted before an error of ``jobs`` stays, and a note tells of it."""
@@ -140,12 +140,7 @@ class Submission:
             final = packer.ended and self.order.count is None
             body = encode(Chunk(self.id, self.offset, chunk, final))
             pending = self.link.send_request("POST", "/v1/chunk", body)
-            failure: BaseException | None = None
-            following = None
-            try:
-                following = self._next(packer)
-            except BaseException as error:  # noqa: BLE001 raised again below
-                failure = error  # the chunk under way is accepted all the same, and shall be counted
+            following, failure = self._meanwhile(packer)
             answer = _accepted(pending.read_response())
             self.offset += answer.count
             if self.order.count is None and answer.count:
@@ -154,6 +149,13 @@ class Submission:
                 raise failure
         if self.order.count is not None and self.offset < self.order.count:
             raise ValueError(f"map: the iterable said {self.order.count} items and gave {self.offset}")
+
+    def _meanwhile(self, packer: Packer) -> tuple[Arguments | None, BaseException | None]:
+        """The next chunk, made while the server commits the last; an error waits until that one is known to be accepted."""
+        try:
+            return self._next(packer), None
+        except BaseException as error:  # noqa: BLE001 the caller raises it
+            return None, error
 
     def _next(self, packer: Packer) -> Arguments | None:
         if packer.ended:
@@ -184,11 +186,7 @@ class Submission:
         submit.token = self.tokens.make(self.parent, self.attempt, submit, code)
         pending = self.link.send_request("POST", "/v1/submission", encode(submit))
         self._sending = len(chunk.ends)
-        failure, following = None, None
-        try:
-            following = self._next(packer)
-        except BaseException as error:  # noqa: BLE001 raised again below
-            failure = error
+        following, failure = self._meanwhile(packer)
         answer = _submitted(pending.read_response())
         if answer.missing:
             submit.code = [one for one in code if one.digest in answer.missing]

@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped]
+import cloudpickle
 
 _DEEPEST, _WIDEST = 20, 200
 """Steps of a way at most, and members of one container that are tried."""

@@ -34,6 +34,10 @@ class Verbs:
         self._caches: dict[int, tuple[Any, Cache]] = {}
         self._watchers: dict[int, tuple[Any, Callbacks]] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # ``from cloud import call`` in a function that travels: the verbs of the place where it runs are meant.
+        return Verbs, (self._backend,)
+
     # -- submitting -----------------------------------------------------------------------------------------------
 
     def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> int:

@@ -51,9 +51,7 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     core_types: dict[str, CoreType] = field(default_factory=lambda: dict(CORE_TYPES))
     units_per_core: int = 8000  # thousandths of a compute unit that one core of the host offers
     memory_reserve: int = GIB  # of the host, kept for everything else
-    lease_window: int = 512  # leases a worker may hold
     lease_ms: int = 100  # worth of work that one batch of leases should hold
-    worker_silence: float = 30.0  # a connection silent for so long is dead
     reconnect: float = 600.0  # a worker computes on without its server for so long
     drain: float = 10.0  # ``down`` waits so long for running jobs
     not_sent_after: float = 600.0  # unsent jids of a vanished client are killed

@@ -17,7 +17,7 @@ from cloud import _session
 PLACES = os.environ.get("CONTRACT_PLACES", "server simulator mp").split()
 """``configured``: a server that the environment names, as the test with another user sets it."""
 
-DEADLINE = 60.0
+DEADLINE = 30.0
 """Seconds after which a test that waits gives up."""
 
 

@@ -16,6 +16,8 @@ from tests.conftest import PICLOUD, Server, server_home, start_server, stop_serv
 
 ROOT = Path(__file__).resolve().parents[2]
 UID = 54321
+PATIENCE = 170
+"""Seconds for one command of theirs."""
 SUITES = ["test_verbs.py", "test_info.py", "test_programs.py"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.live, pytest.mark.root]
@@ -82,7 +84,12 @@ def _as_them(network: str, home: Path, *command: str, **env: str) -> subprocess.
     script = str(Path(__file__).with_name("other_user.py"))
     enter = ["ip", "netns", "exec", network, sys.executable, script, str(UID), str(home), *folders, "--"]
     plain = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
-    return subprocess.run([*enter, *command], env=plain | env, capture_output=True, text=True, timeout=170, check=False)
+    words = [*enter, *command]
+    try:
+        return subprocess.run(words, env=plain | env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired as late:
+        said = [(part or b"").decode(errors="replace") for part in (late.stdout, late.stderr)]
+        return subprocess.CompletedProcess(words, -1, *said)
 
 
 def test_the_contract_holds_for_another_user_over_tls(network: tuple[str, str], remote: Server, their_home: Path) -> None:

@@ -324,6 +324,19 @@ def test_jobs_that_make_jobs_and_wait_for_them(place: Place) -> None:
     assert place.returns(fib, 5) == 5
 
 
+def test_more_waiting_jobs_than_slots(place: Place) -> None:
+    module = place.module
+
+    def parent(x: int) -> int:
+        import importlib
+
+        verbs = importlib.import_module(module)
+        return sum(verbs.result(verbs.map(lambda y: y, [x, x])))
+
+    jids = place.verbs.map(parent, range(40))
+    assert place.verbs.result(jids, timeout=DEADLINE) == [2 * x for x in range(40)]
+
+
 def test_a_job_can_return_jids(place: Place) -> None:
     module = place.module
 

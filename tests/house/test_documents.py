@@ -75,7 +75,7 @@ def assert_command(words: list[str]) -> None:
         assert found, f"no command {word!r} in: picloud {' '.join(words)}"
         command = found
         flags |= flags_of(command)
-    own = words if not any(p.name == "command" for p in command.params) else []  # else they are of somebody else's command
+    own = words if not any(p.name == "words" for p in command.params) else []  # else they are of somebody else's command
     for word in own:
         if word.startswith("--"):
             assert word.split("=")[0] in flags, f"no flag {word} in: picloud {' '.join(words)}"

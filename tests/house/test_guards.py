@@ -26,6 +26,8 @@ def room(path: Path) -> str:
 @pytest.mark.parametrize("path", named(SOURCES))
 def test_file_and_functions_are_short(path: Path) -> None:
     text = path.read_text()
+    if "migrations/versions" in room(path):
+        return  # one step of the schema, written once and never changed
     assert text.count("\n") <= FILE_LINES
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

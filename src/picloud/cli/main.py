@@ -14,7 +14,8 @@ from collections.abc import Sequence
 import click
 
 from picloud import __version__
-from picloud.cli.flags import GlobalFlags, given, wants_json
+from picloud.cli.flags import GlobalFlags, wants_json
+from picloud.wire.error import CloudException
 
 UNEXPECTED, USAGE, CLOUD, INTERRUPTED = 1, 2, 3, 130
 
@@ -99,8 +100,6 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def run(words: list[str]) -> int:
     """Run ``picloud`` and return the exit code."""
-    from picloud.wire.error import CloudException
-
     try:
         code = picloud.main(args=words, prog_name="picloud", standalone_mode=False)
         sys.stdout.flush()
@@ -112,7 +111,7 @@ def run(words: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except CloudException as error:
-        _report(words, error.to_dict(), str(error))
+        _report(words, error.to_dict(), _shown(error))
         return CLOUD
     except BrokenPipeError:
         # The reader has gone (`| head`): nothing more may be written, not even by the interpreter's own flush.
@@ -120,6 +119,15 @@ def run(words: list[str]) -> int:
         return UNEXPECTED
     except Exception as error:  # noqa: BLE001 - the outermost frame: what nobody foresaw is shown whole
         return _unexpected(error, words)
+
+
+def _shown(error: CloudException) -> str:
+    """The text of an error. Of a program that failed, without the frames of ours that ran it."""
+    kind = str(getattr(getattr(error, "failure", None), "type", ""))
+    if not kind.endswith("CloudException"):
+        return str(error)
+    message = error.parameter.partition("\n\nTraceback in the job:")[0].removeprefix(f"{kind}: ")
+    return message if error.jid is None else f"Job {error.jid}: {message}"
 
 
 def _wrong(error: click.ClickException, words: list[str]) -> int:
@@ -140,6 +148,3 @@ def _unexpected(error: Exception, words: list[str]) -> int:
 
 def _report(words: list[str], error: dict[str, object], text: str) -> None:
     print(json.dumps({"error": error}, default=repr) if wants_json(words) else text, file=sys.stderr)
-
-
-__all__ = ["COMMANDS", "given", "main", "picloud", "run"]

@@ -18,6 +18,7 @@ from picloud.cli import lifecycle
 from picloud.cli.flags import as_json, command
 from picloud.cli.output import answer
 from picloud.server import home as homes
+from picloud.server.address import listen
 from picloud.server.home import ServerFile
 
 
@@ -68,7 +69,9 @@ def restart(**overrides: Any) -> None:
     Jobs run on meanwhile: their workers reconnect to the new server.
     """
     settings = options.load(**overrides)
-    former = lifecycle.stop_server_only(settings) or homes.read_server_file(Path(settings.home))
+    former = homes.read_server_file(Path(settings.home))
+    _check_listening(overrides, former)
+    former = lifecycle.stop_server_only(settings) or former
     if former:
         kept = {"host": former.host or None, "port": former.port or None, "insecure": former.insecure or None}
         overrides = kept | {name: value for name, value in overrides.items() if value is not None}
@@ -87,10 +90,22 @@ def serve(**overrides: Any) -> None:
     _tell(lifecycle.ready(launched, None), new=True)
     code = server.wait()
     if code not in (0, -signal.SIGINT, -signal.SIGTERM):
-        raise click.exceptions.Exit(lifecycle_code(code))
+        raise click.exceptions.Exit(_shell_code(code))
 
 
-def lifecycle_code(code: int) -> int:
+def _check_listening(overrides: dict[str, Any], former: ServerFile | None) -> None:
+    """Find out that the new server could not listen before the old one is stopped for it.
+
+    Raises:
+        SetupError: the address is not ours, or the port is in use by another program.
+    """
+    if overrides["host"]:
+        listen(overrides["host"], 0).close()
+    if overrides["port"] and not (former and former.port == overrides["port"]):
+        listen("127.0.0.1", overrides["port"]).close()
+
+
+def _shell_code(code: int) -> int:
     """Exit code of a server as a shell says it: 128 + signal if it was killed."""
     return code if code >= 0 else 128 - code
 

@@ -59,7 +59,7 @@ async def serve(order: EdgeOrder) -> None:
 def main() -> None:
     """Read the order and serve."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s edge %(levelname)s %(message)s")
-    order = msgspec.json.decode(sys.stdin.buffer.raw.readline(), type=EdgeOrder)  # type: ignore[attr-defined]
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=EdgeOrder)
     uvloop.run(serve(order))
 
 

@@ -51,10 +51,13 @@ class Edge:
 
     async def _put(self, blob: str, parts: AsyncIterator[bytes]) -> None:
         sink = await asyncio.to_thread(self._files.create, blob)
-        with sink:
+        try:
             async for part in parts:
                 await asyncio.to_thread(sink.write, part)
-            await asyncio.to_thread(sink.commit)
+        except BaseException:
+            sink.abort()
+            raise
+        await asyncio.to_thread(sink.commit)
 
     async def _get(self, blob: str, send: Send) -> None:
         size = await asyncio.to_thread(self._files.size, blob)

@@ -16,6 +16,7 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
@@ -62,7 +63,9 @@ class Program:
         homes.prepare(self.settings)
         with lock(self.home):
             earlier = homes.read_server_file(self.home)
-            listening = bind(self.settings, earlier.port if earlier else None)
+            listening = bind(
+                self.settings, earlier.port if earlier else None, urlsplit(earlier.address).port if earlier else None
+            )
             os.environ[process.INSTANCE] = process.instance(self.home)
             db = Database.open(self.settings.database or f"sqlite:///{self.home / 'picloud.sqlite'}")
             try:

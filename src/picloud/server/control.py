@@ -38,8 +38,9 @@ class Control:
         self.placer = Placer(self.storage, self.fleet, self.engine, settings)
         self.dispatcher = Dispatcher(self.storage, self.fleet, self.hub, self.placer, settings)
         self.placer.settle = self.dispatcher.settle
+        self.dispatcher.arrived = self.arrived
         self.authority = Authority(self.storage, self.fleet)
-        self.janitor = Janitor(self.storage, self.dispatcher, self.placer, settings)
+        self.janitor = Janitor(self.storage, self.dispatcher, files, settings)
         capacity = self.engine.capacity()
         self.default_type = choose_default_type(settings, capacity.cores, capacity.memory + settings.memory_reserve)
         self.address = ""

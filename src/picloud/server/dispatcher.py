@@ -11,10 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import TypeVar
-
-from sqlalchemy import Connection
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 from picloud.server import scheduler
 from picloud.server.fleet import Fleet, Worker
@@ -25,6 +23,8 @@ from picloud.settings import Settings
 from picloud.store import job as jobs
 from picloud.store.act import finish, lease
 from picloud.store.act.answer import Finish
+from picloud.store.db import Transaction
+from picloud.wire.error import NotFound
 from picloud.wire.job import Failure
 from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Outcome, Spec
 
@@ -57,11 +57,13 @@ class Dispatcher:
         self._awaited: dict[int, int] = {}  # jid -> how many wait for it; the newest last
         self._waits: list[Wait] = []  # jobs that wait for jobs, the newest last
         self._backlog: set[int] = set()  # kinds that had more ready jobs than were taken
+        self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
+        self.arrived: Callable[[list[str]], Awaitable[None]]  # marks blobs whose bytes are on disk; set by control
 
     # -- the hot path -------------------------------------------------------------------------------------------
 
-    async def accept(self, act: Callable[[Connection], tuple[T, set[int]]], account: int) -> tuple[T, bool]:
+    async def accept(self, act: Callable[[Transaction], tuple[T, set[int]]], account: int) -> tuple[T, bool]:
         """Run an accepting act; idle workers of the account lease from it in the same transaction.
 
         Returns:
@@ -72,7 +74,7 @@ class Dispatcher:
         for worker in idle.values():
             worker.leasing = True
 
-        def both(tx: Connection) -> tuple[T, set[int], dict[int, Taken]]:
+        def both(tx: Transaction) -> tuple[T, set[int], dict[int, Taken]]:
             answer, ready = act(tx)
             return answer, ready, {k: self._take(tx, w, wants[k]) for k, w in idle.items() if k in ready}
 
@@ -94,10 +96,29 @@ class Dispatcher:
         for outcome in message.outcomes:
             worker.held.pop(outcome.jid, None)
         worker.learn([o.runtime_us for o in message.outcomes])
-        worker.outcomes += message.outcomes
+        blobs = [outcome.blob for outcome in message.outcomes if outcome.blob]
+        if blobs:
+            self._later(self._after_arrival(worker, message.outcomes, blobs))
+        else:
+            self._queue(worker, message.outcomes)
+        self.refill(worker)
+
+    async def _after_arrival(self, worker: Worker, outcomes: list[Outcome], blobs: list[str]) -> None:
+        try:
+            await self.arrived(blobs)
+        except NotFound as error:
+            log.error("%s", error)  # the finishing act tells the job that its result never arrived
+        self._queue(worker, outcomes)
+
+    def _queue(self, worker: Worker, outcomes: list[Outcome]) -> None:
+        worker.outcomes += outcomes
         if not worker.finishing:
             self._finish(worker)
-        self.refill(worker)
+
+    def _later(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _finish(self, worker: Worker) -> None:
         outcomes, worker.outcomes = worker.outcomes, []
@@ -117,7 +138,7 @@ class Dispatcher:
         self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed)
 
     @staticmethod
-    def _end(tx: Connection, worker: Worker, outcomes: list[Outcome]) -> Finish:
+    def _end(tx: Transaction, worker: Worker, outcomes: list[Outcome]) -> Finish:
         return finish.finish(tx, worker.id, outcomes, now_ms())
 
     def settle(self, result: Finish) -> None:
@@ -168,7 +189,7 @@ class Dispatcher:
 
         self._storage.then(lambda tx: self._take(tx, worker, want), taken, failed, durable=False)
 
-    def _take(self, tx: Connection, worker: Worker, want: int) -> Taken:
+    def _take(self, tx: Transaction, worker: Worker, want: int) -> Taken:
         prefer = list(self._awaited)[-AWAITED:][::-1]
         leases = lease.take(tx, worker.id, worker.kind.id, want, prefer, now_ms())
         missing = {item.submission for item in leases} - worker.specs

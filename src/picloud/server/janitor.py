@@ -7,23 +7,29 @@ import logging
 import time
 
 from picloud.server.dispatcher import Dispatcher
-from picloud.server.placement import Placer
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
 from picloud.store import account as accounts
+from picloud.store import blob as blobs
+from picloud.store import retention
 from picloud.store.act import accept, lease
+from picloud.store.files import Files
 
 log = logging.getLogger("picloud.janitor")
 
 VANISHED_EVERY = 15.0
 RETENTION_EVERY = 3600.0
+BLOBS_EVERY = 6 * 3600.0
+UNUSED_MS = 24 * 3_600_000
+BREATH = 0.05
+"""Seconds between two bites of retention, for everybody else."""
 
 
 class Janitor:
     """Each chore is one short act, harmless if two servers do it at once."""
 
-    def __init__(self, storage: Storage, dispatcher: Dispatcher, placer: Placer, settings: Settings) -> None:
-        self._storage, self._dispatcher, self._placer, self._settings = storage, dispatcher, placer, settings
+    def __init__(self, storage: Storage, dispatcher: Dispatcher, files: Files, settings: Settings) -> None:
+        self._storage, self._dispatcher, self._files, self._settings = storage, dispatcher, files, settings
         self._last: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -34,6 +40,7 @@ class Janitor:
                 ("due", 0.25, self._due),
                 ("vanished", VANISHED_EVERY, self._vanished),
                 ("retention", RETENTION_EVERY, self._retention),
+                ("blobs", BLOBS_EVERY, self._blobs),
             ):
                 if time.monotonic() - self._last.get(name, 0.0) >= period:
                     self._last[name] = time.monotonic()
@@ -54,5 +61,15 @@ class Janitor:
         self._dispatcher.settle(await self._storage.write(accept.vanished, before, now_ms()))
 
     async def _retention(self) -> None:
-        """Old login tickets and tokens go."""
+        """Payloads and logs, job rows, login tickets go after their time."""
         await self._storage.note(accounts.expire, now_ms())
+        for remove, days in ((retention.payloads, self._settings.keep_payloads), (retention.jobs, self._settings.keep_jobs)):
+            while await self._storage.note(remove, now_ms() - int(days * 1000)):
+                await asyncio.sleep(BREATH)
+
+    async def _blobs(self) -> None:
+        """Bytes that no row names go: condemned after a day, deleted a cycle later."""
+        _, gone = await self._storage.write(blobs.sweep, now_ms() - UNUSED_MS, now_ms())
+        for blob in gone:
+            await asyncio.to_thread(self._files.delete, blob)
+        await asyncio.to_thread(self._files.sweep)

@@ -129,7 +129,7 @@ class Placer:
         """Drain every worker for ``grace`` seconds and end it."""
         for worker in self._fleet:
             worker.send(Stop(grace))
-        stops: list[Awaitable[None]] = [self._engine.stop(placement, grace + 2) for placement in self.placements.values()]
+        stops: list[Awaitable[None]] = [self._engine.stop(placement, 2.0, grace) for placement in self.placements.values()]
         await asyncio.gather(*stops)
 
     # -- adoption -------------------------------------------------------------------------------------------------

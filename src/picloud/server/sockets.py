@@ -40,33 +40,37 @@ class Listening(Struct):
     fingerprint: str | None
 
 
-def bind(settings: Settings, prefer: int | None) -> Listening:
+def bind(settings: Settings, prefer: int | None, loopback: int | None = None) -> Listening:
     """Bind the sockets of control and edge.
+
+    Args:
+        prefer: the port of the server before us, which clients know.
+        loopback: its port on loopback, which workers know.
 
     Raises:
         SetupError: a port in use, an address that is not ours, plain HTTP off loopback without ``insecure``.
     """
     plain_host = settings.host if settings.host and settings.insecure and not address.is_loopback(settings.host) else ""
     tls_host = settings.host if settings.host and not plain_host and not address.is_loopback(settings.host) else ""
-    control = _doors(plain_host, tls_host, settings.port, prefer)
-    edge = _doors(plain_host, tls_host, 0, None)
-    loopback = address.url("127.0.0.1", Doors.port(control.plain), tls=False)
+    control = _doors(plain_host, tls_host, settings.port, prefer, loopback)
+    edge = _doors(plain_host, tls_host, 0, None, None)
+    local = address.url("127.0.0.1", Doors.port(control.plain), tls=False)
     if not settings.host or not (plain_host or tls_host):
-        return Listening(control, edge, loopback, None, None, None)
+        return Listening(control, edge, local, None, None, None)
     port = Doors.port(control.tls or control.plain)
     remote = address.url(address.reachable(settings.host), port, tls=bool(tls_host))
     if plain_host:
-        return Listening(control, edge, loopback, remote, None, None)
+        return Listening(control, edge, local, remote, None, None)
     cert, key, fingerprint = certificate(Path(settings.home), settings.host)
-    return Listening(control, edge, loopback, remote, (str(cert), str(key)), fingerprint)
+    return Listening(control, edge, local, remote, (str(cert), str(key)), fingerprint)
 
 
-def _doors(plain_host: str, tls_host: str, port: int, prefer: int | None) -> Doors:
+def _doors(plain_host: str, tls_host: str, port: int, prefer: int | None, loopback: int | None) -> Doors:
     wild = {"0.0.0.0", "::"}
     if plain_host in wild:
         return Doors([address.listen(plain_host, port, prefer)], [])
     if tls_host in wild:
-        return Doors([address.listen("127.0.0.1", 0)], [address.listen(tls_host, port, prefer)])
+        return Doors([address.listen("127.0.0.1", 0, loopback)], [address.listen(tls_host, port, prefer)])
     plain = address.listen("127.0.0.1", port, prefer)
     bound = int(plain.getsockname()[1])
     try:

@@ -9,10 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection
-
 from picloud.settings import Settings
-from picloud.store.db import Database
+from picloud.store.db import Database, Transaction
 from picloud.wire.error import StorageFull
 
 P = ParamSpec("P")
@@ -31,21 +29,21 @@ class Storage:
         self.db, self._settings = db, settings
         self._free_seen = (0.0, 0)
 
-    async def write(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def write(self, act: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an act in a durable transaction; returns after it is on disk."""
         return await asyncio.wrap_future(self.db.write(lambda tx: act(tx, *args, **kwargs)))
 
-    async def note(self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def note(self, act: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an act whose loss in a power cut does no harm (it survives the death of any process)."""
         return await asyncio.wrap_future(self.db.write(lambda tx: act(tx, *args, **kwargs), durable=False))
 
-    async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read(self, query: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query in a short read transaction."""
         return await asyncio.wrap_future(self.db.read(lambda tx: query(tx, *args, **kwargs)))
 
     def then(
         self,
-        act: Callable[[Connection], T],
+        act: Callable[[Transaction], T],
         done: Callable[[T], Any],
         failed: Callable[[BaseException], Any],
         durable: bool = True,

@@ -44,6 +44,8 @@ TRIES = 20
 """Runs of one act on PostgreSQL before its conflict is told to the caller."""
 
 T = TypeVar("T")
+Transaction = Connection
+"""What acts and queries are given, for rooms that do not speak SQL."""
 
 
 @dataclass(slots=True)
@@ -68,7 +70,7 @@ class Database:
         self._engine = _sqlite_engine(url, writing=True) if self.sqlite else _postgresql_engine(url, writers + readers)
         self._read_engine = _sqlite_engine(url, writing=False, size=readers) if self.sqlite else self._engine
         driver: Any = self._engine.dialect.loaded_dbapi
-        self._errors: tuple[type[Exception], ...] = (DBAPIError, driver.Error)
+        self._errors: tuple[type[Exception], ...] = (DBAPIError, driver.Error, OSError)
         self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
         self._door = threading.Lock()
@@ -95,8 +97,10 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         opened = cls(parsed, readers=readers, writers=writers)
         try:
+            if opened.sqlite:
+                _check_sqlite(opened._engine)
             migrate.up_to_date(opened._engine)
-        except (*opened._errors, OSError) as error:
+        except opened._errors as error:
             opened._dispose()
             raise SetupError(f"cannot open the database {parsed!r}: {_first_line(error)}",
                              hint="check that it is there and that this user may write it") from error  # fmt: skip
@@ -270,14 +274,24 @@ def _sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
         raw.isolation_level = None  # transactions are ours, see _begun
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY",
                        f"cache_size = -{65_536 if writing else 16_384}",
-                       f"wal_autocheckpoint = {HARD_CHECKPOINT_PAGES if writing else 0}"):  # fmt: skip
+                       f"wal_autocheckpoint = {HARD_CHECKPOINT_PAGES if writing else 0}",
+                       f"journal_size_limit = {CHECKPOINT_PAGES * 4096}",  # so that its size tells of frames not yet moved
+                       f"query_only = {int(not writing)}"):  # fmt: skip
             raw.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        _raw(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
+
+
+def _check_sqlite(engine: Engine) -> None:
+    """Refuse an SQLite that joins bytes otherwise than :class:`picloud.store.rows.glued` needs."""
+    joined = "SELECT CAST(group_concat(b, '') AS BLOB) FROM (SELECT x'0080ff00' AS b UNION ALL SELECT x'c328')"
+    with engine.connect() as connection:
+        if _raw(connection).execute(joined).fetchone() != (b"\x00\x80\xff\x00\xc3\x28",):
+            raise SetupError(f"SQLite {sqlite3.sqlite_version} cannot join bytes", hint="use a Python with SQLite 3.40 or newer")
 
 
 def _postgresql_engine(url: URL, size: int) -> Engine:

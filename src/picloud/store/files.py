@@ -235,7 +235,9 @@ class Remote:
             self._obstore: Any = obstore
             self._store: Any = from_url(url)
         except Exception as error:
-            raise SetupError(f"cannot use {url!r} for blobs: {error}", hint="see docs/reference on the setting `blobs`") from error
+            raise SetupError(
+                f"cannot use {url!r} for blobs: {error}", hint="see docs/reference on the setting `blobs`"
+            ) from error
 
     def create(self, name: str) -> Sink:
         """Begin to write a blob."""

@@ -16,11 +16,11 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Connection, bindparam, func, literal_column, null, select
+from sqlalchemy import BigInteger, Connection, bindparam, func, null, select
 from sqlalchemy import delete as remove
 
 from picloud.store.certificate import certificate
-from picloud.store.rows import EVERY, Listed, add, as_list, from_json, gathered, glued, hexed, one, pieces, run_on, span, unpack_failure
+from picloud.store.rows import EVERY, Listed, add, as_list, constant, from_json, gathered, glued, hexed, one, pieces, run_on, span, unpack_failure
 from picloud.store.rows import listing as listed
 from picloud.store.schema import READY, argument, chunk, code, job, kind, lease, log, result, submission
 from picloud.wire.error import Conflict, NotFound
@@ -144,7 +144,7 @@ def ranges_of(tx: Connection, s: Any) -> Ranges:
     if s.count is not None:
         return [(s.first, s.count)] if s.count else []
     head = [(s.first, s.head)] if s.head else []
-    return head + [(row.first, row.count) for row in tx.execute(_CHUNKS, {"submission": s.id}) if row.count]
+    return head + [(first, count) for first, count in tx.execute(_CHUNKS, {"submission": s.id}) if count]
 
 
 def close_unsent(tx: Connection, s: Any, first: int, count: int, cause: Cause, now: int) -> None:
@@ -173,11 +173,11 @@ def ready(tx: Connection) -> list[Ready]:
 def counts(tx: Connection, account: int | None = None) -> dict[str, int]:
     """Unfinished jobs (of one account, or of all): waiting, queued, processing. Unsent ones are not counted."""
     mine = () if account is None else (job.c.account == account,)
-    waiting = select(func.count()).where(job.c.status == literal_column("0"), *mine)
+    waiting = select(func.count()).where(job.c.status == constant(0), *mine)
     in_kinds = select(func.count()).join_from(kind, job, (job.c.kind == kind.c.id) & READY)
     queued = in_kinds if account is None else in_kinds.where(kind.c.account == account)
     held = select(func.count(), func.count(lease.c.started)).join_from(lease, job, job.c.jid == lease.c.jid)
-    leased, started = tx.execute(held.where(job.c.status < literal_column("3"), *mine)).one()
+    leased, started = tx.execute(held.where(job.c.status < constant(3), *mine)).one()
     return {"waiting": tx.execute(waiting).scalar_one(), "queued": tx.execute(queued).scalar_one() + leased - started,
             "processing": started}  # fmt: skip
 
@@ -224,14 +224,14 @@ def _bound(name: str) -> Any:
     return bindparam(name, type_=BigInteger)
 
 
-_final = literal_column(str(int(FIRST_FINAL)))
+_final = constant(int(FIRST_FINAL))
 _mine = (job.c.account == _bound("account"), job.c.jid >= _bound("first"), job.c.jid < _bound("end"))
 _within = select(job.c.jid, job.c.status).where(*_mine).order_by(job.c.jid).subquery()
 _STATUSES = select(func.count(), run_on(_within.c.status)).select_from(_within)
 _STATUS_PAIRS = select(gathered(_within.c.jid, _within.c.status))
 _COUNT = select(func.count()).where(*_mine)
 _COVERING = select(submission).where(
-    submission.c.final == literal_column("0"), submission.c.account == _bound("account"), submission.c.count.is_not(None),
+    submission.c.final == constant(0), submission.c.account == _bound("account"), submission.c.count.is_not(None),
     submission.c.first < _bound("end"), submission.c.first + submission.c.count > _bound("first"),
 ).order_by(submission.c.id)  # fmt: skip
 _OPEN, _OPEN_SHARED = _COVERING, _COVERING.with_for_update(read=True)
@@ -251,7 +251,7 @@ _FINISHED = select(
     glued(_page.c.data),
 )  # fmt: skip
 _span = span()
-_zero = literal_column("0")
+_zero = constant(0)
 _UNSENT = add(job).from_select(
     COLUMNS,
     select(_span.c.jid, _bound("submission_"), _bound("account_"), _bound("kind_"), _zero, _bound("status_"), _zero, _zero,

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal_column, select
+from sqlalchemy import func as sql
 
-from picloud.store.rows import gathered
-from picloud.store.rows import listing as listed
-from picloud.store.schema import READY, WAITING, attempt, job, kind, lease, submission
+from picloud.store.rows import from_json, gathered
+from picloud.store.schema import FAILED, READY, WAITING, attempt, job, kind, lease, submission
 from picloud.wire.error import BadRequest
 from picloud.wire.job import Cause, Status
 
@@ -44,27 +44,30 @@ def newest(tx: Connection, account: int, *, state: str | None = None, label: str
         raise BadRequest(f"a page has 1 to {LONGEST_PAGE} jobs, not {limit}")
     if not all(abs(number or 0) < 1 << 62 for number in (since, before)):
         raise BadRequest("a time or jid is out of range")
-    chosen = _chosen(account, Status[state] if state else None, label, func, since, before).limit(bindparam("limit"))
-    rows = listed(tx, _shown(chosen), limit=limit + 1)
-    page = [_row(row) for row in rows[:limit]]
-    return page, page[-1]["jid"] if len(rows) > limit else None
-
-
-def _chosen(account: int, state: Status | None, label: str | None, name: str | None, since: int | None,
-            before: int | None) -> Select[Any]:  # fmt: skip
-    """The jids of a page. Rare states have small indexes of their own; everything else is a walk down the narrow rows."""
-    where: list[ColumnElement[bool]] = [job.c.account == account]
+    where = [job.c.account == account]
+    if label or func:
+        those = _submissions(account, label, func)
+        lowest = tx.execute(those.with_only_columns(sql.min(submission.c.first))).scalar_one()
+        if lowest is None:
+            return [], None
+        where += [job.c.submission.in_(those), job.c.jid >= lowest]
     if before is not None:
         where.append(job.c.jid < before)
     if since is not None:
         where.append(job.c.created >= since)
-    if label or name:
-        those = select(submission.c.id).where(submission.c.account == account)
-        those = those.where(submission.c.label == label, literal_column("label <> ''")) if label else those
-        where.append(job.c.submission.in_(those.where(submission.c.name == name) if name else those))
-    if state is not None:
-        where.append(_in_state(state))
-    return select(job.c.jid).where(*where).order_by(job.c.jid.desc())
+    if state:
+        where.append(_in_state(Status[state]))
+    chosen = select(job.c.jid).where(*where).order_by(job.c.jid.desc()).limit(bindparam("limit"))
+    rows = from_json(tx.execute(_shown(chosen), {"limit": limit + 1}).scalar_one())
+    page = [_row(row) for row in rows[:limit]]
+    return page, page[-1]["jid"] if len(rows) > limit else None
+
+
+def _submissions(account: int, label: str | None, name: str | None) -> Select[Any]:
+    those = select(submission.c.id).where(submission.c.account == account)
+    if label:
+        those = those.where(submission.c.label == label, literal_column("label <> ''"))
+    return those.where(submission.c.name == name) if name else those
 
 
 def _in_state(state: Status) -> ColumnElement[bool]:
@@ -75,15 +78,16 @@ def _in_state(state: Status) -> ColumnElement[bool]:
         return (job.c.status == literal_column("1")) & (READY | job.c.jid.in_(unstarted))
     if state == Status.processing:
         return job.c.jid.in_(select(lease.c.jid)) & (job.c.status == literal_column("2"))
-    return job.c.status == int(state)
+    equal = job.c.status == literal_column(str(int(state)))
+    return equal if state == Status.done else equal & FAILED
 
 
-def _shown(chosen: Select[Any]) -> Select[tuple[str]]:
+def _shown(chosen: Select[Any]) -> Select[str]:
     page = chosen.subquery("chosen")
     last = (attempt.c.jid == job.c.jid) & (attempt.c.n == job.c.attempts)
     rows = (
         select(job.c.jid, job.c.status, submission.c.name, submission.c.label, kind.c.core_type, kind.c.cores, job.c.created,
-               func.coalesce(attempt.c.started, lease.c.started).label("started"), job.c.finished, attempt.c.runtime_us,
+               sql.coalesce(attempt.c.started, lease.c.started).label("started"), job.c.finished, attempt.c.runtime_us,
                job.c.cause, job.c.attempts, submission.c.parent_jid)
         .join_from(page, job, job.c.jid == page.c.jid)
         .join(submission, submission.c.id == job.c.submission)

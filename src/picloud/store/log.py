@@ -17,7 +17,7 @@ from picloud.store.rows import Listed, add, as_list, cut, from_json, gathered, g
 from picloud.store.schema import attempt, job, lease, log
 from picloud.wire.message import LogChunk, Ranges
 
-STREAMS = ("stdout", "stderr", "logging", "pilog", "syslog")
+STREAMS = ("stdout", "stderr", "logging", "pilog", "syslog", "profile")
 
 
 def append(tx: Connection, worker: int, chunks: list[LogChunk], head: int, tail: int) -> int:

@@ -258,6 +258,11 @@ def listing(tx: Connection, statement: Executable, **values: Any) -> list[Any]:
     return from_json(found) if found else []
 
 
+def constant(value: int) -> ColumnElement[Any]:
+    """A number that stands in the statement itself, as the conditions of partial indexes have to."""
+    return literal_column(str(value))
+
+
 def pieces(data: bytes | None, lengths: Sequence[int]) -> list[bytes]:
     """Cut what :class:`glued` joined."""
     whole, at, made = data or b"", 0, []

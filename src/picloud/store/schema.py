@@ -202,8 +202,10 @@ job = Table(
 )
 READY = and_(job.c.status == literal_column("1"), job.c.held == literal_column("0"))
 WAITING = job.c.status == literal_column("0")
+FAILED = job.c.status > literal_column("3")
 Index("job_ready", job.c.kind, job.c.priority, job.c.jid, sqlite_where=READY, postgresql_where=READY)
 Index("job_waiting", job.c.due, job.c.jid, sqlite_where=WAITING, postgresql_where=WAITING)
+Index("job_failed", job.c.account, job.c.jid, sqlite_where=FAILED, postgresql_where=FAILED)
 
 argument = Table(
     "argument",

@@ -13,7 +13,21 @@ from typing import Any
 PREVIEW = 200
 """Characters of a preview at most."""
 
-_short = reprlib.Repr()
+
+
+class _Short(reprlib.Repr):
+    """reprlib's, also short about what its ``repr`` would spell out whole: a 300 MB bytes object is 1.2 GB of text."""
+
+    def repr_bytes(self, value: bytes, level: int) -> str:
+        return repr(value) if len(value) <= 40 else f"{value[:30]!r}.. ({len(value)} bytes)"
+
+    repr_bytearray = repr_bytes
+
+    def repr_ndarray(self, value: Any, level: int) -> str:
+        return f"ndarray(shape={tuple(value.shape)}, dtype={value.dtype})"
+
+
+_short = _Short()
 _short.maxstring = _short.maxother = 80
 _short.maxlist = _short.maxtuple = _short.maxdict = _short.maxset = 6
 

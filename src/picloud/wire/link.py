@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from picloud.wire.error import CloudException, Unavailable, from_dict
-from picloud.wire.origin import READ, Buffer, Connection, Origin
+from picloud.wire.origin import READ, Buffer, Connection, Origin, Response
 
 MSGPACK, JSON, RAW = "application/msgpack", "application/json", "application/octet-stream"
 
@@ -27,6 +27,8 @@ PATIENCE = 60.0
 """Seconds for which a request rides over a server that does not answer."""
 FIRST_PATIENCE = 10.0
 """The same while this link has never had an answer: then the server is rather off than restarting."""
+NOTICE = 0.5
+"""Seconds of trouble after which ``on_trouble`` is told."""
 SILENCE = 20.0
 """Seconds between two frames of a stream at most: a heartbeat comes each 5."""
 
@@ -59,9 +61,10 @@ class Patience:
         spent = time.monotonic() - self.started
         if spent + self.pause > self.seconds:
             raise _unavailable(origin, error, spent) from error
-        if spent > 1.0 and not self.told and self.link.on_trouble:
+        if spent + self.pause > NOTICE and not self.told and self.link.on_trouble:
             self.told = True
-            self.link.on_trouble(f"no answer from {origin.url} ({error}); trying for {self.seconds:.0f} s")
+            said = error.parameter if isinstance(error, Unavailable) else error
+            self.link.on_trouble(f"no answer from {origin.url} ({said}); trying for {self.seconds:.0f} s")
         time.sleep(self.pause * random.uniform(0.7, 1.0))
         self.pause = min(self.pause * 1.7, 2.0)
 
@@ -86,17 +89,17 @@ class Pending:
 class Stream:
     """A response read frame by frame (u32 big-endian length, then so many bytes)."""
 
-    def __init__(self, origin: Origin, connection: Connection, response: http.client.HTTPResponse) -> None:
+    def __init__(self, origin: Origin, connection: Connection, response: Response) -> None:
         self.origin, self.connection, self.response = origin, connection, response
         self.ended = False
+        self.patience(SILENCE)
 
-    def frames(self, silence: float = SILENCE) -> Iterator[bytes]:
+    def frames(self) -> Iterator[bytes]:
         """Frames up to the end; an empty one is a heartbeat.
 
         Raises:
-            OSError, http.client.HTTPException: the stream broke; TimeoutError after ``silence`` seconds without a frame.
+            OSError, http.client.HTTPException: the stream broke; TimeoutError after :meth:`patience` without a frame.
         """
-        self.connection.sock.settimeout(silence)
         while head := self.response.read(4):
             size = int.from_bytes(head, "big")
             yield self.response.read(size) if size else b""
@@ -138,7 +141,7 @@ class Link:
         fingerprint: sha256 of the server's certificate, hex; replaces the usual check of certificates.
         door: path of a unix socket to use instead of the network.
         patience: seconds for which to ride over a server that does not answer.
-        on_trouble: told once, in words, when a request has waited longer than a second.
+        on_trouble: told once a request, in words, that it waits.
     """
 
     def __init__(
@@ -206,7 +209,7 @@ class Link:
             if response.status >= 300:
                 response.read()
                 origin.give(connection, response)
-                return self.get(response.headers["Location"])
+                return self.get(response.headers["location"])
             try:
                 body = _body(response)
                 origin.give(connection, response)
@@ -245,7 +248,7 @@ class Link:
 
     def _answered(
         self, origin: Origin, request: Request, connection: Connection | None, seconds: float | None
-    ) -> tuple[Connection, http.client.HTTPResponse]:
+    ) -> tuple[Connection, Response]:
         """A connection that has begun to answer with success."""
         patience = Patience(self, seconds)
         sent = connection is not None
@@ -257,7 +260,7 @@ class Link:
                     self._send(origin, connection, request)
                 response = connection.receive(request.method)
                 self.answered = True
-                if response.status < 300 or response.headers["Location"]:
+                if response.status < 300 or response.headers.get("location", ""):
                     return connection, response
                 failure = _failure(origin, response)
                 origin.give(connection, response)
@@ -293,7 +296,7 @@ class Link:
             origin.close()
 
 
-def _body(response: http.client.HTTPResponse) -> bytearray:
+def _body(response: Response) -> bytearray:
     size = response.length
     if size is None:
         return bytearray(response.read())
@@ -308,7 +311,7 @@ def _body(response: http.client.HTTPResponse) -> bytearray:
     return body
 
 
-def _failure(origin: Origin, response: http.client.HTTPResponse) -> CloudException:
+def _failure(origin: Origin, response: Response) -> CloudException:
     body = response.read()
     try:
         return from_dict(json.loads(body)["error"])
@@ -322,5 +325,7 @@ def _failure(origin: Origin, response: http.client.HTTPResponse) -> CloudExcepti
 def _unavailable(origin: Origin, error: Exception, spent: float) -> Unavailable:
     if origin.door:
         return Unavailable(f"no answer through the job's door for {spent:.0f} s: {error}", hint="the job's worker has gone")
+    if isinstance(error, Unavailable):  # it does answer, and says why it cannot serve
+        return Unavailable(f"{origin.url} could not serve for {spent:.0f} s: {error.parameter}", hint=error.hint, url=origin.url)
     hint = "start the server with `picloud up`, or see `picloud status`; jobs that were accepted are safe"
     return Unavailable(f"no answer from {origin.url} for {spent:.0f} s: {error}", hint=hint, url=origin.url)

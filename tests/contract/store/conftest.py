@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from picloud.store.db import Database
 from sqlalchemy import create_engine
+
+from picloud.store.db import Database
+from picloud.store.schema import metadata
 
 
 def postgresql_programs() -> Path:
@@ -67,9 +69,35 @@ def new_database(server: str) -> str:
     return f"{server}/{name}"
 
 
+@pytest.fixture(scope="session")
+def shared_postgresql(postgresql: str) -> str:
+    """A database with our tables, emptied for each test: ten times quicker than a new one."""
+    made = new_database(postgresql)
+    Database.open(made).close()
+    return made
+
+
+def emptied(url: str) -> str:
+    """The database as it was when it was new."""
+    engine = create_engine(url)
+    with engine.begin() as tx:
+        tx.exec_driver_sql(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY")
+        tx.exec_driver_sql("INSERT INTO counter VALUES ('jid', 0)")
+    engine.dispose()
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each sort."""
+    """A database of each sort without a row."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/picloud.sqlite"
+    return emptied(request.getfixturevalue("shared_postgresql"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of each sort without a table."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/picloud.sqlite"
     return new_database(request.getfixturevalue("postgresql"))

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Any
 
+from sqlalchemy import Connection
+
 from picloud.store import account, job, worker
 from picloud.store.act import accept, finish, kill, lease, revoke
 from picloud.store.act.answer import Finish
 from picloud.store.db import Database
 from picloud.wire.job import Cause, Failure, Options, Status
 from picloud.wire.message import Arguments, Chunk, Code, Lease, Outcome, Submit, Submitted
-from sqlalchemy import Connection
 
 CODE = Code(hashlib.sha256(b"code").hexdigest(), "function", b"code", {"name": "f"})
 DEADLINE = 20.0

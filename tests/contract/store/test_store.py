@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.contract.store.storekeeper import CODE, Keeper, arguments, done, failed, submission
+
 from picloud.store import blob, job
 from picloud.store.act import accept, kill, lease, revoke
+from picloud.store.act.answer import Finish
 from picloud.store.act.rerun import rerun
 from picloud.store.db import Database
 from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.job import MAX_ATTEMPTS, Cause, Status
-from picloud.wire.message import Outcome
-from tests.contract.store.storekeeper import CODE, Keeper, arguments, done, failed, submission
+from picloud.wire.message import Outcome, Submitted
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_a_map_of_unknown_length_gets_a_range_a_block(ann: Keeper) -> None:
 def test_missing_code_stores_nothing(ann: Keeper) -> None:
     m = submission(2)
     m.code = []
-    assert ann.submit(m) == accept.Submitted(0, 0, 0, [CODE.digest])
+    assert ann.submit(m) == Submitted(0, 0, 0, [CODE.digest])
     assert ann.read(job.ready) == []
     m.code = [CODE]
     assert ann.submit(m).accepted == 2
@@ -99,7 +101,11 @@ def test_another_accounts_jobs_are_not_there(ann: Keeper, db: Database) -> None:
         with pytest.raises(NotFound, match=str(made.first)):
             bob.read(query, bob.account, [(made.first, 1)])
     assert bob.read(job.finished, bob.account, [(made.first, 2)], 0, 10) == []
-    for act in (lambda: bob.kill([(made.first, 1)]), lambda: bob.chunk(made, 2, 1), lambda: bob.map(1, depends_on=[(made.first, 1)])):
+    for act in (
+        lambda: bob.kill([(made.first, 1)]),
+        lambda: bob.chunk(made, 2, 1),
+        lambda: bob.map(1, depends_on=[(made.first, 1)]),
+    ):
         with pytest.raises(NotFound):
             act()
     with pytest.raises(NotFound):
@@ -252,8 +258,8 @@ def test_a_revoked_worker_changes_nothing_any_more(ann: Keeper) -> None:
     by = ann.worker()
     one, two = ann.take(by, 2)
     ann.start(by, one)
-    assert ann.revoke(by) == revoke.Finish(ready_kinds={1})
-    assert ann.revoke(by) == revoke.Finish()
+    assert ann.revoke(by) == Finish(ready_kinds={1})
+    assert ann.revoke(by) == Finish()
     assert ann.finish(by, done(one), done(two)).stale == [(one.jid, 1), (two.jid, 1)]
     assert ann.take(by) == []
     assert ann.status(made.first, 3) == "queued queued queued"
@@ -301,7 +307,11 @@ def test_kill_moves_the_job_at_once_and_the_attempt_closes_later(ann: Keeper) ->
     by = ann.worker()
     one, _ = ann.take(by, 2)
     answer, running = ann.kill([(made.first, 4)])
-    assert (answer.ended, answer.closed, sorted(running)) == (4, [(made.first, 4)], [(by, made.first, 1), (by, made.first + 1, 1)])
+    assert (answer.ended, answer.closed, sorted(running)) == (
+        4,
+        [(made.first, 4)],
+        [(by, made.first, 1), (by, made.first + 1, 1)],
+    )
     assert ann.status(made.first, 4) == "killed killed killed killed"
     assert ann.chunk(made, 3, 1).count == 1
     assert ann.finish(by, done(one)).moved == []
@@ -323,7 +333,7 @@ def test_kill_all_reaches_ready_leased_waiting_and_unsent_jobs(ann: Keeper) -> N
 
 def test_a_big_kill_comes_in_pieces(ann: Keeper) -> None:
     made = ann.map(5)
-    piece = lambda tx: kill.kill(tx, ann.account, [(made.first, 5)], ann.now, limit=2)[0]  # noqa: E731
+    piece = lambda tx: kill.kill(tx, ann.account, [(made.first, 5)], ann.now, limit=2)[0]
     assert [(answer.ended, answer.more) for answer in (ann.write(piece) for _ in range(3))] == [(2, True), (2, True), (1, False)]
 
 
@@ -336,51 +346,6 @@ def test_a_client_that_vanished_leaves_not_sent_jobs(ann: Keeper) -> None:
     assert ann.status(made.first, 5) == "queued killed killed queued killed"
     (end, *_) = ann.read(job.finished, ann.account, [(made.first, 5)], 0, 9)
     assert end.failure.cause == "not_sent"
-
-
-# -- dependencies -----------------------------------------------------------------------------------------------------
-
-
-def test_children_wait_for_all_parents(ann: Keeper) -> None:
-    parents = ann.map(2)
-    child = ann.map(2, 1, depends_on=[(parents.first, 1), (parents.first, 2)])
-    by = ann.worker()
-    one, two = ann.take(by)
-    ann.finish(by, done(one))
-    assert ann.status(child.first, 2) == "waiting waiting"
-    assert ann.finish(by, done(two)).ready_kinds == {1}
-    assert ann.status(child.first, 2) == "queued waiting"
-    ann.chunk(child, 1, 1)
-    assert ann.status(child.first, 2) == "queued queued"
-    assert ann.status(ann.map(1, depends_on=[(parents.first, 2)]).first) == "queued"
-
-
-def test_a_failure_stalls_children_and_their_children(ann: Keeper) -> None:
-    parent = ann.map(1)
-    child = ann.map(2, 1, depends_on=[(parent.first, 1)])
-    lenient = ann.map(1, depends_on=[(child.first + 1, 1)], ignore_dependency_errors=True)
-    grandchild = ann.map(1, depends_on=[(child.first + 1, 1)])
-    by = ann.worker()
-    (one,) = ann.take(by)
-    answer = ann.finish(by, failed(one))
-    assert answer.closed == [(child.first, 2), (grandchild.first, 1)]
-    assert answer.ready_kinds == {1}
-    assert ann.status(child.first, 2) == "stalled stalled"
-    assert ann.status(lenient.first, 2) == "queued stalled"
-    ann.chunk(child, 1, 1)
-    assert ann.status(child.first, 2) == "stalled stalled"
-    late = ann.map(1, depends_on=[(grandchild.first, 1)])
-    (end,) = ann.read(job.finished, ann.account, [(late.first, 1)], 0, 9)
-    assert (end.status, f"job {grandchild.first} " in end.failure.message) == (Status.stalled, True)
-
-
-def test_a_killed_or_unsent_parent_stalls_too(ann: Keeper) -> None:
-    parent = ann.map(3, 1)
-    killed, unsent = ann.map(1, depends_on=[(parent.first, 1)]), ann.map(1, depends_on=[(parent.first + 2, 1)])
-    ann.kill([(parent.first, 1)])
-    assert ann.status(killed.first, 2) == "stalled waiting"
-    ann.write(accept.vanished, ann.now + 1, ann.now + 1)
-    assert ann.status(unsent.first) == "stalled"
 
 
 # -- afterwards -------------------------------------------------------------------------------------------------------
@@ -404,7 +369,7 @@ def test_a_rerun_makes_new_jobs_of_the_same_arguments(ann: Keeper) -> None:
     by = ann.worker()
     one, two, three = ann.take(by)
     token = os.urandom(16)
-    again = lambda tx: rerun(tx, ann.account, [(made.first, 3)], failed=True, token=token, now=ann.now)  # noqa: E731
+    again = lambda tx: rerun(tx, ann.account, [(made.first, 3)], failed=True, token=token, now=ann.now)
     with pytest.raises(Conflict, match="not finished"):
         ann.write(again)
     ann.finish(by, done(one), failed(two), failed(three))

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from picloud.store import account, blob, code, job, kind, listing, log, migrate, worker
+from sqlalchemy import create_engine, inspect, text
+from tests.contract.store.storekeeper import CODE, Keeper, done, failed, submission
+
+from picloud.store import account, blob, code, job, kind, listing, log, migrate, retention, worker
 from picloud.store.act import info
 from picloud.store.db import Database
 from picloud.store.schema import metadata
 from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound, SetupError
 from picloud.wire.job import Cause
 from picloud.wire.message import Code, LogChunk
-from sqlalchemy import create_engine, inspect, text
-from tests.contract.store.storekeeper import CODE, Keeper, done, failed, submission
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_a_stream_keeps_its_beginning_and_its_end(ann: Keeper) -> None:
     ann.map(2)
     by = ann.worker()
     one, two = ann.take(by)
-    chunk = lambda at, data, jid=1, n=1: LogChunk(jid, n, "stdout", at, data)  # noqa: E731
+    chunk = lambda at, data, jid=1, n=1: LogChunk(jid, n, "stdout", at, data)
     assert ann.write(log.append, by, [chunk(0, b"head"), chunk(4, b"\0mid"), chunk(8, b"tail"), chunk(0, b"x", 9)], 4, 4) == 3
     assert ann.write(log.append, by, [chunk(8, b"tail")], 4, 4) == 1
     assert ann.write(log.append, ann.worker(), [chunk(12, b"not mine")], 4, 4) == 0
@@ -229,8 +230,8 @@ def test_status_of_ranges_in_any_order(ann: Keeper) -> None:
 # -- migrations -------------------------------------------------------------------------------------------------------
 
 
-def test_migrations_end_in_the_tables_of_the_schema(url: str) -> None:
-    engine = create_engine(url)
+def test_migrations_end_in_the_tables_of_the_schema(fresh_url: str) -> None:
+    engine = create_engine(fresh_url)
     migrate._upgrade(engine)
     with engine.begin() as tx:
         assert migrate.revision(tx) == migrate.HEAD
@@ -239,20 +240,20 @@ def test_migrations_end_in_the_tables_of_the_schema(url: str) -> None:
         tables = {name: {index["name"] for index in inspect(tx).get_indexes(name)} for name in metadata.tables}
     assert all({index.name for index in table.indexes} <= tables[name] for name, table in metadata.tables.items())
     engine.dispose()
-    Keeper(Database.open(url)).db.close()
+    Keeper(Database.open(fresh_url)).db.close()
 
 
-def test_a_newer_or_foreign_database_is_refused(url: str) -> None:
-    Database.open(url).close()
-    engine = create_engine(url)
+def test_a_newer_or_foreign_database_is_refused(fresh_url: str) -> None:
+    Database.open(fresh_url).close()
+    engine = create_engine(fresh_url)
     with engine.begin() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SetupError, match="newer version"):
-        Database.open(url)
+        Database.open(fresh_url)
     with engine.begin() as tx:
         tx.execute(text("DROP TABLE alembic_version"))
     with pytest.raises(SetupError, match="another program"):
-        Database.open(url)
+        Database.open(fresh_url)
     engine.dispose()
 
 
@@ -272,3 +273,20 @@ def test_a_database_that_cannot_be_opened_is_one_clear_error(tmp_path: Path) -> 
     for url in (f"sqlite:///{tmp_path}/no/such/folder/p.sqlite", f"sqlite:///{tmp_path}/file", "postgresql://x@127.0.0.1:1/y"):
         with pytest.raises(SetupError, match="cannot open the database"):
             Database.open(url)
+
+
+def test_old_payloads_go_before_old_jobs_and_the_ledger_stays(ann: Keeper) -> None:
+    ann.map(3)
+    by = ann.worker()
+    one, two, _ = ann.take(by)
+    ann.finish(by, done(one))
+    then = ann.tick()
+    ann.finish(by, done(two))
+    assert ann.write(retention.payloads, then, 10) == 1
+    assert ann.write(retention.payloads, then, 10) == 0
+    (end, _) = ann.read(job.finished, ann.account, [(1, 3)], 0, 9)
+    assert (end.status, end.data) == (3, None)
+    assert ann.write(retention.jobs, ann.now + 1, 1) == 1
+    assert ann.write(retention.jobs, ann.now + 1, 10) == 1
+    assert page(ann) == [3]
+    assert ann.read(lambda tx: tx.execute(text("SELECT count(*) FROM attempt")).scalar_one()) == 2

@@ -12,13 +12,15 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sqlalchemy import Connection, text
+from tests.contract.store.storekeeper import DEADLINE, Keeper, done, failed, submission
+
 from picloud.store import job
 from picloud.store.act import accept, finish, kill, lease, revoke
+from picloud.store.act.answer import Finish
 from picloud.store.db import Database
 from picloud.wire.job import FIRST_FINAL, MOVES, Cause, Status
 from picloud.wire.message import Lease
-from sqlalchemy import Connection, text
-from tests.contract.store.storekeeper import DEADLINE, Keeper, done, failed, submission
 
 ENDS = [Cause.none, Cause.exception, Cause.worker_lost, Cause.signal, Cause.timeout]
 
@@ -41,18 +43,30 @@ def check_books(tx: Connection) -> None:
         assert tx.execute(text(query)).scalar_one() == 0, what
 
     none("a lease without its job", "SELECT count(*) FROM lease l LEFT JOIN job j ON j.jid = l.jid WHERE j.jid IS NULL")
-    none("an unfinished job is held exactly while a lease is out",
-         "SELECT count(*) FROM job j LEFT JOIN lease l ON l.jid = j.jid WHERE j.status < 3 AND (j.held = 1) <> (l.jid IS NOT NULL)")
-    none("a job is in processing only under a started lease",
-         "SELECT count(*) FROM job j LEFT JOIN lease l ON l.jid = j.jid WHERE j.status = 2 AND l.started IS NULL")
-    none("a done job has a result, others that are not final have none",
-         "SELECT count(*) FROM job j LEFT JOIN result r ON r.jid = j.jid "
-         "WHERE (j.status = 3 AND r.jid IS NULL) OR (j.status < 3 AND r.jid IS NOT NULL)")
+    none(
+        "an unfinished job is held exactly while a lease is out",
+        "SELECT count(*) FROM job j LEFT JOIN lease l ON l.jid = j.jid WHERE j.status < 3 AND (j.held = 1) <> (l.jid IS NOT NULL)",
+    )
+    none(
+        "a job is in processing only under a started lease",
+        "SELECT count(*) FROM job j LEFT JOIN lease l ON l.jid = j.jid WHERE j.status = 2 AND l.started IS NULL",
+    )
+    none(
+        "a done job has a result, others that are not final have none",
+        "SELECT count(*) FROM job j LEFT JOIN result r ON r.jid = j.jid "
+        "WHERE (j.status = 3 AND r.jid IS NULL) OR (j.status < 3 AND r.jid IS NOT NULL)",
+    )
     none("final jobs have an end, others none", "SELECT count(*) FROM job WHERE (status >= 3) <> (finished IS NOT NULL)")
-    none("the attempts counted are those written", "SELECT count(*) FROM job j WHERE j.attempts <> "
-         "(SELECT count(*) FROM attempt a WHERE a.jid = j.jid) + (SELECT count(*) FROM lease l WHERE l.jid = j.jid)")
-    none("a done job has one attempt that did it", "SELECT count(*) FROM job j WHERE j.status = 3 AND 1 <> "
-         "(SELECT count(*) FROM attempt a WHERE a.jid = j.jid AND a.cause = 0)")
+    none(
+        "the attempts counted are those written",
+        "SELECT count(*) FROM job j WHERE j.attempts <> "
+        "(SELECT count(*) FROM attempt a WHERE a.jid = j.jid) + (SELECT count(*) FROM lease l WHERE l.jid = j.jid)",
+    )
+    none(
+        "a done job has one attempt that did it",
+        "SELECT count(*) FROM job j WHERE j.status = 3 AND 1 <> "
+        "(SELECT count(*) FROM attempt a WHERE a.jid = j.jid AND a.cause = 0)",
+    )
     none("a finished job holds no gate", "SELECT count(*) FROM dependency d JOIN job j ON j.jid = d.parent WHERE j.status >= 3")
     none("a gate is shut while something holds it", "SELECT count(*) FROM submission s WHERE (s.gate = 1) <> "
          "EXISTS (SELECT 1 FROM dependency d WHERE d.child = s.id)")  # fmt: skip
@@ -65,7 +79,7 @@ class Moves(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.ann = Keeper(Database.open(f"sqlite:///{Path(self.folder.name)}/p.sqlite"))
-        self.open: list[tuple[Any, int]] = []       # submission, jobs still to send
+        self.open: list[tuple[Any, int]] = []  # submission, jobs still to send
         self.held: dict[int, list[Lease]] = {}
         self.old: list[tuple[int, Lease]] = []
         self.seen: dict[int, Status] = {}
@@ -83,8 +97,16 @@ class Moves(RuleBasedStateMachine):
         self.old += [(by, one) for one in chosen]
         self.held[by] = [one for one in self.held[by] if one not in chosen]
 
-    @rule(count=st.integers(1, 5), unsent=st.integers(0, 2), restartable=st.booleans(), retries=st.integers(0, 1),
-          delay=st.sampled_from([0, 3]), priority=st.integers(1, 3), lenient=st.booleans(), data=st.data())
+    @rule(
+        count=st.integers(1, 5),
+        unsent=st.integers(0, 2),
+        restartable=st.booleans(),
+        retries=st.integers(0, 1),
+        delay=st.sampled_from([0, 3]),
+        priority=st.integers(1, 3),
+        lenient=st.booleans(),
+        data=st.data(),
+    )
     def submit(self, count: int, unsent: int, restartable: bool, retries: int, delay: int, priority: int, lenient: bool,
                data: Any) -> None:  # fmt: skip
         parents = data.draw(st.lists(st.integers(1, self.last), max_size=2)) if self.last else []
@@ -141,7 +163,7 @@ class Moves(RuleBasedStateMachine):
         outcomes = [done(one) if cause == Cause.none else failed(one, cause, retry=retry)
                     for one, cause in zip(chosen, ends, strict=False)]  # fmt: skip
         self.note(self.ann.finish(by, *outcomes))
-        self.drop(by, chosen[:len(ends)])
+        self.drop(by, chosen[: len(ends)])
 
     @precondition(lambda self: self.old)
     @rule(data=st.data())
@@ -171,7 +193,7 @@ class Moves(RuleBasedStateMachine):
         self.ann.now += ticks
         self.ann.write(lease.due, self.ann.now)
 
-    def note(self, answer: finish.Finish) -> None:
+    def note(self, answer: Finish) -> None:
         jids = {end.jid for end in answer.moved}
         assert len(jids) == len(answer.moved)
         assert not jids & self.ended, "a job ended twice"

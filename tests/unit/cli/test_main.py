@@ -10,7 +10,8 @@ import pytest
 from picloud import __version__
 from picloud.cli import main
 from picloud.cli.flags import wants_json
-from picloud.wire.error import NotFound
+from picloud.wire.error import JobError, NotFound
+from picloud.wire.job import Failure
 
 Picloud = Callable[..., Any]
 
@@ -69,6 +70,19 @@ def test_a_cloud_exception_is_exit_code_3(picloud: Picloud) -> None:
     said = picloud("status", "5", "--json")
     assert (said.code, said.out) == (3, "")
     assert said.error["code"] == "setup"
+
+
+def test_a_failed_program_is_told_without_frames_of_ours(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = "picloud.wire.error.CloudException"
+    error = JobError(f"{kind}: the command ended with exit code 3\nwhy\n\nTraceback in the job:\n  ..", jid=5, hint="look")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("picloud.cli.lifecycle.stop", refuse)
+    assert "Traceback in the job" in picloud("down").err
+    error.failure = Failure("exception", "", type=kind)
+    assert picloud("down").err == "Job 5: the command ended with exit code 3\nwhy\n"
 
 
 def test_what_nobody_foresaw_is_exit_code_1_with_its_traceback(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:

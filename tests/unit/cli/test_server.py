@@ -115,6 +115,15 @@ def test_restart_stops_only_the_server_and_keeps_its_port(picloud: Picloud, home
     assert health(second["address"])["pid"] == second["pid"]
 
 
+def test_a_restart_that_could_not_listen_leaves_the_server_alone(picloud: Picloud) -> None:
+    first = picloud("up", "--json").json
+    with listen("127.0.0.1", 0) as taken:
+        for flag, value in (("--host", "192.0.2.77"), ("--port", str(taken.getsockname()[1]))):
+            assert picloud("restart", flag, value).code == 3
+    assert health(first["address"])["pid"] == first["pid"]
+    assert picloud("restart", "--port", str(first["port"]), "--json").json["address"] == first["address"]
+
+
 def test_restart_starts_a_server_where_none_runs(picloud: Picloud) -> None:
     assert picloud("restart", "--json").json["new"] is True
 

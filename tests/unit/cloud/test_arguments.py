@@ -82,3 +82,8 @@ def test_rows_of_a_map() -> None:
         assert list(_arguments.rows((iter([1]), [3, 4]), told=False)) == [(1, 3), (None, 4)]
     with pytest.raises(TypeError, match="argument 2 is not iterable"):
         _arguments.length(([1], 5))
+
+
+def test_previews_of_large_values_are_short_and_cheap() -> None:
+    assert _arguments.pack((bytes(3_000_000), 1), {}, set()).preview.endswith("(3000000 bytes), 1")
+    assert len(_arguments.pack(([bytearray(3_000_000)], np.zeros(9), "x" * 10**6), {}, set()).preview) <= 200

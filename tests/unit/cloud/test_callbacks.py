@@ -3,9 +3,9 @@ from __future__ import annotations
 import queue
 
 import pytest
+from fake import Fake
 
 from cloud.job import Verbs
-from fake import Fake
 
 
 def test_callbacks_run_in_order_with_or_without_the_jid(jobs: Verbs, fake: Fake) -> None:

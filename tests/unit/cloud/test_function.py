@@ -68,10 +68,11 @@ def test_what_people_see() -> None:
 def test_the_way_to_what_cannot_be_pickled() -> None:
     db = Session()
     try:
-        with pytest.raises(pickle.PicklingError, match=r"work -> closure 'db' -> Session.conn -> socket cannot") as caught:
-            def work() -> int:
-                return db.fetch()
 
+        def work() -> int:
+            return db.fetch()
+
+        with pytest.raises(pickle.PicklingError, match=r"work -> closure 'db' -> Session.conn -> socket cannot") as caught:
             code(work)
         assert "TIP: open it inside the function" in str(caught.value)
         with pytest.raises(pickle.PicklingError, match=r"fetch -> Session object -> Session.conn -> socket"):

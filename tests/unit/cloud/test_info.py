@@ -3,9 +3,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from fake import Fake
 
 from cloud.job import Verbs
-from fake import Fake
 from picloud.wire.error import NotFound
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cloud.job import Verbs
+from cloud import _function, _session
+from cloud.job import Verbs, call
 from picloud.wire.error import CloudException, CloudTimeoutError, JobError, NotFound
 
 
@@ -57,3 +58,9 @@ def test_timeout(jobs: Verbs, fake) -> None:
         jobs.result(jid, timeout=0.2)
     fake.held.set()
     assert jobs.result(jid, timeout=5) == 1
+
+
+def test_verbs_travel_without_their_connection(jobs: Verbs) -> None:
+    jobs.call(abs, -1)
+    loaded, _ = _function.loads(_function.code(lambda: call, None, set())[0].data)
+    assert loaded().__self__._backend is _session.backend

@@ -57,8 +57,9 @@ def load(name: str) -> Any:
 
 
 def test_nothing_of_the_library_travels() -> None:
-    import numpy as np
     import json
+
+    import numpy as np
 
     assert not any(name.startswith(("numpy", "json", "cloud", "picloud")) for name in shipped(lambda: (np.arange, json.dumps)))
     assert not _modules.is_own("cloud")

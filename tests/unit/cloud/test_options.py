@@ -14,7 +14,12 @@ def test_all_options_are_understood() -> None:
          "x": 1}
     )  # fmt: skip
     options = chosen.options
-    assert (options.label, options.priority, options.depends_on, options.ignore_dependency_errors) == ("a", 3, [(1, 2), (5, 1)], True)
+    assert (options.label, options.priority, options.depends_on, options.ignore_dependency_errors) == (
+        "a",
+        3,
+        [(1, 2), (5, 1)],
+        True,
+    )
     assert (options.max_runtime_ms, options.retries, options.retry_delay_ms) == (30_000, 2, 1500)
     assert (options.kill_process, options.restartable, options.profile) == (True, False, True)
     assert (options.core_type, options.cores, options.fast_serialization, options.env_names) == ("c2", 2, 1, ["A"])

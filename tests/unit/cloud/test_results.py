@@ -4,10 +4,10 @@ import itertools
 import time
 
 import pytest
+from fake import Fake
 
 from cloud import _results
 from cloud.job import Verbs
-from fake import Fake
 from picloud.wire.error import CloudException, CloudTimeoutError, JobError
 from picloud.wire.job import Failure, Status
 from picloud.wire.message import Finished
@@ -139,7 +139,9 @@ def test_timeout_zero_still_gives_what_is_there(jobs: Verbs, fake: Fake) -> None
 
 
 def test_texts_of_failures() -> None:
-    failure = Failure("signal", "the process died", advice="look there", signal="SIGSEGV", stacks="Thread 1", log_tail="last line")
+    failure = Failure(
+        "signal", "the process died", advice="look there", signal="SIGSEGV", stacks="Thread 1", log_tail="last line"
+    )
     made = _results.error(Finished(7, Status.error, failure=failure))
     assert str(made) == "Job 7: the process died\n\nPython stacks at the end:\nThread 1\nTIP: look there"
     assert made.failure is failure
@@ -178,3 +180,13 @@ def test_mixed_order(jobs: Verbs) -> None:
     for some in itertools.permutations([jids[5], jids[1:3], range(jids[3], jids[5])]):
         flat = [jid for part in some for jid in ([part] if isinstance(part, int) else part)]
         assert jobs.result(list(some)) == [jid - jids[0] for jid in flat]
+
+
+def test_early_large_results_do_not_pile_up(jobs: Verbs, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_results, "HELD", 250_000)
+    jids = jobs.map(bytes, [100_000] * 12)
+    jobs.join(jids)
+    results = jobs.iresult(jids)
+    for _ in range(12):
+        assert len(next(results)) == 100_000
+        assert len(results.found) <= 4

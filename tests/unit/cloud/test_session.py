@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake import Fake
 
 import cloud
 from cloud import _config, _session
-from fake import Fake
 from picloud.wire.error import SetupError
 
 
@@ -22,8 +22,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def reset() -> None:
-    cloud.config.commit()
     cloud.config._forget()
+    cloud.config.commit()
     _session.set_dependency_whitelist(None)
 
 
@@ -96,6 +96,9 @@ def test_config(home: Path, fake: Fake) -> None:
     cloud.config.commit()
     assert cloud.is_simulated()
     assert "commit" in dir(cloud.config)
+    (home / "cloudconf.py").write_text('url = "http://127.0.0.1:9"')
+    cloud.config.commit()
+    assert (cloud.config.url, cloud.config.use_simulator) == ("http://127.0.0.1:9", True)
 
 
 @pytest.mark.parametrize("text", ["api_key = open('x')\n", "def (\n"])

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fake import Fake
 
 from cloud import _submit
 from cloud.job import Verbs
-from fake import Fake
 from picloud.wire.error import Unavailable
 from picloud.wire.job import Options
 from picloud.wire.message import Arguments, Code, Submit
@@ -49,7 +49,10 @@ def test_uploads_happen_before_they_pile_up(jobs: Verbs, fake: Fake, monkeypatch
 
 
 def test_a_generator_takes_no_room(jobs: Verbs, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Fake, "accept", lambda self, submit, first, arguments: self.ends.update({first + len(arguments.ends) - 1: None}))
+    def forget(self: Fake, submit: Submit, first: int, arguments: Arguments) -> None:
+        self.ends[first + len(arguments.ends) - 1] = None
+
+    monkeypatch.setattr(Fake, "accept", forget)
     tracemalloc.start()
     try:
         jids = jobs.map(len, ("x" * 2000 for _ in range(20_000)))
@@ -91,7 +94,8 @@ def test_an_iterable_that_lied_about_its_length(jobs: Verbs) -> None:
 
 def test_nothing_is_sent_when_something_is_wrong(jobs: Verbs, fake: Fake) -> None:
     for act in (lambda: jobs.call(3), lambda: jobs.call(abs), lambda: jobs.map(abs), lambda: jobs.map(abs, 3),
-                lambda: jobs.map(abs, [1], y=1), lambda: jobs.call(abs, 1, _label=3), lambda: jobs.call(abs, 1, _nope=3)):  # fmt: skip
+                lambda: jobs.map(abs, [1], y=1), lambda: jobs.call(abs, 1, _label=3),
+                lambda: jobs.call(abs, 1, _nope=3)):  # fmt: skip
         with pytest.raises((TypeError, ValueError)):
             act()
     assert jobs.map(abs, []) == []

@@ -13,6 +13,7 @@ from picloud.store.files import Folder
 from picloud.wire import ticket
 
 SECRET = b"k" * 32
+BLOB = "ab" * 16
 
 
 def call(edge: Edge, method: str, url: str, *parts: bytes) -> tuple[int, bytes]:
@@ -42,26 +43,26 @@ def url(verb: str, blob: str, size: int = 0) -> str:
 
 
 def test_what_was_put_can_be_got(edge: Edge) -> None:
-    assert call(edge, "PUT", url("put", "ab12", 6), b"abc", b"def")[0] == 200
-    assert call(edge, "GET", url("get", "ab12")) == (200, b"abcdef")
+    assert call(edge, "PUT", url("put", BLOB, 6), b"abc", b"def")[0] == 200
+    assert call(edge, "GET", url("get", BLOB)) == (200, b"abcdef")
 
 
 @pytest.mark.parametrize(("size", "status"), [(5, 413), (7, 400)])
 def test_a_body_of_another_size_is_refused_and_not_kept(edge: Edge, tmp_path: Path, size: int, status: int) -> None:
-    assert call(edge, "PUT", url("put", "ab12", size), b"abcdef")[0] == status
+    assert call(edge, "PUT", url("put", BLOB, size), b"abcdef")[0] == status
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", url("put", "ab12", 1), 403),
-        ("PUT", url("get", "ab12"), 403),
-        ("GET", "http://edge/blob/ab12", 403),
+        ("GET", url("put", BLOB, 1), 403),
+        ("PUT", url("get", BLOB), 403),
+        ("GET", "http://edge/blob/" + BLOB, 403),
         ("GET", "http://edge/blob/../secret", 404),
         ("GET", "http://edge/", 404),
-        ("GET", url("get", "missing"), 404),
-        ("DELETE", url("get", "ab12"), 403),
+        ("GET", url("get", "cd" * 16), 404),
+        ("DELETE", url("get", BLOB), 403),
     ],
 )
 def test_everything_else_is_refused(edge: Edge, method: str, path: str, status: int) -> None:

@@ -31,7 +31,13 @@ async def new(control: Control, request: Request) -> None:
         raise BadRequest(f"1 to {BATCH} sizes in bytes")
     control.storage.check_space()
     ids = await control.storage.note(blobs.new, _account(control, request), sizes, now_ms())
-    await request.json({"blobs": [{"id": blob, "url": control.blob_url(request, "put", blob, size)} for blob, size in zip(ids, sizes, strict=True)]})
+    await request.json(
+        {
+            "blobs": [
+                {"id": blob, "url": control.blob_url(request, "put", blob, size)} for blob, size in zip(ids, sizes, strict=True)
+            ]
+        }
+    )
 
 
 async def get(control: Control, request: Request) -> None:

@@ -93,10 +93,7 @@ async def _welcome(control: Control, worker: Worker, outbox: asyncio.Queue[bytes
         await asyncio.sleep(0.005)
     worker.leasing = True
     try:
-        believed = {
-            (item.jid, item.n): item.lease
-            for item in await control.storage.note(lease.in_hand, worker.id)
-        }
+        believed = {(item.jid, item.n): item.lease for item in await control.storage.note(lease.in_hand, worker.id)}
         held = {(jid, n): mark for jid, n, mark in hello.held}
         lost = [(jid, n, mark) for (jid, n), mark in believed.items() if held.get((jid, n)) != mark]
         closed = [(jid, n) for (jid, n), mark in held.items() if believed.get((jid, n)) != mark]

@@ -15,14 +15,14 @@ import hashlib
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Text, bindparam, insert, literal_column, null, select, update
+from sqlalchemy import BigInteger, Connection, Text, bindparam, insert, null, select, update
 from sqlalchemy.sql import ColumnElement
 
 from picloud.store import blob, code, kind
 from picloud.store import job as jobs
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
-from picloud.store.rows import EVERY, Listed, add, as_list, cut, one, pack, run, text, to_json
+from picloud.store.rows import EVERY, Listed, add, as_list, constant, cut, one, pack, run, text, to_json
 from picloud.store.schema import argument, counter, job, submission, submission_env
 from picloud.store.schema import chunk as chunk_table
 from picloud.wire.error import BadRequest, Conflict, NotFound
@@ -31,6 +31,7 @@ from picloud.wire.message import Accepted, Arguments, Chunk, Submit, Submitted
 
 LONGEST_NAME = 1000
 """Characters of a label or function name."""
+MOST_RETRIES = 10_000
 STATUS_BY_GATE = {gate.OPEN: Status.queued, gate.SHUT: Status.waiting, gate.STALLED: Status.stalled}
 
 
@@ -51,12 +52,8 @@ def submit(
         BadRequest: it contradicts itself.
     """
     digest = body_digest(m)
-    known = one(tx, _BY_TOKEN, account=account, token=m.token)
-    if known is not None:
-        made, then, first, accepted = known
-        if bytes(then) != digest:
-            raise Conflict("this token was used for another submission", hint="make a fresh token for each call or map")
-        return Submitted(made, first, accepted), set()
+    if (repeated := _repeated(tx, account, m.token, digest)) is not None:
+        return repeated, set()
     check(m)
     if missing := code.missing(tx, account, [m.function, *m.modules], m.code, now):
         return Submitted(0, 0, 0, missing), set()
@@ -79,6 +76,17 @@ def submit(
     return Submitted(made, first, head), {kind_id} if head and parents.state == gate.OPEN else set()
 
 
+def _repeated(tx: Connection, account: int, token: bytes, digest: bytes) -> Submitted | None:
+    """The answer that was given to this token before."""
+    known = one(tx, _BY_TOKEN, account=account, token=token)
+    if known is None:
+        return None
+    made, then, first, accepted = known
+    if bytes(then) != digest:
+        raise Conflict("this token was used for another submission", hint="make a fresh token for each call or map")
+    return Submitted(made, first, accepted)
+
+
 def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) -> tuple[Accepted, set[int]]:
     """Store a further chunk.
 
@@ -94,7 +102,7 @@ def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) 
     if s is None:
         raise NotFound(f"there is no submission {m.submission}")
     count = len(m.arguments.ends)
-    known = tx.execute(_CHUNK, {"submission": s.id, "last": m.offset + max(count, 1) - 1}).one_or_none()
+    known: Any = tx.execute(_CHUNK, {"submission": s.id, "last": m.offset + max(count, 1) - 1}).one_or_none()
     if known is not None and (known.offset == m.offset or known.offset + known.count > m.offset):
         if known.offset != m.offset or known.digest != body_digest:
             raise Conflict(f"the chunk at {m.offset} was sent before with another content", submission=s.id)
@@ -156,6 +164,8 @@ def check(m: Submit) -> None:
     for what, number in (("priority", o.priority), ("cores", o.cores), ("retries", o.retries), ("retry delay", o.retry_delay_ms)):
         if not -(1 << 31) <= number < 1 << 31:
             raise BadRequest(f"the {what} {number} is out of range")
+    if o.retries > MOST_RETRIES:
+        raise BadRequest(f"{o.retries} retries are too many", hint=f"at most {MOST_RETRIES}")
     check_arguments(m.arguments)
 
 
@@ -200,7 +210,7 @@ def _store(tx: Connection, account: int, first: int, a: Arguments, shape: Shape,
         rows[at] = (*rows[at][:3], name)
     given = as_list(rows)
     put_jobs(tx, account, first, given, shape, now)
-    run(tx, _ARGUMENTS, rows=given, data_=a.data, first=first)
+    run(tx, _ARGUMENTS, rows=given, data_=a.data or b"\0", first=first)
 
 
 def put_jobs(tx: Connection, account: int, first: int, rows: str, shape: Shape, now: int) -> None:
@@ -218,7 +228,7 @@ def _bound(name: str) -> ColumnElement[Any]:
 
 
 _rows = Listed("rows")
-_zero = literal_column("0")
+_zero = constant(0)
 _JOBS = add(job).from_select(
     jobs.COLUMNS,
     select(_bound("first") + _rows.key, _bound("submission_"), _bound("account_"), _bound("kind_"), _bound("priority_"),
@@ -252,7 +262,7 @@ _CHUNK = (
 """The last chunk that begins before the end of the one in hand: chunks never overlap, so it tells whether that is new."""
 _IDLE = (
     select(submission)
-    .where(submission.c.final == literal_column("0"), submission.c.seen < bindparam("before"))
+    .where(submission.c.final == constant(0), submission.c.seen < bindparam("before"))
     .order_by(submission.c.id)
     .limit(100)
     .with_for_update()

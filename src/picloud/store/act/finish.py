@@ -21,14 +21,14 @@ from collections import defaultdict
 from typing import Literal
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, func, insert, select, update
 
 from picloud.store import blob
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
 from picloud.store.act.lease import holding
 from picloud.store.certificate import certificate
-from picloud.store.rows import Listed, as_list, cut, gathered, one, pack, run, text
+from picloud.store.rows import Listed, as_list, constant, cut, gathered, one, pack, run, text
 from picloud.store.schema import attempt, job, lease, result, submission
 from picloud.wire.job import FIRST_FINAL, MAX_ATTEMPTS, Cause, Failure, Options, Status, status_of
 from picloud.wire.message import Finished, Outcome
@@ -223,7 +223,7 @@ _NOTHING = (b"", "")
 _COUNTER = {"lost": "lost", "doubt": "doubts", "free": ""}
 _decode_details = msgspec.json.Decoder(list[Detail]).decode
 _rows, _jids = Listed("rows"), Listed("jids")
-_nil = literal_column("0")
+_nil = constant(0)
 _now = bindparam("now", type_=BigInteger)
 _CLOSE = insert(attempt).from_select(
     ["jid", "n", "lease", "account", "kind", "worker", "cause", "leased", "started", "ended", "runtime_us", "cpu_user_us",
@@ -249,13 +249,13 @@ _FAILURES = insert(result).from_select(
     ["jid", "failure", "preview"],
     select(_rows.c(0), cut("data_", _rows.c(1), _rows.c(2)), _rows.c(3, Text)).select_from(_rows.table),
 )
-_unfinished = job.c.status < literal_column(str(int(FIRST_FINAL)))
+_unfinished = job.c.status < constant(int(FIRST_FINAL))
 _mine = (job.c.jid.in_(_jids.chosen()), _unfinished)
 _status, _due = bindparam("status_", type_=BigInteger), bindparam("due_", type_=BigInteger)
 _END = update(job).where(*_mine).values(status=_status, cause=bindparam("cause_", type_=BigInteger), held=_nil, finished=_now)
 _AGAIN = {
     counted: update(job).where(*_mine).values(
-        status=_status, held=_nil, due=_due, **({counted: job.c[counted] + literal_column("1")} if counted else {})
+        status=_status, held=_nil, due=_due, **({counted: job.c[counted] + constant(1)} if counted else {})
     )
     for counted in ("", "retried", "lost", "doubts")
 }  # fmt: skip

@@ -14,11 +14,11 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct, field
-from sqlalchemy import BigInteger, Connection, bindparam, delete, exists, func, literal_column, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, delete, exists, func, select, update
 
 from picloud.store import job as jobs
 from picloud.store.act.answer import Finish
-from picloud.store.rows import EVERY, Listed, add, as_list, from_json, gathered, listing, merged, span
+from picloud.store.rows import EVERY, Listed, add, as_list, constant, from_json, gathered, listing, merged, span
 from picloud.store.schema import dependency, job, submission
 from picloud.wire.job import FIRST_FINAL, Cause, Options, Status
 from picloud.wire.message import Ranges
@@ -134,7 +134,7 @@ def _bound(name: str) -> Any:
 
 
 _jids, _children = Listed("jids"), Listed("children")
-_final = literal_column(str(int(FIRST_FINAL)))
+_final = constant(int(FIRST_FINAL))
 _within = (job.c.jid >= _bound("first"), job.c.jid < _bound("end"))
 _parents = select(job.c.jid, job.c.status).where(*_within).order_by(job.c.jid).with_for_update(read=True).subquery()
 _PARENTS = select(
@@ -159,6 +159,6 @@ _STILL_HELD = select(exists().where(dependency.c.child == _bound("child")))
 _SET_GATE = update(submission).where(submission.c.id == _bound("id_")).values(gate=_bound("gate_"), blame=_bound("blame_"))
 _MOVE = (
     update(job)
-    .where(job.c.submission == _bound("submission_"), *_within, job.c.status == literal_column("0"), job.c.due.is_(None))
+    .where(job.c.submission == _bound("submission_"), *_within, job.c.status == constant(0), job.c.due.is_(None))
     .values(status=_bound("status_"), cause=_bound("cause_"), finished=_bound("finished_"))
 )

@@ -9,12 +9,14 @@ is set the limit was reached: call again.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Connection, bindparam, literal_column, null, select, union_all, update
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, bindparam, null, select, union_all, update
 
 from picloud.store import job as jobs
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
-from picloud.store.rows import Listed, as_list, gathered, listing, merged
+from picloud.store.rows import Listed, as_list, constant, gathered, listing, merged
 from picloud.store.schema import READY, WAITING, job, kind, lease, submission
 from picloud.wire.job import FIRST_FINAL, Cause, Status
 from picloud.wire.message import Ranges
@@ -82,14 +84,14 @@ def _all(tx: Connection, account: int, limit: int) -> list[int]:
     return listing(tx, _LOCKED, jids=as_list(sorted(set(jids))))
 
 
-def _bound(name: str) -> object:
+def _bound(name: str) -> Any:
     return bindparam(name, type_=BigInteger)
 
 
 _jids = Listed("jids")
-_unfinished = job.c.status < literal_column(str(int(FIRST_FINAL)))
+_unfinished = job.c.status < constant(int(FIRST_FINAL))
 _mine = job.c.account == _bound("account")
-_limit = bindparam("limit")
+_limit = _bound("limit")
 _UNFINISHED = select(
     gathered(
         select(job.c.jid)
@@ -119,7 +121,7 @@ _KILL = (
 _RUNNING = select(gathered(lease.c.worker, lease.c.jid, lease.c.n)).where(lease.c.jid.in_(_jids.chosen()))
 _OPEN = (
     select(submission)
-    .where(submission.c.final == literal_column("0"), submission.c.account == _bound("account"), submission.c.count.is_not(None))
+    .where(submission.c.final == constant(0), submission.c.account == _bound("account"), submission.c.count.is_not(None))
     .order_by(submission.c.id)
     .with_for_update()
 )

@@ -19,10 +19,10 @@ import os
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, delete, func, insert, literal_column, null, select, update
+from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, delete, func, insert, null, select, update
 
 from picloud.store.db import must_last
-from picloud.store.rows import Listed, as_list, cut, from_json, gathered, glued, listing, one, pieces, run, run_on
+from picloud.store.rows import Listed, as_list, constant, cut, from_json, gathered, glued, listing, one, pieces, run, run_on
 from picloud.store.schema import READY, WAITING, argument, job, lease, submission, submission_env, worker
 from picloud.wire.job import Options, Status
 from picloud.wire.message import Lease, Spec
@@ -67,7 +67,7 @@ def take(tx: Connection, worker_id: int, kind: int, want: int, prefer: list[int]
     return given
 
 
-def _take(tx: Connection, choose: Select[tuple[str, bytes]], worker_id: int, values: dict[str, object], now: int,
+def _take(tx: Connection, choose: Select[str, bytes], worker_id: int, values: dict[str, object], now: int,
           *, behind: bool = False) -> tuple[list[Lease], bool]:  # fmt: skip
     """Lease what ``choose`` finds; whether that is one job that must never run twice. Where others are given already
     (``behind``) such a job has to wait."""
@@ -87,8 +87,8 @@ def _take(tx: Connection, choose: Select[tuple[str, bytes]], worker_id: int, val
     ]  # fmt: skip
     if made:
         run(tx, _HOLD, jids=as_list([lent.jid for lent in made]))
-        rows = [(lent.jid, lent.n, int(lent.alone)) for lent in made]
-        run(tx, _LEASE, rows=as_list(rows), leases=secret, worker_=worker_id, now=now)
+        packed = [lent.jid << 20 | lent.n << 1 | lent.alone for lent in made]
+        run(tx, _LEASE, rows=as_list(packed), leases=secret, worker_=worker_id, now=now)
     return made, single
 
 
@@ -171,14 +171,14 @@ def next_due(tx: Connection) -> int | None:
 _decode_numbers = msgspec.json.Decoder(list[int]).decode
 _decode_held = msgspec.json.Decoder(list[Held]).decode
 _jids, _rows, _prefer, _ids = Listed("jids"), Listed("rows"), Listed("prefer"), Listed("ids")
-_one, _nil = literal_column("1"), literal_column("0")
+_one, _nil = constant(1), constant(0)
 _now = bindparam("now", type_=BigInteger)
 _kind, _want = bindparam("kind", type_=BigInteger), bindparam("want", type_=BigInteger)
 _worker = bindparam("worker", type_=BigInteger)
 _ALIVE = select(worker.c.id).where(worker.c.id == _worker, worker.c.closed.is_(None)).with_for_update(read=True)
 
 
-def _choose(*where: object) -> Select[tuple[str, bytes]]:
+def _choose(*where: object) -> Select[str, bytes]:
     """Ready jobs with their arguments, as one row: JSON of the rows, and all argument bytes."""
     chosen = (
         select(job.c.jid, job.c.submission, job.c.attempts, job.c.restartable, job.c.lost, job.c.doubts,
@@ -203,8 +203,9 @@ _AWAITED = _choose(
 _HOLD = update(job).where(job.c.jid.in_(_jids.chosen())).values(held=_one, attempts=job.c.attempts + _one)
 _LEASE = insert(lease).from_select(
     ["jid", "n", "lease", "worker", "alone", "leased", "started"],
-    select(_rows.c(0), _rows.c(1), cut("leases", _rows.key * literal_column("16"), 16),
-           bindparam("worker_", type_=BigInteger), _rows.c(2), _now, null()).select_from(_rows.table),
+    select(_rows.only() // constant(1 << 20), (_rows.only() % constant(1 << 20)) // constant(2),
+           cut("leases", _rows.key * constant(16), 16), bindparam("worker_", type_=BigInteger),
+           _rows.only() % constant(2), _now, null()).select_from(_rows.table),
 )  # fmt: skip
 _SPECS = (
     select(submission.c.id, submission.c.account, submission.c.function, submission.c.modules, submission.c.name,
@@ -229,7 +230,7 @@ def _held(*where: object) -> Any:
     )  # fmt: skip
 
 
-def _in_full(c: Any) -> Select[tuple[str, bytes]]:
+def _in_full(c: Any) -> Select[str, bytes]:
     return select(gathered(c.jid, c.n, c.leased, c.started, c.alone, c.status, c.kind, c.account), glued(c.lease))
 
 

@@ -50,7 +50,7 @@ class Stream:
     def open(self) -> None:
         """Make the Python file anew (at the start, or because a job closed it)."""
         self.raw = _Raw(self.fd)
-        self.file = io.TextIOWrapper(io.BufferedWriter(self.raw), "utf-8", "backslashreplace", line_buffering=self.fd == 2)
+        self.file = io.TextIOWrapper(io.BufferedWriter(self.raw), "utf-8", "backslashreplace", line_buffering=True)
         self.seen = 0
         setattr(sys, self.name, self.file)
         setattr(sys, f"__{self.name}__", self.file)
@@ -98,6 +98,14 @@ class Stream:
                 select.select([], [self.private], [])
 
 
+class _Level(int):
+    """A level that can be told from an equal one that the user set."""
+
+
+_CAPTURED = _Level(logging.INFO)
+"""The root logger's level until the user sets one. Records below WARNING are captured and, as without us, printed nowhere."""
+
+
 def capture_logging(send: Callable[[bytes], Any]) -> None:
     """Send every log record of level INFO and up as TEXT, whatever handlers the user sets or does not set.
 
@@ -114,10 +122,11 @@ def capture_logging(send: Callable[[bytes], Any]) -> None:
                 send(head + (form.format(record) + "\n").encode(errors="backslashreplace")[:PIECE])
             except Exception:  # noqa: BLE001 - a record that cannot be formatted: logging's own way to tell
                 logging.Handler().handleError(record)
-        onward(self, record)
+        if record.levelno >= logging.WARNING or logging.root.level is not _CAPTURED:
+            onward(self, record)
 
     logging.Logger.callHandlers = call_handlers  # type: ignore[method-assign]
-    logging.getLogger().setLevel(logging.INFO)
+    logging.root.setLevel(_CAPTURED)
 
 
 def text_frames(stream: int, text: str) -> list[bytes]:

@@ -13,6 +13,31 @@ down_revision = None
 
 def upgrade() -> None:
     """The way to this revision."""
+    for table in (
+        _account,
+        _api_key,
+        _argument,
+        _attempt,
+        _blob,
+        _chunk,
+        _code,
+        _counter,
+        _dependency,
+        _job,
+        _kind,
+        _lease,
+        _log,
+        _login,
+        _result,
+        _submission,
+        _submission_env,
+        _worker,
+    ):
+        table()
+    op.execute("INSERT INTO counter VALUES ('jid', 0)")
+
+
+def _account() -> None:
     op.create_table(
         "account",
         sa.Column("id", Id, nullable=False),
@@ -22,6 +47,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
     )
+
+
+def _api_key() -> None:
     op.create_table(
         "api_key",
         sa.Column("id", Id, autoincrement=False, nullable=False),
@@ -34,6 +62,8 @@ def upgrade() -> None:
     )
     op.create_index("api_key_account", "api_key", ["account"])
 
+
+def _argument() -> None:
     op.create_table(
         "argument",
         sa.Column("jid", Id, autoincrement=False, nullable=False),
@@ -50,6 +80,8 @@ def upgrade() -> None:
         postgresql_where=sa.text("blob IS NOT NULL"),
     )
 
+
+def _attempt() -> None:
     op.create_table(
         "attempt",
         sa.Column("jid", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -70,6 +102,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("jid", "n"),
         sqlite_with_rowid=False,
     )
+
+
+def _blob() -> None:
     op.create_table(
         "blob",
         sa.Column("id", sa.Text(), nullable=False),
@@ -82,6 +117,8 @@ def upgrade() -> None:
     )
     op.create_index("blob_touched", "blob", ["state", "touched"])
 
+
+def _chunk() -> None:
     op.create_table(
         "chunk",
         sa.Column("submission", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -91,6 +128,9 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("submission", "offset"),
     )
+
+
+def _code() -> None:
     op.create_table(
         "code",
         sa.Column("account", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -101,12 +141,18 @@ def upgrade() -> None:
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("account", "digest"),
     )
+
+
+def _counter() -> None:
     op.create_table(
         "counter",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+
+
+def _dependency() -> None:
     op.create_table(
         "dependency",
         sa.Column("parent", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -115,6 +161,8 @@ def upgrade() -> None:
     )
     op.create_index("dependency_child", "dependency", ["child"])
 
+
+def _job() -> None:
     op.create_table(
         "job",
         sa.Column("jid", Id, autoincrement=False, nullable=False),
@@ -136,6 +184,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("jid"),
     )
     op.create_index(
+        "job_failed", "job", ["account", "jid"], sqlite_where=sa.text("status > 3"), postgresql_where=sa.text("status > 3")
+    )
+    op.create_index(
         "job_ready",
         "job",
         ["kind", "priority", "jid"],
@@ -146,6 +197,8 @@ def upgrade() -> None:
         "job_waiting", "job", ["due", "jid"], sqlite_where=sa.text("status = 0"), postgresql_where=sa.text("status = 0")
     )
 
+
+def _kind() -> None:
     op.create_table(
         "kind",
         sa.Column("id", Id, nullable=False),
@@ -157,6 +210,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("account", "core_type", "cores", "env", "vol", name="kind_key"),
     )
+
+
+def _lease() -> None:
     op.create_table(
         "lease",
         sa.Column("jid", Id, autoincrement=False, nullable=False),
@@ -168,6 +224,9 @@ def upgrade() -> None:
         sa.Column("started", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("jid"),
     )
+
+
+def _log() -> None:
     op.create_table(
         "log",
         sa.Column("jid", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -178,6 +237,9 @@ def upgrade() -> None:
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("jid", "n", "stream", "offset"),
     )
+
+
+def _login() -> None:
     op.create_table(
         "login",
         sa.Column("hash", sa.LargeBinary(), nullable=False),
@@ -186,6 +248,9 @@ def upgrade() -> None:
         sa.Column("expires", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("hash"),
     )
+
+
+def _result() -> None:
     op.create_table(
         "result",
         sa.Column("jid", Id, autoincrement=False, nullable=False),
@@ -199,6 +264,8 @@ def upgrade() -> None:
         "result_blob", "result", ["blob"], sqlite_where=sa.text("blob IS NOT NULL"), postgresql_where=sa.text("blob IS NOT NULL")
     )
 
+
+def _submission() -> None:
     op.create_table(
         "submission",
         sa.Column("id", Id, nullable=False),
@@ -239,12 +306,17 @@ def upgrade() -> None:
         "submission_open", "submission", ["seen"], sqlite_where=sa.text("final = 0"), postgresql_where=sa.text("final = 0")
     )
 
+
+def _submission_env() -> None:
     op.create_table(
         "submission_env",
         sa.Column("submission", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("data", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("submission"),
     )
+
+
+def _worker() -> None:
     op.create_table(
         "worker",
         sa.Column("id", Id, nullable=False),
@@ -262,5 +334,3 @@ def upgrade() -> None:
     op.create_index(
         "worker_live", "worker", ["id"], sqlite_where=sa.text("closed IS NULL"), postgresql_where=sa.text("closed IS NULL")
     )
-
-    op.execute("INSERT INTO counter VALUES ('jid', 0)")

@@ -8,7 +8,7 @@ import stat
 import threading
 from pathlib import Path
 
-from picloud.server.certificate import certificate
+from picloud.server.selfsigned import certificate
 
 
 def test_a_client_that_trusts_it_accepts_its_names(tmp_path: Path) -> None:

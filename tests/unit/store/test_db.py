@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from picloud.store import db as database
+from picloud.store.db import Database
+from picloud.wire.error import NotFound, StorageFull, Unavailable
+
+DEADLINE = 10.0
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(f"sqlite:///{tmp_path}/picloud.sqlite")
+    yield opened
+    opened.close()
+
+
+def put(tx: Connection, name: str) -> str:
+    tx.execute(text("INSERT INTO counter VALUES (:name, 0)"), {"name": name})
+    return name
+
+
+def names(tx: Connection) -> list[str]:
+    return [row.name for row in tx.execute(text("SELECT name FROM counter WHERE name <> 'jid' ORDER BY name"))]
+
+
+def grouped(db: Database, *acts: object) -> list[Future[object]]:
+    """The acts as one group: they arrive while the writer is busy."""
+    gate, busy = threading.Event(), threading.Event()
+
+    def block(_: Connection) -> None:
+        busy.set()
+        assert gate.wait(DEADLINE)
+
+    db.write(block)
+    assert busy.wait(DEADLINE)
+    futures = [db.write(act) for act in acts]  # type: ignore[arg-type]
+    gate.set()
+    return futures
+
+
+def test_what_is_written_can_be_read(db: Database) -> None:
+    assert db.write(put, "a").result(DEADLINE) == "a"
+    assert db.write(put, "b", durable=False).result(DEADLINE) == "b"
+    assert db.read(names).result(DEADLINE) == ["a", "b"]
+
+
+def test_an_act_that_raises_is_alone_with_it(db: Database) -> None:
+    runs: list[str] = []
+
+    def good(tx: Connection) -> str:
+        runs.append("good")
+        return put(tx, f"g{len(runs)}")
+
+    def bad(tx: Connection) -> None:
+        put(tx, "half")
+        raise NotFound("nothing there")
+
+    def broken(tx: Connection) -> None:
+        tx.execute(text("INSERT INTO nowhere VALUES (1)"))
+
+    one, two, three, four = grouped(db, good, bad, broken, good)
+    with pytest.raises(NotFound):
+        two.result(DEADLINE)
+    with pytest.raises(Unavailable, match="no such table"):
+        three.result(DEADLINE)
+    assert [one.result(DEADLINE), four.result(DEADLINE)] == db.read(names).result(DEADLINE)
+    assert "half" not in db.read(names).result(DEADLINE)
+
+
+def test_a_cancelled_act_does_not_run(db: Database) -> None:
+    def cancel_second(tx: Connection) -> None:
+        assert futures[1].cancel()
+
+    gate = threading.Event()
+    futures = [db.write(lambda tx: gate.wait(DEADLINE))]
+    futures += [db.write(put, "never")]  # type: ignore[list-item]
+    futures[1].cancel()
+    gate.set()
+    db.write(put, "after").result(DEADLINE)
+    assert "after" in db.read(names).result(DEADLINE)
+
+
+@pytest.mark.parametrize(("durable", "asked", "expected"), [(True, False, 2), (False, False, 1), (False, True, 1)])
+def test_durability_is_set_before_the_transaction(db: Database, durable: bool, asked: bool, expected: int) -> None:
+    def act(tx: Connection) -> int:
+        if asked:
+            database.must_last(tx)
+        return int(tx.execute(text("PRAGMA synchronous")).scalar_one())
+
+    assert db.write(act, durable=durable).result(DEADLINE) == expected
+    if asked:
+        assert db.write(lambda tx: tx.info["full"], durable=False).result(DEADLINE) is False
+
+
+def test_reading_cannot_write(db: Database) -> None:
+    with pytest.raises(Unavailable, match="readonly"):
+        db.read(put, "x").result(DEADLINE)
+
+
+def test_a_full_disk_is_said_as_such(db: Database) -> None:
+    def fill(tx: Connection) -> None:
+        tx.exec_driver_sql("INSERT INTO counter VALUES (hex(zeroblob(20000000)), 1)")
+
+    def limit(tx: Connection) -> None:
+        tx.exec_driver_sql("PRAGMA max_page_count = 200")
+
+    db.write(limit).result(DEADLINE)
+    with pytest.raises(StorageFull):
+        db.write(fill).result(DEADLINE)
+    assert db.write(put, "small").result(DEADLINE) == "small"
+
+
+def test_close_commits_what_waits_and_refuses_the_rest(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/picloud.sqlite"
+    db = Database.open(url)
+    futures = grouped(db, *[lambda tx, i=i: put(tx, f"n{i:03}") for i in range(300)])
+    db.close()
+    db.close()
+    assert all(future.done() for future in futures)
+    for refused in (db.write(put, "late"), db.read(names)):
+        with pytest.raises(Unavailable):
+            refused.result(DEADLINE)
+    again = Database.open(url)
+    assert len(again.read(names).result(DEADLINE)) == 300
+    again.close()
+
+
+def test_the_log_is_moved_into_the_file(db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (tmp_path / "picloud.sqlite").stat().st_size
+    until = threading.Event()
+    for i in range(200):
+        db.write(lambda tx, i=i: tx.exec_driver_sql(f"INSERT INTO counter VALUES ('{i}' || hex(randomblob(20000)), 1)")).result(
+            DEADLINE
+        )
+        if (tmp_path / "picloud.sqlite").stat().st_size > before:
+            until.set()
+            break
+        until.wait(0.01)
+    assert until.is_set()
