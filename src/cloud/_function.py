@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import pickle
 import threading
 from collections import OrderedDict
 from collections.abc import Callable

@@ -22,7 +22,6 @@ from picloud.store import blob as blobs
 from picloud.store.db import Database
 from picloud.store.files import Files
 from picloud.wire import ticket
-from picloud.wire.error import NotFound
 from picloud.wire.message import Arguments
 
 

@@ -64,7 +64,7 @@ class Janitor:
         """Payloads and logs, job rows, login tickets go after their time."""
         await self._storage.note(accounts.expire, now_ms())
         for remove, days in ((retention.payloads, self._settings.keep_payloads), (retention.jobs, self._settings.keep_jobs)):
-            while await self._storage.note(remove, now_ms() - int(days * 1000)):
+            while await self._storage.note(remove, now_ms() - int(days * 1000)):  # noqa: ASYNC110 - bites, not polling
                 await asyncio.sleep(BREATH)
 
     async def _blobs(self) -> None:

@@ -105,7 +105,7 @@ class Placer:
         )
         try:
             placement = await self._engine.start(order)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises, the row of this worker must be closed
             log.error("no worker for %s x %d: %s", kind.core_type, kind.cores, error)
             await self.ended(incarnation, f"could not be started: {error}")
             return

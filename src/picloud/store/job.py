@@ -20,7 +20,22 @@ from sqlalchemy import BigInteger, Connection, bindparam, func, null, select
 from sqlalchemy import delete as remove
 
 from picloud.store.certificate import certificate
-from picloud.store.rows import EVERY, Listed, add, as_list, constant, from_json, gathered, glued, hexed, one, pieces, run_on, span, unpack_failure
+from picloud.store.rows import (
+    EVERY,
+    Listed,
+    add,
+    as_list,
+    constant,
+    from_json,
+    gathered,
+    glued,
+    hexed,
+    one,
+    pieces,
+    run_on,
+    span,
+    unpack_failure,
+)
 from picloud.store.rows import listing as listed
 from picloud.store.schema import READY, argument, chunk, code, job, kind, lease, log, result, submission
 from picloud.wire.error import Conflict, NotFound

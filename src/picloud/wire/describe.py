@@ -14,7 +14,6 @@ PREVIEW = 200
 """Characters of a preview at most."""
 
 
-
 class _Short(reprlib.Repr):
     """reprlib's, also short about what its ``repr`` would spell out whole: a 300 MB bytes object is 1.2 GB of text."""
 

@@ -39,7 +39,7 @@ class Response(http.client.HTTPResponse):
         self._frame()
 
     def _read_headers(self) -> dict[str, str]:
-        found = {}
+        found: dict[str, str] = {}
         for _ in range(100):
             line = self.fp.readline(_LINE)
             if line in (b"\r\n", b"\n"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-from tests.contract.store.storekeeper import CODE, Keeper, arguments, done, failed, submission
 
 from picloud.store import blob, job
 from picloud.store.act import accept, kill, lease, revoke
@@ -15,6 +14,7 @@ from picloud.store.db import Database
 from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.job import MAX_ATTEMPTS, Cause, Status
 from picloud.wire.message import Outcome, Submitted
+from tests.contract.store.storekeeper import CODE, Keeper, arguments, done, failed, submission
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.contract.store.storekeeper import Keeper, done, failed
 
 from picloud.store import job
 from picloud.store.act import accept
 from picloud.store.db import Database
 from picloud.wire.job import Status
+from tests.contract.store.storekeeper import Keeper, done, failed
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
-from tests.contract.store.storekeeper import CODE, Keeper, done, failed, submission
 
 from picloud.store import account, blob, code, job, kind, listing, log, migrate, retention, worker
 from picloud.store.act import info
@@ -20,6 +19,7 @@ from picloud.store.schema import metadata
 from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound, SetupError
 from picloud.wire.job import Cause
 from picloud.wire.message import Code, LogChunk
+from tests.contract.store.storekeeper import CODE, Keeper, done, failed, submission
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.contract.store.storekeeper import DEADLINE, Keeper, arguments, done, failed, overlapped, submission
 
 from picloud.store import account, job
 from picloud.store.act import accept, finish, kill, lease, revoke
 from picloud.store.db import Database
 from picloud.wire.error import Conflict
 from picloud.wire.message import Chunk, Lease
+from tests.contract.store.storekeeper import DEADLINE, Keeper, arguments, done, failed, overlapped, submission
 
 Overlap = Callable[[Callable[..., Any], Callable[..., Any]], tuple[Any, Any]]
 

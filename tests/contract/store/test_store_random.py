@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import Connection, text
-from tests.contract.store.storekeeper import DEADLINE, Keeper, done, failed, submission
 
 from picloud.store import job
 from picloud.store.act import accept, finish, kill, lease, revoke
@@ -21,6 +20,7 @@ from picloud.store.act.answer import Finish
 from picloud.store.db import Database
 from picloud.wire.job import FIRST_FINAL, MOVES, Cause, Status
 from picloud.wire.message import Lease
+from tests.contract.store.storekeeper import DEADLINE, Keeper, done, failed, submission
 
 ENDS = [Cause.none, Cause.exception, Cause.worker_lost, Cause.signal, Cause.timeout]
 

@@ -17,7 +17,6 @@ from picloud.store import job as jobs
 from picloud.wire import WIRE_VERSION
 from picloud.wire.error import BadRequest, Forbidden
 
-
 SESSION_MS = 12 * 3_600_000
 """How long a browser stays logged in."""
 

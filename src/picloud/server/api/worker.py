@@ -89,7 +89,7 @@ async def _welcome(control: Control, worker: Worker, outbox: asyncio.Queue[bytes
     """Settle what both sides believe is held: leases that got lost on the way go back, closed ones are ended."""
     if hello.incarnation != worker.incarnation or hello.wire != WIRE_VERSION:
         raise BadRequest(f"a hello of {hello.incarnation}, wire {hello.wire}", hint="restart the worker")
-    while worker.leasing:  # a lease on its way from the writer is counted first
+    while worker.leasing:  # noqa: ASYNC110 - a lease on its way from the writer (milliseconds, once a connection) counts first
         await asyncio.sleep(0.005)
     worker.leasing = True
     try:

@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped]
+import cloudpickle
 
 from picloud.wire import describe, payload
 from picloud.worker import frame
