@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import Connection, text
@@ -112,7 +112,8 @@ class Moves(RuleBasedStateMachine):
                data: Any) -> None:  # fmt: skip
         parents = data.draw(st.lists(st.integers(1, self.last), max_size=2)) if self.last else []
         made = self.ann.map(count + unsent, count, restartable=restartable, retries=retries, retry_delay_ms=delay,
-                            priority=priority, depends_on=[(jid, 1) for jid in parents], ignore_dependency_errors=lenient)  # fmt: skip
+                            priority=priority, depends_on=[(jid, 1) for jid in parents],
+                            ignore_dependency_errors=lenient)  # fmt: skip
         self.last = made.first + count + unsent - 1
         if unsent:
             self.open.append((made, count))
@@ -214,7 +215,12 @@ class Moves(RuleBasedStateMachine):
 
 TestMoves = Moves.TestCase
 TestMoves.settings = settings(
-    max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=15,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    phases=[Phase.generate],  # a story of forty steps is read faster than it is shortened
 )
 
 
