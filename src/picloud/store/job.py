@@ -162,8 +162,16 @@ def ranges_of(tx: Connection, s: Any) -> Ranges:
     return head + [(first, count) for first, count in tx.execute(_CHUNKS, {"submission": s.id}) if count]
 
 
+class Owner(Struct):
+    """What :func:`close_unsent` has to know of a submission, where there is no row of it at hand."""
+
+    id: int
+    account: int
+    kind: int
+
+
 def close_unsent(tx: Connection, s: Any, first: int, count: int, cause: Cause, now: int) -> None:
-    """Make final rows for jids of a submission (its row) that were reserved and never sent."""
+    """Make final rows for jids of a submission (its row, or an Owner) that were reserved and not sent."""
     status = Status.stalled if cause == Cause.dependency else Status.killed
     tx.execute(_UNSENT, {"first": first, "count": count, "submission_": s.id, "account_": s.account, "kind_": s.kind,
                          "status_": int(status), "cause_": int(cause), "now": now})  # fmt: skip

@@ -333,7 +333,10 @@ def test_kill_all_reaches_ready_leased_waiting_and_unsent_jobs(ann: Keeper) -> N
 
 def test_a_big_kill_comes_in_pieces(ann: Keeper) -> None:
     made = ann.map(5)
-    piece = lambda tx: kill.kill(tx, ann.account, [(made.first, 5)], ann.now, limit=2)[0]
+
+    def piece(tx):
+        return kill.kill(tx, ann.account, [(made.first, 5)], ann.now, limit=2)[0]
+
     assert [(answer.ended, answer.more) for answer in (ann.write(piece) for _ in range(3))] == [(2, True), (2, True), (1, False)]
 
 
@@ -369,7 +372,10 @@ def test_a_rerun_makes_new_jobs_of_the_same_arguments(ann: Keeper) -> None:
     by = ann.worker()
     one, two, three = ann.take(by)
     token = os.urandom(16)
-    again = lambda tx: rerun(tx, ann.account, [(made.first, 3)], failed=True, token=token, now=ann.now)
+
+    def again(tx):
+        return rerun(tx, ann.account, [(made.first, 3)], failed=True, token=token, now=ann.now)
+
     with pytest.raises(Conflict, match="not finished"):
         ann.write(again)
     ann.finish(by, done(one), failed(two), failed(three))

@@ -56,3 +56,14 @@ def test_a_killed_or_unsent_parent_stalls_too(ann: Keeper) -> None:
     assert ann.status(killed.first, 2) == "stalled waiting"
     ann.write(accept.vanished, ann.now + 1, ann.now + 1)
     assert ann.status(unsent.first) == "stalled"
+
+
+def test_what_is_stalled_from_the_start_stalls_what_waits_for_its_unsent_jobs(ann: Keeper) -> None:
+    parent = ann.map(1)
+    ann.kill([(parent.first, 1)])
+    child = ann.map(3, 1, depends_on=[(parent.first, 1)])
+    assert ann.status(child.first, 3) == "stalled stalled stalled"
+    grandchild = ann.map(1, depends_on=[(child.first + 2, 1)])
+    ann.chunk(child, 1, 2)
+    assert ann.status(child.first, 4) == "stalled stalled stalled stalled"
+    assert grandchild.first == child.first + 3

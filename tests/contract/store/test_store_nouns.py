@@ -142,7 +142,10 @@ def test_a_stream_keeps_its_beginning_and_its_end(ann: Keeper) -> None:
     ann.map(2)
     by = ann.worker()
     one, two = ann.take(by)
-    chunk = lambda at, data, jid=1, n=1: LogChunk(jid, n, "stdout", at, data)
+
+    def chunk(at, data, jid=1, n=1):
+        return LogChunk(jid, n, "stdout", at, data)
+
     assert ann.write(log.append, by, [chunk(0, b"head"), chunk(4, b"\0mid"), chunk(8, b"tail"), chunk(0, b"x", 9)], 4, 4) == 3
     assert ann.write(log.append, by, [chunk(8, b"tail")], 4, 4) == 1
     assert ann.write(log.append, ann.worker(), [chunk(12, b"not mine")], 4, 4) == 0

@@ -67,7 +67,10 @@ def test_kill_and_finish(ann: Keeper, both: Overlap) -> None:
     ann.map(2)
     by = ann.worker()
     one, two = ann.take(by)
-    killing = lambda jid: lambda tx: kill.kill(tx, ann.account, [(jid, 1)], 5)[0]
+
+    def killing(jid):
+        return lambda tx: kill.kill(tx, ann.account, [(jid, 1)], 5)[0]
+
     killed, late = both(killing(1), lambda tx: finish.finish(tx, by, [done(one)], 5))
     assert (killed.ended, late.moved, late.stale) == (1, [], [])
     ended, killed = both(lambda tx: finish.finish(tx, by, [done(two)], 5), killing(2))
@@ -120,7 +123,10 @@ def test_started_and_returned_against_kill(ann: Keeper, both: Overlap) -> None:
 
 def test_the_same_submission_twice_at_once(ann: Keeper, both: Overlap) -> None:
     m = submission(3)
-    send = lambda tx: accept.submit(tx, ann.account, m, now=5)[0]
+
+    def send(tx):
+        return accept.submit(tx, ann.account, m, now=5)[0]
+
     one, two = both(send, send)
     assert one == two
     assert ann.read(job.counts)["queued"] == 3
@@ -128,15 +134,19 @@ def test_the_same_submission_twice_at_once(ann: Keeper, both: Overlap) -> None:
 
 def test_submissions_at_once_get_ranges_of_their_own(ann: Keeper, both: Overlap) -> None:
     one, two = (answer[0] for answer in both(
-        lambda tx: accept.submit(tx, ann.account, submission(3), now=5), lambda tx: accept.submit(tx, ann.account, submission(3), now=5)
+        lambda tx: accept.submit(tx, ann.account, submission(3), now=5),
+        lambda tx: accept.submit(tx, ann.account, submission(3), now=5),
     ))  # fmt: skip
     assert (one.first, two.first) == (1, 4)
 
 
 def test_the_same_chunk_twice_at_once(ann: Keeper, both: Overlap) -> None:
     made = ann.map(6, 1)
-    send = lambda offset, count, digest: lambda tx: accept.chunk(
-        tx, ann.account, Chunk(made.submission, offset, arguments(count)), digest, 5)[0]  # fmt: skip
+
+    def send(offset, count, digest):
+        return lambda tx: accept.chunk(
+            tx, ann.account, Chunk(made.submission, offset, arguments(count)), digest, 5)[0]  # fmt: skip
+
     one, two = both(send(1, 2, b"x"), send(1, 2, b"x"))
     assert one == two
     with pytest.raises(Conflict):
@@ -149,7 +159,10 @@ def test_a_dependency_added_while_its_parent_finishes(ann: Keeper, both: Overlap
     ann.map(2)
     by = ann.worker()
     one, two = ann.take(by)
-    child = lambda jid: lambda tx: accept.submit(tx, ann.account, submission(1, depends_on=[(jid, 1)]), now=5)
+
+    def child(jid):
+        return lambda tx: accept.submit(tx, ann.account, submission(1, depends_on=[(jid, 1)]), now=5)
+
     _, (made, kinds) = both(lambda tx: finish.finish(tx, by, [done(one)], 5), child(1))
     assert (ann.status(made.first), kinds) == ("queued", {1})
     (made, _), answer = both(child(2), lambda tx: finish.finish(tx, by, [done(two)], 5))
@@ -158,8 +171,13 @@ def test_a_dependency_added_while_its_parent_finishes(ann: Keeper, both: Overlap
 
 def test_a_dependency_on_what_is_just_being_sent_or_given_up(ann: Keeper, both: Overlap) -> None:
     parent = ann.map(3, 1)
-    child = lambda jid: lambda tx: accept.submit(tx, ann.account, submission(1, depends_on=[(jid, 1)]), now=5)[0]
-    send = lambda tx: accept.chunk(tx, ann.account, Chunk(parent.submission, 1, arguments(1)), b"x", 5)
+
+    def child(jid):
+        return lambda tx: accept.submit(tx, ann.account, submission(1, depends_on=[(jid, 1)]), now=5)[0]
+
+    def send(tx):
+        return accept.chunk(tx, ann.account, Chunk(parent.submission, 1, arguments(1)), b"x", 5)
+
     _, first = both(send, child(2))
     second, answer = both(child(3), lambda tx: accept.vanished(tx, 1 << 40, 5))
     assert (ann.status(first.first), ann.status(second.first)) == ("waiting", "stalled")
@@ -180,8 +198,11 @@ def test_a_chunk_that_comes_while_its_gate_opens(ann: Keeper, both: Overlap) -> 
     child = ann.map(3, 1, depends_on=[(1, 1)])
     by = ann.worker()
     (one,) = ann.take(by)
-    send = lambda offset: lambda tx: accept.chunk(
-        tx, ann.account, Chunk(child.submission, offset, arguments(1)), b"x", 5)[1]  # fmt: skip
+
+    def send(offset):
+        return lambda tx: accept.chunk(
+            tx, ann.account, Chunk(child.submission, offset, arguments(1)), b"x", 5)[1]  # fmt: skip
+
     kinds, answer = both(send(1), lambda tx: finish.finish(tx, by, [done(one)], 5))
     assert (kinds, answer.ready_kinds) == (set(), {1})
     assert ann.write(send(2)) == {1}

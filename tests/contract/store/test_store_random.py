@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy import Connection, text
@@ -45,7 +45,8 @@ def check_books(tx: Connection) -> None:
     none("a lease without its job", "SELECT count(*) FROM lease l LEFT JOIN job j ON j.jid = l.jid WHERE j.jid IS NULL")
     none(
         "an unfinished job is held exactly while a lease is out",
-        "SELECT count(*) FROM job j LEFT JOIN lease l ON l.jid = j.jid WHERE j.status < 3 AND (j.held = 1) <> (l.jid IS NOT NULL)",
+        "SELECT count(*) FROM job j LEFT JOIN lease l ON l.jid = j.jid "
+        "WHERE j.status < 3 AND (j.held = 1) <> (l.jid IS NOT NULL)",
     )
     none(
         "a job is in processing only under a started lease",
@@ -110,8 +111,9 @@ class Moves(RuleBasedStateMachine):
     def submit(self, count: int, unsent: int, restartable: bool, retries: int, delay: int, priority: int, lenient: bool,
                data: Any) -> None:  # fmt: skip
         parents = data.draw(st.lists(st.integers(1, self.last), max_size=2)) if self.last else []
-        made = self.ann.map(count + unsent, count, restartable=restartable, retries=retries, retry_delay_ms=delay, priority=priority,
-                            depends_on=[(jid, 1) for jid in parents], ignore_dependency_errors=lenient)  # fmt: skip
+        made = self.ann.map(count + unsent, count, restartable=restartable, retries=retries, retry_delay_ms=delay,
+                            priority=priority, depends_on=[(jid, 1) for jid in parents],
+                            ignore_dependency_errors=lenient)  # fmt: skip
         self.last = made.first + count + unsent - 1
         if unsent:
             self.open.append((made, count))
@@ -213,7 +215,12 @@ class Moves(RuleBasedStateMachine):
 
 TestMoves = Moves.TestCase
 TestMoves.settings = settings(
-    max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=15,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    phases=[Phase.generate],  # a story of forty steps is read faster than it is shortened
 )
 
 

@@ -73,6 +73,9 @@ def submit(
         tx.execute(insert(submission_env), {"submission": made, "data": to_json(m.env_values).decode()})
     gate.hold(tx, made, parents)
     _store(tx, account, first, m.arguments, Shape(made, kind_id, m.options.priority, m.options.restartable, parents.state), now)
+    if parents.state == gate.STALLED and m.count is not None:
+        # at once, for later nobody would tell the jobs that come to wait for these
+        jobs.close_unsent(tx, jobs.Owner(made, account, kind_id), first + head, m.count - head, Cause.dependency, now)
     return Submitted(made, first, head), {kind_id} if head and parents.state == gate.OPEN else set()
 
 
