@@ -26,7 +26,7 @@ from picloud.store.act.answer import Finish
 from picloud.store.db import Transaction
 from picloud.wire.error import NotFound
 from picloud.wire.job import Failure
-from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Outcome, Spec
+from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Outcome, Spec, Submitted
 
 log = logging.getLogger("picloud.dispatcher")
 T = TypeVar("T")
@@ -36,6 +36,7 @@ SWEEP = 1.0
 """Seconds between turns that nobody asked for."""
 PAUSE = 0.003
 """Seconds that a turn waits for further reasons to turn."""
+MANY = 1 << 60
 AWAITED = 2000
 """Awaited jids offered first at each lease."""
 
@@ -63,30 +64,45 @@ class Dispatcher:
 
     # -- the hot path -------------------------------------------------------------------------------------------
 
-    async def accept(self, act: Callable[[Transaction], tuple[T, set[int]]], account: int) -> tuple[T, bool]:
-        """Run an accepting act; idle workers of the account lease from it in the same transaction.
+    async def accept(self, act: Callable[[Transaction], tuple[T, set[int]]], account: int) -> T:
+        """Run an accepting act; returns its answer when that is on disk.
 
-        Returns:
-            The act's answer, and whether it made jobs ready (a repeat, or jobs that wait for others, do not).
+        Idle workers of the account lease from it in the same transaction, and begin before it is on disk: a power cut
+        would take the job and its lease back together.
         """
         idle = {w.kind.id: w for w in self._fleet if w.kind.account == account and self._idle(w)}
         wants = {kind: worker.slots - len(worker.held) for kind, worker in idle.items()}
         for worker in idle.values():
             worker.leasing = True
+        leasing = dict(idle)
 
-        def both(tx: Transaction) -> tuple[T, set[int], dict[int, Taken]]:
+        def both(tx: Transaction) -> tuple[T, set[int], dict[int, tuple[Worker, Taken]]]:
             answer, ready = act(tx)
-            return answer, ready, {k: self._take(tx, w, wants[k]) for k, w in idle.items() if k in ready}
+            return answer, ready, {k: (w, self._take(tx, w, wants[k])) for k, w in leasing.items() if k in ready}
+
+        def committed(found: tuple[T, set[int], dict[int, tuple[Worker, Taken]]]) -> None:
+            self._release(idle)
+            self._accepted(account, *found)
 
         try:
-            answer, ready, taken = await self._storage.write(both)
-        finally:
-            for worker in idle.values():
-                worker.leasing = False
-        for kind, (leases, specs) in taken.items():
-            self._deliver(idle[kind], leases, specs)
-        self.more(kind for kind in ready if kind not in taken or len(taken[kind][0]) == wants[kind])
-        return answer, bool(ready)
+            answer, _, _ = await self._storage.write_early(both, committed)
+        except BaseException:
+            self._release(idle)
+            raise
+        return answer
+
+    def _release(self, idle: dict[int, Worker]) -> None:
+        while idle:
+            idle.popitem()[1].leasing = False
+
+    def _accepted(self, account: int, answer: object, ready: set[int], taken: dict[int, tuple[Worker, Taken]]) -> None:
+        """Jobs were accepted, and some of them leased: hand those out, see to the rest."""
+        count = answer.accepted if isinstance(answer, Submitted) else MANY
+        if ready and isinstance(answer, Submitted):
+            self._hub.expect(account, answer.first, count)
+        for worker, (leases, specs) in taken.values():
+            self._deliver(worker, leases, specs)
+        self.more(kind for kind in ready if kind not in taken or len(taken[kind][1][0]) < count)
 
     def done(self, worker: Worker, message: Done) -> None:
         """Outcomes arrived: finish them, tell who waits, and fill the worker up again.

@@ -33,6 +33,12 @@ class Storage:
         """Run an act in a durable transaction; returns after it is on disk."""
         return await asyncio.wrap_future(self.db.write(lambda tx: act(tx, *args, **kwargs)))
 
+    async def write_early(self, act: Callable[[Transaction], T], early: Callable[[T], None]) -> T:
+        """Like :meth:`write`; ``early(answer)`` is called in the loop when the act is committed and not yet on disk."""
+        loop = asyncio.get_running_loop()
+        written = self.db.write(act, early=lambda answer: loop.call_soon_threadsafe(early, answer))
+        return await asyncio.wrap_future(written)
+
     async def note(self, act: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an act whose loss in a power cut does no harm (it survives the death of any process)."""
         return await asyncio.wrap_future(self.db.write(lambda tx: act(tx, *args, **kwargs), durable=False))

@@ -53,6 +53,7 @@ class _Work:
     act: Callable[..., Any]
     args: tuple[Any, ...]
     durable: bool
+    early: Callable[[Any], object] | None
     future: Future[Any]
 
 
@@ -76,8 +77,10 @@ class Database:
         self._door = threading.Lock()
         self._closing = threading.Event()
         self._written = threading.Event()
+        self._unsynced: queue.SimpleQueue[list[tuple[Future[Any], Any]] | None] = queue.SimpleQueue()
+        self._log_file = -1
         loops: list[Callable[[], None]]
-        loops = [self._write_groups, self._checkpoint] if self.sqlite else [self._write_single] * writers
+        loops = [self._write_groups, self._sync, self._checkpoint] if self.sqlite else [self._write_single] * writers
         self._threads = [threading.Thread(target=loop, name=f"store-{loop.__name__[1:]}", daemon=True) for loop in loops]
 
     @classmethod
@@ -111,14 +114,20 @@ class Database:
             thread.start()
         return opened
 
-    def write(self, act: Callable[..., T], *args: Any, durable: bool = True) -> Future[T]:
+    def write(
+        self, act: Callable[..., T], *args: Any, durable: bool = True, early: Callable[[T], object] | None = None
+    ) -> Future[T]:
         """Run ``act(tx, *args)`` in a transaction. The future is done when the transaction is on disk
         (``durable``), or at least committed.
+
+        Args:
+            early: called with the answer as soon as it is committed, before it is on disk, in a thread of ours. For what
+                may go on meanwhile, since a power cut would take it back together with its cause.
         """
         future: Future[T] = Future()
         with self._door:
             if not self._closing.is_set():
-                self._waiting.put(_Work(act, args, durable, future))
+                self._waiting.put(_Work(act, args, durable, early, future))
                 return future
         future.set_exception(Unavailable("the store is closed"))
         return future
@@ -144,6 +153,8 @@ class Database:
         for thread in self._threads:
             thread.join()
         self._readers.shutdown()
+        if self._log_file >= 0:
+            os.close(self._log_file)
         self._dispose()
 
     def _dispose(self) -> None:
@@ -164,6 +175,7 @@ class Database:
             while group := self._next_group():
                 self._write_group(connection, group)
                 self._written.set()
+        self._unsynced.put(None)
 
     def _next_group(self) -> list[_Work]:
         """What waits now, at least one act; empty at the end."""
@@ -191,20 +203,53 @@ class Database:
                     work.future.set_exception(told)
                 group = [work for work in group if not work.future.done()]
                 continue
-            for work, answer in zip(group, answers, strict=True):
-                work.future.set_result(answer)
+            self._committed(group, answers, must_last=bool(connection.info["must_last"]))
             return
 
     def _transact(self, connection: Connection, group: list[_Work], answers: list[Any]) -> None:
-        durable = any(work.durable for work in group)
-        _synchronous(connection, full=durable)
         connection.info["must_last"] = False
         with connection.begin():
             for work in group:
                 answers.append(work.act(connection, *work.args))
-        if connection.info["must_last"] and not durable:
-            _synchronous(connection, full=True)
-            _raw(connection).execute("UPDATE counter SET value = value WHERE name = 'jid'")  # its fsync covers all before it
+
+    def _committed(self, group: list[_Work], answers: list[Any], *, must_last: bool) -> None:
+        """Give the answers that may go now; the others wait for the next fsync, beside which the next group is written."""
+        later: list[tuple[Future[Any], Any]] = []
+        for work, answer in zip(group, answers, strict=True):
+            if work.early is not None:
+                work.early(answer)
+            if work.durable or must_last:
+                later.append((work.future, answer))
+            else:
+                work.future.set_result(answer)
+        if later:
+            self._unsynced.put(later)
+
+    def _sync(self) -> None:
+        """The fsyncs of the write-ahead log: one for all groups that were committed since the last one began."""
+        ended = False
+        while not ended:
+            later: list[tuple[Future[Any], Any]] = []
+            while not ended and (not later or not self._unsynced.empty()):
+                more = self._unsynced.get()
+                ended = more is None
+                later += more or []
+            if not later:
+                return
+            try:
+                os.fdatasync(self._log())
+            except OSError as error:
+                for future, _ in later:
+                    future.set_exception(Unavailable(f"the database's disk failed: {error}", hint="see the system's log"))
+                continue
+            for future, answer in later:
+                future.set_result(answer)
+
+    def _log(self) -> int:
+        """The write-ahead log's file, which lives as long as our connections."""
+        if self._log_file < 0:
+            self._log_file = os.open(f"{self.url.database}-wal", os.O_RDWR | os.O_CLOEXEC)
+        return self._log_file
 
     def _checkpoint(self) -> None:
         wal = f"{self.url.database}-wal"
@@ -240,6 +285,8 @@ class Database:
                     answer = work.act(tx, *work.args)
                     if not work.durable and not tx.info["must_last"]:
                         tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
+                if work.early is not None:
+                    work.early(answer)
                 return answer
             except self._errors as error:
                 if not left or not _passing(error):
@@ -259,12 +306,6 @@ def _raw(connection: Connection) -> sqlite3.Connection:
     return raw  # type: ignore[no-any-return]
 
 
-def _synchronous(connection: Connection, *, full: bool) -> None:
-    if connection.info.get("full") is not full:
-        _raw(connection).execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
-        connection.info["full"] = full
-
-
 def _sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
     engine = create_engine(url, connect_args={"check_same_thread": False, "cached_statements": 512, "timeout": 30},
                            pool_size=size + 1, max_overflow=0, query_cache_size=1000)  # fmt: skip
@@ -272,7 +313,7 @@ def _sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
     @event.listens_for(engine, "connect")
     def _connected(raw: sqlite3.Connection, _: Any) -> None:
         raw.isolation_level = None  # transactions are ours, see _begun
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "temp_store = MEMORY",
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "temp_store = MEMORY",
                        f"cache_size = -{65_536 if writing else 16_384}",
                        f"wal_autocheckpoint = {HARD_CHECKPOINT_PAGES if writing else 0}",
                        f"journal_size_limit = {CHECKPOINT_PAGES * 4096}",  # so that its size tells of frames not yet moved

@@ -92,7 +92,7 @@ async def rerun(control: Control, request: Request) -> None:
     if len(token) != 16:
         raise BadRequest("a rerun carries a token of 16 bytes in hex")
     who = request.principal
-    ranges, _ = await control.dispatcher.accept(
+    ranges = await control.dispatcher.accept(
         lambda tx: copy(tx, who.account, message.jids or [], failed=message.failed, token=token, now=now_ms()),
         who.account,
     )

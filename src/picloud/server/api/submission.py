@@ -32,11 +32,9 @@ async def submit(control: Control, request: Request) -> None:
     control.storage.check_space()
     check_submit(message, control)
     await control.blobs_present(who.account, message.arguments)
-    answer, fresh = await control.dispatcher.accept(
+    answer = await control.dispatcher.accept(
         lambda tx: accept.submit(tx, who.account, message, parent=who.attempt, now=now_ms()), who.account
     )
-    if fresh:
-        control.hub.expect(who.account, answer.first, answer.accepted)
     await request.answer(encode(answer))
 
 
@@ -52,5 +50,5 @@ async def chunk(control: Control, request: Request) -> None:
     check_chunk(message)
     await control.blobs_present(who.account, message.arguments)
     digest = hashlib.sha256(body).digest()
-    answer, _ = await control.dispatcher.accept(lambda tx: accept.chunk(tx, who.account, message, digest, now_ms()), who.account)
+    answer = await control.dispatcher.accept(lambda tx: accept.chunk(tx, who.account, message, digest, now_ms()), who.account)
     await request.answer(encode(answer))
