@@ -83,6 +83,7 @@ class App:
 
     def __init__(self, control: Control) -> None:
         self._control = control
+        self._host_seen = b""  # the newest value of Host that was found good
         self._exact = {(r.method, r.path): r for r in ROUTES if "{" not in r.path}
         self._patterns = [(r.method, _pattern(r.path), r) for r in ROUTES if "{" in r.path]
 
@@ -128,8 +129,13 @@ class App:
 
     def _check_host(self, request: Request) -> None:
         """A foreign name for our address is how a web page elsewhere would reach us through the user's browser."""
-        host = urlsplit("//" + request.headers.get(b"host", b"").decode("latin-1")).hostname or ""
-        if host not in self._control.hosts and not _is_address(host):
+        given = request.headers.get(b"host", b"")
+        if given == self._host_seen:
+            return
+        host = urlsplit("//" + given.decode("latin-1")).hostname or ""
+        if host in self._control.hosts or _is_address(host):
+            self._host_seen = given
+        else:
             raise Forbidden(f"this server is not called {host[:200]!r}", hint="use its address, or start it with --host NAME")
 
     async def _admit(self, route: Route, request: Request) -> None:

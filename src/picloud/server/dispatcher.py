@@ -26,7 +26,7 @@ from picloud.store.act.answer import Finish
 from picloud.store.db import Transaction
 from picloud.wire.error import NotFound
 from picloud.wire.job import Failure
-from picloud.wire.message import Ack, Done, Kill, Lease, Leases, Outcome, Spec, Submitted
+from picloud.wire.message import Done, Kill, Lease, Leases, Outcome, Spec, Submitted
 
 log = logging.getLogger("picloud.dispatcher")
 T = TypeVar("T")
@@ -142,7 +142,7 @@ class Dispatcher:
 
         def settled(result: Finish) -> None:
             worker.finishing = False
-            worker.send(Ack([(o.jid, o.n) for o in outcomes]))
+            worker.acknowledge([(o.jid, o.n) for o in outcomes])
             if worker.outcomes:
                 self._finish(worker)
             self.settle(result)

@@ -10,7 +10,10 @@ import asyncio
 from collections.abc import Iterable, Iterator
 
 from picloud.server.kind import Kind
-from picloud.wire.message import Outcome, ToWorker, encode
+from picloud.wire.message import Ack, Outcome, ToWorker, encode
+
+ACK_AFTER = 0.05
+"""Seconds that an acknowledgement may wait for company."""
 
 
 class Worker:
@@ -30,6 +33,7 @@ class Worker:
         self.runtime_us: float | None = None  # of recent jobs, smoothed
         self.waiting: set[int] = set()  # jids of its jobs that wait for other jobs
         self.leasing = False
+        self._acks: list[tuple[int, int]] = []
         self.outcomes: list[Outcome] = []  # arrived while others were being finished
         self.finishing = False
         self.idle_since = 0.0
@@ -42,6 +46,17 @@ class Worker:
         """Queue a message; nothing happens while the worker is away (it will say hello again)."""
         if self.outbox is not None:
             self.outbox.put_nowait(encode(message))
+
+    def acknowledge(self, attempts: list[tuple[int, int]]) -> None:
+        """Tell the worker that it may forget these outcomes: soon, together with others or with the next leases."""
+        if not self._acks:
+            asyncio.get_running_loop().call_later(ACK_AFTER, self._flush_acks)
+        self._acks += attempts
+
+    def _flush_acks(self) -> None:
+        if self._acks:
+            acks, self._acks = self._acks, []
+            self.send(Ack(acks))
 
     def learn(self, runtimes_us: Iterable[int]) -> None:
         """Take the run times of finished jobs into the smoothed figure."""

@@ -17,6 +17,7 @@ from picloud.wire.message import Watch
 
 HEARTBEAT = 5.0
 PAGE = 2000
+_HEAD = [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]
 _watch = msgspec.msgpack.Decoder(Watch).decode
 
 
@@ -40,9 +41,6 @@ async def stream(control: Control, request: Request) -> None:
     try:
         if not control.hub.recall(watcher):
             await _replay(control, watcher, check=True)
-        await request.send(
-            {"type": "http.response.start", "status": 200, "headers": [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]}
-        )
         if watcher.left and who.attempt is not None and who.worker is not None:
             waits = control.dispatcher.begin_wait(who.worker, who.attempt, watcher)
         await _send(control, request, watcher)
@@ -53,8 +51,11 @@ async def stream(control: Control, request: Request) -> None:
 
 
 async def _send(control: Control, request: Request, watcher: Watcher) -> None:
+    """Send frames as they come. The head goes with the first of them, so a short answer is one write."""
     gone = asyncio.ensure_future(_until_gone(request, watcher))
     try:
+        await _ready(watcher)
+        await request.send({"type": "http.response.start", "status": 200, "headers": _HEAD})
         while not watcher.closed:
             sent = watcher.take()
             if sent:
@@ -67,19 +68,23 @@ async def _send(control: Control, request: Request, watcher: Watcher) -> None:
                 await _replay(control, watcher)
             elif not watcher.left:
                 break
-            else:
-                await _pause(request, watcher)
+            elif not await _ready(watcher):
+                await request.send({"type": "http.response.body", "body": b"\0\0\0\0", "more_body": True})
         await request.send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:
         gone.cancel()
 
 
-async def _pause(request: Request, watcher: Watcher) -> None:
+async def _ready(watcher: Watcher) -> bool:
+    """Wait until there is something to do for a watcher; False after HEARTBEAT seconds without."""
+    if watcher.frames or watcher.behind or not watcher.left:
+        return True
     try:
         async with asyncio.timeout(HEARTBEAT):
             await watcher.wake.wait()
     except TimeoutError:
-        await request.send({"type": "http.response.body", "body": b"\0\0\0\0", "more_body": True})
+        return False
+    return True
 
 
 async def _until_gone(request: Request, watcher: Watcher) -> None:
