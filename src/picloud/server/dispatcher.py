@@ -208,8 +208,8 @@ class Dispatcher:
     def _take(self, tx: Transaction, worker: Worker, want: int) -> Taken:
         prefer = list(self._awaited)[-AWAITED:][::-1]
         leases = lease.take(tx, worker.id, worker.kind.id, want, prefer, now_ms())
-        missing = {item.submission for item in leases} - worker.specs
-        return leases, lease.specs(tx, sorted(missing)) if missing else []
+        missing = worker.lacks(item.submission for item in leases)
+        return leases, lease.specs(tx, missing) if missing else []
 
     def _deliver(self, worker: Worker, leases: list[Lease], specs: list[Spec]) -> None:
         if not leases or not worker.connected:
@@ -220,7 +220,7 @@ class Dispatcher:
                 item.awaited = True
         for spec in specs:
             spec.memory_limit = worker.kind.memory
-            worker.specs.add(spec.submission)
+        worker.used(dict.fromkeys(item.submission for item in leases))
         worker.send(Leases(specs, leases))
 
     def _idle(self, worker: Worker) -> bool:

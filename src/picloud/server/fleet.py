@@ -7,11 +7,14 @@ workers' own words after a restart.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
 from picloud.server.kind import Kind
 from picloud.wire.message import Ack, Outcome, ToWorker, encode
 
+KNOWN = 8192
+"""Specs that a connection is trusted to remember."""
 ACK_AFTER = 0.05
 """Seconds that an acknowledgement may wait for company."""
 
@@ -29,7 +32,7 @@ class Worker:
         self.lent = 0
         self.target = 0
         self.held: dict[int, tuple[int, bytes]] = {}  # jid -> (n, lease)
-        self.specs: set[int] = set()  # submissions this connection knows
+        self._specs: OrderedDict[int, None] = OrderedDict()  # submissions whose spec this connection knows
         self.runtime_us: float | None = None  # of recent jobs, smoothed
         self.waiting: set[int] = set()  # jids of its jobs that wait for other jobs
         self.leasing = False
@@ -57,6 +60,23 @@ class Worker:
         if self._acks:
             acks, self._acks = self._acks, []
             self.send(Ack(acks))
+
+    def lacks(self, submissions: Iterable[int]) -> list[int]:
+        """Those submissions whose spec has to be sent with their leases."""
+        return sorted(set(submissions) - self._specs.keys())
+
+    def used(self, submissions: Iterable[int]) -> None:
+        """Leases of these submissions are sent, in this order; the worker knows their specs from now on."""
+        for submission in submissions:
+            self._specs[submission] = None
+            self._specs.move_to_end(submission)
+        while len(self._specs) > KNOWN:
+            self._specs.popitem(last=False)
+
+    def greet(self, outbox: asyncio.Queue[bytes], pid: int) -> None:
+        """A new connection, which knows nothing yet."""
+        self._specs.clear()
+        self.outbox, self.pid = outbox, pid
 
     def learn(self, runtimes_us: Iterable[int]) -> None:
         """Take the run times of finished jobs into the smoothed figure."""

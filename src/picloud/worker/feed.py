@@ -35,10 +35,10 @@ class Feed:
         self._serial = 0
         self._buffer = bytearray(frame.LARGEST + 1024)
 
-    def put(self, lease: Lease, payload: bytes, flags: int) -> bool:
-        """Put a job in; False if there is no room now."""
+    def put(self, lease: Lease, spec: int, payload: bytes, flags: int) -> bool:
+        """Put a job in, with the key of its spec; False if there is no room now."""
         try:
-            self._into.send(frame.job(lease.jid, lease.n, lease.submission, payload, flags), socket.MSG_DONTWAIT)
+            self._into.send(frame.job(lease.jid, lease.n, spec, payload, flags), socket.MSG_DONTWAIT)
         except BlockingIOError:
             return False
         self._serial += 1

@@ -1,7 +1,7 @@
 """The datagrams between a worker and its runners. Standard library only: both sides use it.
 
     job socket, shared by all runners of a worker (worker -> whichever runner takes it):
-        JOB     flags, n, jid, submission, then the packed arguments, or a file's path (FILE)
+        JOB     flags, n, jid, key of the spec, then the packed arguments, or a file's path (FILE)
         QUIT    the runner that takes it leaves
     result socket, one a runner (runner -> worker):
         START   user code of (jid, n) begins now
@@ -37,7 +37,7 @@ LARGEST = 150_000
 INLINE = 65_536
 """Same as wire.job.INLINE_LIMIT, which the runner cannot import."""
 
-job_head = struct.Struct("<BBxxIQQ")  # kind, flags, n, jid, submission
+job_head = struct.Struct("<BBxxIQQ")  # kind, flags, n, jid, spec
 start_head = struct.Struct("<BxxxIQ")  # kind, n, jid
 result_head = struct.Struct("<BBHIQQQQQQI")  # see Result
 text_head = struct.Struct("<BBxx")  # kind, stream
@@ -60,9 +60,9 @@ class Result(NamedTuple):
     next_n: int
 
 
-def job(jid: int, n: int, submission: int, payload: bytes, flags: int = 0) -> bytes:
+def job(jid: int, n: int, spec: int, payload: bytes, flags: int = 0) -> bytes:
     """A JOB datagram."""
-    return job_head.pack(JOB, flags, n, jid, submission) + payload
+    return job_head.pack(JOB, flags, n, jid, spec) + payload
 
 
 quit_frame = job_head.pack(QUIT, 0, 0, 0, 0)

@@ -8,7 +8,9 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 
 from picloud.wire.error import BadRequest, CloudException
@@ -17,6 +19,8 @@ from picloud.wire.message import Lease, Outcome, Spec
 from picloud.worker.control import Control
 from picloud.worker.loop import Loop
 
+KNOWN = 20_000
+"""Specs that a worker remembers; more than :data:`picloud.server.fleet.KNOWN`."""
 RETRY = 0.5  # seconds until code is asked for again that control could not give
 MODULES_SIZE = 1 << 30  # unpacked bytes of shipped modules at most
 
@@ -31,16 +35,17 @@ class Kit:
         self.code, self.spec_folder, self.arguments = folder / "code", folder / "specs", folder / "arguments"
         for path in (self.code, self.spec_folder, self.arguments):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.specs: dict[int, Spec] = {}
+        self.specs: OrderedDict[int, Spec] = OrderedDict()  # the least recently used first
+        self.keys: dict[int, int] = {}  # submission -> name of its spec's file; equal specs share one
         self.ready: set[int] = set()
         self._waiting: dict[int, list[Then]] = {}
+        self._written: Counter[int] = Counter()
 
     def learn(self, spec: Spec) -> None:
         """Write a submission's spec where runners find it."""
         if spec.submission in self.specs:
             return
         told = {
-            "submission": spec.submission,
             "function": spec.function,
             "modules": spec.modules,
             "name": spec.name,
@@ -49,12 +54,36 @@ class Kit:
             "kill_process": spec.options.kill_process,
             "profile": spec.options.profile,
         }
-        path = self.spec_folder / f"{spec.submission}.json"
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(told, file)
+        text = json.dumps(told).encode()
+        key = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+        if key not in self._written:
+            _write_private(self.spec_folder / f"{key}.json", text)
+        self._written[key] += 1
+        self.keys[spec.submission] = key
         self.specs[spec.submission] = spec
         if all(self._place(digest, spec).exists() for digest in (spec.function, *spec.modules)):
             self.ready.add(spec.submission)
+
+    def use(self, submission: int) -> None:
+        """A lease of this submission came."""
+        self.specs.move_to_end(submission)
+
+    def forget(self, in_hand: Iterable[int]) -> None:
+        """Drop the specs that were not used for longest, but for those of submissions in hand.
+
+        Control counts the same way and remembers fewer than KNOWN, so it sends a spec again before it is missed.
+        """
+        if len(self.specs) <= KNOWN:
+            return
+        held = set(in_hand)
+        for submission in [s for s in islice(self.specs, len(self.specs) - KNOWN + KNOWN // 4) if s not in held]:
+            del self.specs[submission]
+            self.ready.discard(submission)
+            key = self.keys.pop(submission)
+            self._written[key] -= 1
+            if not self._written[key]:
+                del self._written[key]
+                (self.spec_folder / f"{key}.json").unlink(missing_ok=True)
 
     def prepare(self, submission: int, then: Then) -> None:
         """Call ``then`` when the submission's code is here (None), or cannot be had (why)."""
@@ -117,6 +146,14 @@ class Kit:
 
     def _place(self, digest: str, spec: Spec) -> Path:
         return self.code / (f"{digest}.pkl" if digest == spec.function else digest)
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(handle, data)
+    finally:
+        os.close(handle)
 
 
 def store(data: bytes, digest: str, place: Path) -> None:

@@ -89,11 +89,13 @@ class Pool:
             if key in self.held:
                 continue
             self.held[key] = lease
+            self.kit.use(lease.submission)
             awaited = awaited or lease.awaited
             if lease.submission in self.kit.ready and not lease.blob:
                 (self._awaited if lease.awaited else self._waiting).append(lease)
             else:
                 self._park(lease)
+        self.kit.forget(lease.submission for lease in self.held.values())
         if awaited and self.feed.lying:
             self.take_back()
 
@@ -155,8 +157,8 @@ class Pool:
     def _put(self, lease: Lease) -> bool:
         path = self._files.get((lease.jid, lease.n))
         if path is not None:
-            return self.feed.put(lease, str(path).encode(), frame.FILE)
-        return self.feed.put(lease, lease.data, 0)
+            return self.feed.put(lease, self.kit.keys[lease.submission], str(path).encode(), frame.FILE)
+        return self.feed.put(lease, self.kit.keys[lease.submission], lease.data, 0)
 
     def _places(self) -> int:
         """Slots that could begin a job now."""

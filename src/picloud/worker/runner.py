@@ -37,7 +37,7 @@ FORK_NS = 100_000
 """A shorter call cannot have made a process or thread."""
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 SPECS = 500
-"""Specs of submissions kept."""
+"""Specs kept."""
 LEFT = "threads or processes of the job lived on after it returned; they were ended together with its interpreter\n"
 STACKS_SIGNAL = signal.SIGRTMAX - 3
 """The worker sends it to have the stacks of all threads written, before it kills."""
@@ -95,12 +95,12 @@ class Runner:
         """Run jobs until a QUIT frame, or until a job made this process unfit."""
         while not self.leaving:
             size = self._take()
-            kind, flags, n, jid, submission = frame.job_head.unpack_from(self.buffer)
+            kind, flags, n, jid, key = frame.job_head.unpack_from(self.buffer)
             if kind == frame.QUIT:
                 break
             self._announce(jid, n)
             self.job = jid, n
-            self.done = self._perform(submission, flags, self.view[frame.job_head.size : size])
+            self.done = self._perform(key, flags, self.view[frame.job_head.size : size])
         self._answer()
 
     def _take(self) -> int:
@@ -130,14 +130,14 @@ class Runner:
 
     # -- one job --------------------------------------------------------------------------------------------------
 
-    def _perform(self, submission: int, flags: int, data: memoryview) -> Done:
+    def _perform(self, key: int, flags: int, data: memoryview) -> Done:
         """Load, call, save; never raises but for a broken worker."""
         step, begin, jid, n = "function", 0, *self.job
         os.environb[b"PICLOUD_JID"] = b"%d" % jid
         os.environb[b"PICLOUD_ATTEMPT"] = b"%d.%d" % self.job
         try:
             self.in_user_code = True
-            spec = self._enter(submission)
+            spec = self._enter(key)
             function = self.code.function(spec)
             step = "arguments"
             args, kwargs = payload.loads(Path(str(data, "utf-8")).read_bytes() if flags & frame.FILE else bytes(data))
@@ -153,20 +153,20 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; all of it is an outcome
             self.in_user_code = False
             took = clock() - begin if begin else 0
-            said, preview, tail = self._failed(step, error, submission), b"", self.tail
+            said, preview, tail = self._failed(step, error), b"", self.tail
         said |= self._tidy(took)
         user, system, peak = self._used(took)
         return (frame.RESULT, said, len(preview), n, jid, took // 1000 or 1, user, system, peak), preview + tail
 
-    def _enter(self, submission: int) -> Spec:
-        """The spec of the job's submission, with its environment variables in place."""
-        if self.spec is not None and self.spec.submission == submission:
+    def _enter(self, key: int) -> Spec:
+        """The spec of the job, with its environment variables in place."""
+        if self.spec is not None and self.spec.key == key:
             return self.spec
-        spec = self.specs.get(submission)
+        spec = self.specs.get(key)
         if spec is None:
             if len(self.specs) > SPECS:
                 self.specs.clear()
-            spec = self.specs[submission] = self.code.spec(submission)
+            spec = self.specs[key] = self.code.spec(key)
         if spec.python and spec.python != HERE:
             raise failure.Skew(spec.python)
         self.place.set_environment(spec.env)
@@ -182,7 +182,7 @@ class Runner:
         self.value = None
         return (0, save.preview(value), data) if data is not None else (frame.FILE, save.preview(value), b"")
 
-    def _failed(self, step: str, error: BaseException, submission: int) -> int:
+    def _failed(self, step: str, error: BaseException) -> int:
         """Put the failure into ``self.tail``; returns its flags."""
         flags = frame.FAILED
         if isinstance(error, failure.Interrupted | SystemExit) or step == "call":

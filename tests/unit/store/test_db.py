@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -88,16 +89,55 @@ def test_a_cancelled_act_does_not_run(db: Database) -> None:
     assert "after" in db.read(names).result(DEADLINE)
 
 
-@pytest.mark.parametrize(("durable", "asked", "expected"), [(True, False, 2), (False, False, 1), (False, True, 1)])
-def test_durability_is_set_before_the_transaction(db: Database, durable: bool, asked: bool, expected: int) -> None:
-    def act(tx: Connection) -> int:
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """A disk whose fsyncs end only when this event is set."""
+    spins = threading.Event()
+    real = os.fdatasync
+
+    def slow(handle: int) -> None:
+        assert spins.wait(DEADLINE)
+        real(handle)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    return spins
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_durable_answer_waits_for_the_disk_and_its_early_word_does_not(
+    db: Database, disk: threading.Event, asked: bool
+) -> None:
+    def act(tx: Connection) -> str:
         if asked:
             database.must_last(tx)
-        return int(tx.execute(text("PRAGMA synchronous")).scalar_one())
+        return put(tx, "kept")
 
-    assert db.write(act, durable=durable).result(DEADLINE) == expected
-    if asked:
-        assert db.write(lambda tx: tx.info["full"], durable=False).result(DEADLINE) is False
+    told = threading.Event()
+    answer = db.write(act, durable=not asked, early=lambda name: told.set())
+    assert told.wait(DEADLINE)
+    assert db.read(names).result(DEADLINE) == ["kept"]
+    assert not answer.done()
+    disk.set()
+    assert answer.result(DEADLINE) == "kept"
+
+
+def test_what_need_not_last_does_not_wait_for_the_disk(db: Database, disk: threading.Event) -> None:
+    waits = db.write(put, "durable")
+    assert db.write(put, "light", durable=False).result(DEADLINE) == "light"
+    assert not waits.done()
+    disk.set()
+    assert waits.result(DEADLINE) == "durable"
+
+
+def test_a_disk_that_fails_is_told_to_everybody_who_waits(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", broken)
+        with pytest.raises(Unavailable, match="disk failed"):
+            db.write(put, "x").result(DEADLINE)
+    assert db.write(put, "y").result(DEADLINE) == "y"
 
 
 def test_reading_cannot_write(db: Database) -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-pytest_plugins = ()
-
 from fake_control import control, start, worker  # noqa: E402
 
 __all__ = ["control", "start", "worker"]

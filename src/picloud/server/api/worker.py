@@ -101,8 +101,7 @@ async def _welcome(control: Control, worker: Worker, outbox: asyncio.Queue[bytes
         worker.held = {jid: (n, mark) for (jid, n), mark in held.items() if believed.get((jid, n)) == mark}
     finally:
         worker.leasing = False
-    worker.specs = set()
-    worker.outbox, worker.pid = outbox, hello.pid
+    worker.greet(outbox, hello.pid)
     if closed:
         worker.send(Kill(closed))
     worker.target = worker.target or max(1, worker.slots)

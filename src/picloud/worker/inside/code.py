@@ -23,7 +23,7 @@ SETS = 4  # sets of shipped modules kept loaded
 class Spec(NamedTuple):
     """What a runner knows about a submission; the worker writes it as JSON."""
 
-    submission: int
+    key: int
     function: str
     modules: tuple[str, ...]
     name: str
@@ -47,10 +47,10 @@ class Code:
         self._shelf: OrderedDict[tuple[str, ...], dict[str, ModuleType]] = OrderedDict()
         self._functions: OrderedDict[tuple[tuple[str, ...], str], Loaded] = OrderedDict()
 
-    def spec(self, submission: int) -> Spec:
-        """Read a submission's spec."""
-        found = json.loads((self.spec_folder / f"{submission}.json").read_bytes())
-        return Spec(**{**found, "modules": tuple(found["modules"])})
+    def spec(self, key: int) -> Spec:
+        """Read the spec of that key."""
+        found = json.loads((self.spec_folder / f"{key}.json").read_bytes())
+        return Spec(**{**found, "key": key, "modules": tuple(found["modules"])})
 
     def function(self, spec: Spec) -> Loaded:
         """The callable of a spec, with its modules importable. Raises whatever loading raises."""
