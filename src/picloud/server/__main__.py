@@ -7,6 +7,7 @@ Prints one line of JSON when it serves (``{"ready": true, ...}``, the content of
 from __future__ import annotations
 
 import asyncio
+import gc
 import getpass
 import logging
 import os
@@ -97,6 +98,8 @@ class Program:
             servings.append(Serving(app, listening.control.tls, listening.tls, websockets=True))
         running = [asyncio.ensure_future(serving.run()) for serving in servings]
         self._hear_signals()
+        gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
+        gc.set_threshold(20_000, 20, 50)
         await control.open(listening.loopback)
         file = await self._introduce(control, listening, edge.pid)
         print(msgspec.json.encode({"ready": True, **msgspec.to_builtins(file)}).decode(), flush=True)

@@ -31,12 +31,16 @@ from picloud.wire.message import Done, Kill, Lease, Leases, Outcome, Spec, Submi
 log = logging.getLogger("picloud.dispatcher")
 T = TypeVar("T")
 Taken = tuple[list[Lease], list[Spec]]
+SpecOf = Callable[[int], Spec | None]
+"""The spec of a submission, if it is at hand."""
 
 SWEEP = 1.0
 """Seconds between turns that nobody asked for."""
 PAUSE = 0.003
 """Seconds that a turn waits for further reasons to turn."""
 MANY = 1 << 60
+FEW = 8
+"""Jobs of an act that is small enough for the event loop's own thread."""
 AWAITED = 2000
 """Awaited jids offered first at each lease."""
 
@@ -64,11 +68,17 @@ class Dispatcher:
 
     # -- the hot path -------------------------------------------------------------------------------------------
 
-    async def accept(self, act: Callable[[Transaction], tuple[T, set[int]]], account: int) -> T:
+    async def accept(
+        self, act: Callable[[Transaction], tuple[T, set[int]]], account: int, count: int = MANY, spec: SpecOf | None = None
+    ) -> T:
         """Run an accepting act; returns its answer when that is on disk.
 
         Idle workers of the account lease from it in the same transaction, and begin before it is on disk: a power cut
         would take the job and its lease back together.
+
+        Args:
+            count: how many jobs are accepted, at most.
+            spec: makes the spec of a submission that is accepted here, which spares a query.
         """
         idle = {w.kind.id: w for w in self._fleet if w.kind.account == account and self._idle(w)}
         wants = {kind: worker.slots - len(worker.held) for kind, worker in idle.items()}
@@ -78,14 +88,14 @@ class Dispatcher:
 
         def both(tx: Transaction) -> tuple[T, set[int], dict[int, tuple[Worker, Taken]]]:
             answer, ready = act(tx)
-            return answer, ready, {k: (w, self._take(tx, w, wants[k])) for k, w in leasing.items() if k in ready}
+            return answer, ready, {k: (w, self._take(tx, w, wants[k], spec)) for k, w in leasing.items() if k in ready}
 
         def committed(found: tuple[T, set[int], dict[int, tuple[Worker, Taken]]]) -> None:
             self._release(idle)
             self._accepted(account, *found)
 
         try:
-            answer, _, _ = await self._storage.write_early(both, committed)
+            answer, _, _ = await self._storage.write_early(both, committed, small=count <= FEW)
         except BaseException:
             self._release(idle)
             raise
@@ -151,7 +161,7 @@ class Dispatcher:
             worker.finishing = False
             log.error("finishing %d outcomes failed: %r; the worker keeps them", len(outcomes), error)
 
-        self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed)
+        self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed, small=len(outcomes) <= FEW)
 
     @staticmethod
     def _end(tx: Transaction, worker: Worker, outcomes: list[Outcome]) -> Finish:
@@ -205,10 +215,12 @@ class Dispatcher:
 
         self._storage.then(lambda tx: self._take(tx, worker, want), taken, failed, durable=False)
 
-    def _take(self, tx: Transaction, worker: Worker, want: int) -> Taken:
+    def _take(self, tx: Transaction, worker: Worker, want: int, spec: SpecOf | None = None) -> Taken:
         prefer = list(self._awaited)[-AWAITED:][::-1]
         leases = lease.take(tx, worker.id, worker.kind.id, want, prefer, now_ms())
         missing = worker.lacks(item.submission for item in leases)
+        if spec is not None and len(missing) == 1 and (known := spec(missing[0])) is not None:
+            return leases, [known]
         return leases, lease.specs(tx, missing) if missing else []
 
     def _deliver(self, worker: Worker, leases: list[Lease], specs: list[Spec]) -> None:

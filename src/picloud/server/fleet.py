@@ -63,7 +63,7 @@ class Worker:
 
     def lacks(self, submissions: Iterable[int]) -> list[int]:
         """Those submissions whose spec has to be sent with their leases."""
-        return sorted(set(submissions) - self._specs.keys())
+        return sorted(s for s in set(submissions) if s not in self._specs)
 
     def used(self, submissions: Iterable[int]) -> None:
         """Leases of these submissions are sent, in this order; the worker knows their specs from now on."""

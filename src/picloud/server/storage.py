@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,11 +34,20 @@ class Storage:
         """Run an act in a durable transaction; returns after it is on disk."""
         return await asyncio.wrap_future(self.db.write(lambda tx: act(tx, *args, **kwargs)))
 
-    async def write_early(self, act: Callable[[Transaction], T], early: Callable[[T], None]) -> T:
-        """Like :meth:`write`; ``early(answer)`` is called in the loop when the act is committed and not yet on disk."""
-        loop = asyncio.get_running_loop()
-        written = self.db.write(act, early=lambda answer: loop.call_soon_threadsafe(early, answer))
-        return await asyncio.wrap_future(written)
+    async def write_early(self, act: Callable[[Transaction], T], early: Callable[[T], None], small: bool) -> T:
+        """Like :meth:`write`; ``early(answer)`` is called in the loop when the act is committed and not yet on disk.
+
+        ``small``: see :meth:`picloud.store.db.Database.write`.
+        """
+        loop, here = asyncio.get_running_loop(), threading.get_ident()
+
+        def committed(answer: T) -> None:
+            if threading.get_ident() == here:
+                early(answer)
+            else:
+                loop.call_soon_threadsafe(early, answer)
+
+        return await asyncio.wrap_future(self.db.write(act, early=committed, small=small))
 
     async def note(self, act: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an act whose loss in a power cut does no harm (it survives the death of any process)."""
@@ -53,9 +63,10 @@ class Storage:
         done: Callable[[T], Any],
         failed: Callable[[BaseException], Any],
         durable: bool = True,
+        small: bool = False,
     ) -> None:
         """Queue an act now, in order, and call ``done(result)`` or ``failed(error)`` in the loop after its commit."""
-        future = asyncio.wrap_future(self.db.write(act, durable=durable))
+        future = asyncio.wrap_future(self.db.write(act, durable=durable, small=small))
 
         def settle(ended: asyncio.Future[T]) -> None:
             error = ended.exception() if not ended.cancelled() else asyncio.CancelledError()

@@ -79,6 +79,8 @@ class Database:
         self._written = threading.Event()
         self._unsynced: queue.SimpleQueue[list[tuple[Future[Any], Any]] | None] = queue.SimpleQueue()
         self._log_file = -1
+        self._pen = threading.Lock()
+        self._writer: Connection | None = None
         loops: list[Callable[[], None]]
         loops = [self._write_groups, self._sync, self._checkpoint] if self.sqlite else [self._write_single] * writers
         self._threads = [threading.Thread(target=loop, name=f"store-{loop.__name__[1:]}", daemon=True) for loop in loops]
@@ -115,7 +117,12 @@ class Database:
         return opened
 
     def write(
-        self, act: Callable[..., T], *args: Any, durable: bool = True, early: Callable[[T], object] | None = None
+        self,
+        act: Callable[..., T],
+        *args: Any,
+        durable: bool = True,
+        early: Callable[[T], object] | None = None,
+        small: bool = False,
     ) -> Future[T]:
         """Run ``act(tx, *args)`` in a transaction. The future is done when the transaction is on disk
         (``durable``), or at least committed.
@@ -123,11 +130,16 @@ class Database:
         Args:
             early: called with the answer as soon as it is committed, before it is on disk, in a thread of ours. For what
                 may go on meanwhile, since a power cut would take it back together with its cause.
+            small: a few rows: where the writer has nothing to do, the act runs at once in the calling thread, for two
+                changes of thread take longer than it does. The fsync is never waited for here.
         """
         future: Future[T] = Future()
+        work = _Work(act, args, durable, early, future)
+        if small and self._write_here(work):
+            return future
         with self._door:
             if not self._closing.is_set():
-                self._waiting.put(_Work(act, args, durable, early, future))
+                self._waiting.put(work)
                 return future
         future.set_exception(Unavailable("the store is closed"))
         return future
@@ -171,11 +183,32 @@ class Database:
     # -- SQLite -----------------------------------------------------------------------------------------------------
 
     def _write_groups(self) -> None:
-        with self._engine.connect() as connection:
-            while group := self._next_group():
-                self._write_group(connection, group)
-                self._written.set()
+        while group := self._next_group():
+            with self._pen:
+                self._write_group(self._writing(), group)
+            self._written.set()
+        with self._pen:
+            self._writing().close()
         self._unsynced.put(None)
+
+    def _write_here(self, work: _Work) -> bool:
+        """Run one act in this thread if nobody writes or waits to; False where it has to queue."""
+        if not self.sqlite or not self._waiting.empty() or not self._pen.acquire(blocking=False):
+            return False
+        try:
+            if self._closing.is_set():
+                return False
+            self._write_group(self._writing(), [work])
+        finally:
+            self._pen.release()
+        self._written.set()
+        return True
+
+    def _writing(self) -> Connection:
+        """The one connection that writes; whoever holds the pen may use it."""
+        if self._writer is None:
+            self._writer = self._engine.connect()
+        return self._writer
 
     def _next_group(self) -> list[_Work]:
         """What waits now, at least one act; empty at the end."""

@@ -15,8 +15,9 @@ from picloud.server.control import Control
 from picloud.server.http import Request
 from picloud.server.storage import now_ms
 from picloud.store.act import accept
+from picloud.store.db import Transaction
 from picloud.wire.error import BadRequest
-from picloud.wire.message import Chunk, Submit, encode
+from picloud.wire.message import Chunk, Spec, Submit, Submitted, encode
 
 _submit = msgspec.msgpack.Decoder(Submit).decode
 _chunk = msgspec.msgpack.Decoder(Chunk).decode
@@ -32,10 +33,24 @@ async def submit(control: Control, request: Request) -> None:
     control.storage.check_space()
     check_submit(message, control)
     await control.blobs_present(who.account, message.arguments)
-    answer = await control.dispatcher.accept(
-        lambda tx: accept.submit(tx, who.account, message, parent=who.attempt, now=now_ms()), who.account
-    )
+    made = 0
+
+    def act(tx: Transaction) -> tuple[Submitted, set[int]]:
+        nonlocal made
+        answer, ready = accept.submit(tx, who.account, message, parent=who.attempt, now=now_ms())
+        made = answer.submission
+        return answer, ready
+
+    def spec(submission: int) -> Spec | None:
+        return _spec(made, who.account, message) if submission == made else None
+
+    answer = await control.dispatcher.accept(act, who.account, len(message.arguments.ends), spec)
     await request.answer(encode(answer))
+
+
+def _spec(submission: int, account: int, m: Submit) -> Spec:
+    """What ``store.act.lease.specs`` would read back of a submission."""
+    return Spec(submission, account, m.function, m.modules, m.name, m.options, m.env_values, 0, m.python)
 
 
 async def chunk(control: Control, request: Request) -> None:
