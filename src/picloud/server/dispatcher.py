@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from picloud.server import scheduler
 from picloud.server.fleet import Fleet, Worker
@@ -23,7 +23,7 @@ from picloud.settings import Settings
 from picloud.store import job as jobs
 from picloud.store.act import finish, lease
 from picloud.store.act.answer import Finish
-from picloud.store.db import Transaction
+from picloud.store.db import Transaction, lasts
 from picloud.wire.error import NotFound
 from picloud.wire.job import Failure
 from picloud.wire.message import Done, Kill, Lease, Leases, Outcome, Spec, Submitted
@@ -43,6 +43,15 @@ FEW = 8
 """Jobs of an act that is small enough for the event loop's own thread."""
 AWAITED = 2000
 """Awaited jids offered first at each lease."""
+
+
+class Accepted(NamedTuple, Generic[T]):
+    """What an accepting act answered, and what was leased of it in the same transaction."""
+
+    answer: T
+    ready: set[int]
+    taken: dict[int, tuple[Worker, Taken]]
+    waits: bool  # for the disk: a job among the leased ones must never run twice
 
 
 class Wait:
@@ -86,27 +95,31 @@ class Dispatcher:
             worker.leasing = True
         leasing = dict(idle)
 
-        def both(tx: Transaction) -> tuple[T, set[int], dict[int, tuple[Worker, Taken]]]:
+        def both(tx: Transaction) -> Accepted[T]:
             answer, ready = act(tx)
-            return answer, ready, {k: (w, self._take(tx, w, wants[k], spec)) for k, w in leasing.items() if k in ready}
+            taken = {k: (w, self._take(tx, w, wants[k], spec)) for k, w in leasing.items() if k in ready}
+            return Accepted(answer, ready, taken, lasts(tx))
 
-        def committed(found: tuple[T, set[int], dict[int, tuple[Worker, Taken]]]) -> None:
-            self._release(idle)
-            self._accepted(account, *found)
+        def committed(found: Accepted[T]) -> None:
+            if not found.waits:
+                self._release(idle)
+                self._accepted(account, found)
 
         try:
-            answer, _, _ = await self._storage.write_early(both, committed, small=count <= FEW)
-        except BaseException:
+            found = await self._storage.write_early(both, committed, small=count <= FEW)
+        finally:
             self._release(idle)
-            raise
-        return answer
+        if found.waits:
+            self._accepted(account, found)
+        return found.answer
 
     def _release(self, idle: dict[int, Worker]) -> None:
         while idle:
             idle.popitem()[1].leasing = False
 
-    def _accepted(self, account: int, answer: object, ready: set[int], taken: dict[int, tuple[Worker, Taken]]) -> None:
+    def _accepted(self, account: int, found: Accepted[Any]) -> None:
         """Jobs were accepted, and some of them leased: hand those out, see to the rest."""
+        answer, ready, taken, _ = found
         count = answer.accepted if isinstance(answer, Submitted) else MANY
         if ready and isinstance(answer, Submitted):
             self._hub.expect(account, answer.first, count)

@@ -8,10 +8,13 @@
 ``tx`` is an SQLAlchemy Connection inside a transaction. An act may be run again (its group lost a member, or PostgreSQL
 found two transactions in each other's way), so it touches nothing but the database and returns what it found.
 
-**SQLite**: one writer thread takes all acts that wait and commits them as one transaction, with one fsync (WAL,
-synchronous=FULL). An act that raises gets its exception, and the others of its group run again without it. A group in which
-no act asks for durability is written but not fsynced: a power cut, not a crash, may undo it, and later durable commits carry
-it along. An act that finds out on its way that it needs the fsync after all calls :func:`must_last`.
+**SQLite**: one writer at a time takes all acts that wait and commits them as one transaction, a group. An act that raises
+gets its exception, and the others of its group run again without it. SQLite itself runs in WAL mode with synchronous=NORMAL,
+which fsyncs nothing at a commit; the fsync of the log that synchronous=FULL would do there is ours (``_sync``): in a
+thread of its own, one for all groups committed meanwhile, beside the writing of the next group, and only then the answers
+are given. (SQLite still orders log, checkpoint and file; see "synchronous" and "WAL-mode" in its documentation.) Where no
+act of a group asks for durability nobody waits: a power cut, not a crash, may undo it. An act that finds out on its way that
+it needs the fsync after all calls :func:`must_last`.
 
 **PostgreSQL**: several writer threads, one transaction an act (READ COMMITTED), tried again on deadlock or serialization failure.
 """
@@ -60,6 +63,11 @@ class _Work:
 def must_last(tx: Connection) -> None:
     """The transaction shall be on disk before its answers are given, also where its acts were called not durable."""
     tx.info["must_last"] = True
+
+
+def lasts(tx: Connection) -> bool:
+    """Whether an act of this transaction asked for the disk, see :func:`must_last`."""
+    return bool(tx.info.get("must_last"))
 
 
 class Database:
