@@ -102,6 +102,7 @@ class Hub:
         self._narrow: dict[int, list[Watcher]] = {}
         self._wide: dict[int, set[Watcher]] = {}
         self._all: set[Watcher] = set()
+        self._closed = False
 
     def expect(self, account: int, first: int, count: int) -> None:
         """These jobs were just accepted."""
@@ -135,6 +136,8 @@ class Hub:
 
     def add(self, watcher: Watcher) -> None:
         self._all.add(watcher)
+        if self._closed:
+            _close(watcher)
         if not watcher.narrow:
             self._wide.setdefault(watcher.account, set()).add(watcher)
             return
@@ -176,10 +179,10 @@ class Hub:
                     watcher.wake.set()
 
     def close(self) -> None:
-        """End every stream: clients come back to the next server."""
+        """End every stream, also those still to come: clients come back to the next server."""
+        self._closed = True
         for watcher in self._all:
-            watcher.closed = True
-            watcher.wake.set()
+            _close(watcher)
 
     def _forget(self, jid: int, watcher: Watcher) -> None:
         found = self._narrow.get(jid)
@@ -187,6 +190,11 @@ class Hub:
             found.remove(watcher)
             if not found:
                 del self._narrow[jid]
+
+
+def _close(watcher: Watcher) -> None:
+    watcher.closed = True
+    watcher.wake.set()
 
 
 def _merge(ranges: Ranges) -> Ranges:

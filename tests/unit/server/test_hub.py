@@ -72,3 +72,12 @@ def test_removed_narrow_subscribers_leave_nothing_behind() -> None:
     hub.remove(watcher)
     assert hub._narrow == {}
     assert hub._all == set()
+
+
+def test_a_stream_opened_while_the_server_stops_ends_at_once() -> None:
+    hub, early, late = Hub(), Watcher(1, [(1, 1)], True), Watcher(1, [(1, 1)], True)
+    hub.add(early)
+    hub.close()
+    hub.add(late)
+    assert early.closed and early.wake.is_set()
+    assert late.closed and late.wake.is_set()
