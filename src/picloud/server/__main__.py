@@ -12,6 +12,7 @@ import getpass
 import logging
 import os
 import re
+import resource
 import secrets
 import signal
 import sys
@@ -42,6 +43,8 @@ from picloud.wire.error import CloudException
 
 log = logging.getLogger("picloud.server")
 
+OPEN_FILES = 65_536
+"""Each client and each slot takes some; the usual soft limit of 1024 is too few."""
 TICKET_MS = 15 * 60_000
 """How long the login link works."""
 
@@ -96,11 +99,12 @@ class Program:
         servings = [Serving(app, listening.control.plain, websockets=True)]
         if listening.control.tls:
             servings.append(Serving(app, listening.control.tls, listening.tls, websockets=True))
-        running = [asyncio.ensure_future(serving.run()) for serving in servings]
         self._hear_signals()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         gc.set_threshold(20_000, 20, 50)
+        # Before the first request: a living worker that is not adopted yet would be told that it is revoked, and end.
         await control.open(listening.loopback)
+        running = [asyncio.ensure_future(serving.run()) for serving in servings]
         file = await self._introduce(control, listening, edge.pid)
         print(msgspec.json.encode({"ready": True, **msgspec.to_builtins(file)}).decode(), flush=True)
         await self._stop.wait()
@@ -171,9 +175,18 @@ def _owner_name() -> str:
     return name if accounts.NAME.fullmatch(name) and name not in accounts.RESERVED else "owner"
 
 
+def raise_open_files() -> None:
+    """Allow this process, its edge and its workers more open files, as far as the hard limit goes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main() -> None:
     """Read overrides, serve, or print why not (exit 1)."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    raise_open_files()
     sys.setswitchinterval(0.0005)  # the store's thread must not wait 5 ms for the GIL; design section 6
     overrides: dict[str, Any] = msgspec.json.decode(sys.stdin.readline() or "{}")
     try:
