@@ -16,7 +16,9 @@ CHECKS = {
     "held without a lease": "SELECT count(*) FROM job LEFT JOIN lease USING (jid) WHERE job.held = 1 AND lease.jid IS NULL",
     "unfinished jobs": "SELECT count(*) FROM job WHERE status <= :last",
     "finished jobs without a time": "SELECT count(*) FROM job WHERE status > :last AND finished IS NULL",
-    "leases of closed workers": "SELECT count(*) FROM lease JOIN worker ON worker.id = lease.worker WHERE worker.closed IS NOT NULL",
+    "leases of closed workers": (
+        "SELECT count(*) FROM lease JOIN worker ON worker.id = lease.worker WHERE worker.closed IS NOT NULL"
+    ),
     "workers still open": "SELECT count(*) FROM worker WHERE closed IS NULL",
     "jobs whose attempts are not all in the ledger": (
         "SELECT count(*) FROM job WHERE attempts <> (SELECT count(*) FROM attempt WHERE attempt.jid = job.jid)"
