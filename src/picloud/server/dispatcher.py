@@ -340,7 +340,7 @@ class Dispatcher:
         awaited = await self._awaited_kinds() if self._awaited else set()
         views = self._views(ready, awaited)
         host = self._placer.host()
-        wanted = scheduler.targets(views.values(), host)
+        wanted = scheduler.targets(views.values(), host, self._placer.weights)
         for kind, target in wanted.items():
             await self._placer.adjust(kind, target, views[kind])
             self._break_deadlock(views[kind], target, host)
