@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from picloud.wire.message import Awaiting, ToServer
 from picloud.worker.loop import Loop
 from picloud.worker.slot import Running
 
@@ -17,7 +16,6 @@ SHORT = 1.0  # seconds after a wait for which only few leases are held
 
 
 class Reports(Protocol):
-    def tell(self, message: ToServer) -> None: ...
     def picture(self) -> None: ...
 
 
@@ -34,21 +32,20 @@ class Lending:
         before = running.waits
         running.waits = before + 1 if begins else max(0, before - 1)
         if begins and before == 0:
-            self._change(running, 1)
+            self._change(1)
             return True
         if not begins and before == 1:
-            self._change(running, -1)
+            self._change(-1)
         return False
 
     def ended(self, running: Running) -> None:
         """The job is over while it waited."""
         running.waits = 0
-        self._change(running, -1)
+        self._change(-1)
 
-    def _change(self, running: Running, by: int) -> None:
+    def _change(self, by: int) -> None:
         self.lent += by
         self._short_until = time.monotonic() + SHORT
-        self._reports.tell(Awaiting(*running.key, by > 0))
         self._reports.picture()
         if by < 0:
             self._loop.after(SHORT, self._reports.picture)
