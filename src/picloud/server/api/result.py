@@ -51,8 +51,11 @@ async def stream(control: Control, request: Request) -> None:
 
 
 async def _send(control: Control, request: Request, watcher: Watcher) -> None:
-    """Send frames as they come. The head goes with the first of them, so a short answer is one write."""
-    gone = asyncio.ensure_future(_until_gone(request, watcher))
+    """Send frames as they come. The head goes with the first of them, so a short answer is one write.
+
+    Whether the client is still there is looked at from the first heartbeat on: most answers do not take that long.
+    """
+    gone: asyncio.Future[None] | None = None
     try:
         await _ready(watcher)
         await request.send({"type": "http.response.start", "status": 200, "headers": _HEAD})
@@ -69,10 +72,12 @@ async def _send(control: Control, request: Request, watcher: Watcher) -> None:
             elif not watcher.left:
                 break
             elif not await _ready(watcher):
+                gone = gone or asyncio.ensure_future(_until_gone(request, watcher))
                 await request.send({"type": "http.response.body", "body": b"\0\0\0\0", "more_body": True})
         await request.send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:
-        gone.cancel()
+        if gone is not None:
+            gone.cancel()
 
 
 async def _ready(watcher: Watcher) -> bool:
