@@ -25,6 +25,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from sqlalchemy.exc import DBAPIError
 from picloud.store import migrate
 from picloud.wire.error import CloudException, SetupError, StorageFull, Unavailable
 
+QUIET = 0.001
+"""Seconds without a write after which the next small act is taken for a lone one."""
 GROUP = 256
 """Acts in one SQLite transaction at most."""
 CHECKPOINT_PAGES = 1000
@@ -89,6 +92,7 @@ class Database:
         self._log_file = -1
         self._pen = threading.Lock()
         self._writer: Connection | None = None
+        self._wrote = 0.0
         loops: list[Callable[[], None]]
         loops = [self._write_groups, self._sync, self._checkpoint] if self.sqlite else [self._write_single] * writers
         self._threads = [threading.Thread(target=loop, name=f"store-{loop.__name__[1:]}", daemon=True) for loop in loops]
@@ -194,20 +198,27 @@ class Database:
         while group := self._next_group():
             with self._pen:
                 self._write_group(self._writing(), group)
+            self._wrote = time.monotonic()
             self._written.set()
         with self._pen:
             self._writing().close()
         self._unsynced.put(None)
 
     def _write_here(self, work: _Work) -> bool:
-        """Run one act in this thread if nobody writes or waits to; False where it has to queue."""
-        if not self.sqlite or not self._waiting.empty() or not self._pen.acquire(blocking=False):
+        """Run one act in this thread if nobody writes, waits to, or did a moment ago; False where it has to queue.
+
+        Acts that come in quick succession belong into groups, which the writer's thread makes of them.
+        """
+        if not self.sqlite or not self._waiting.empty() or time.monotonic() - self._wrote < QUIET:
+            return False
+        if not self._pen.acquire(blocking=False):
             return False
         try:
             if self._closing.is_set():
                 return False
             self._write_group(self._writing(), [work])
         finally:
+            self._wrote = time.monotonic()
             self._pen.release()
         self._written.set()
         return True
