@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_control import control, start, worker  # noqa: E402
+from fake_control import control, start, worker
 
 __all__ = ["control", "start", "worker"]
