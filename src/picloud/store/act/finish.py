@@ -18,6 +18,7 @@ A final end releases or stalls the jobs that waited for this one.
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
@@ -175,26 +176,25 @@ class _Plan:
         answer.ended = len(answer.moved)
 
     def _write_attempts(self) -> None:
-        rows = [
-            (o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms)
-            for o in (ending.outcome for ending in self.endings)
-        ]
+        ended = [ending.outcome for ending in self.endings]
+        rows = [(o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms) for o in ended]
         run(self.tx, _CLOSE, ends=rows, now=self.now, account_=self.account, kind_=self.kind)
-        run(self.tx, _DROP, jids=as_list([row[0] for row in rows]))
+        run(self.tx, _DROP, jids=as_list([o.jid for o in ended]))
         if self.tried:
             places, data = _laid_out([told for _, told in self.tried])
             rows_tried = [(e.outcome.jid, e.outcome.n, *place) for (e, _), place in zip(self.tried, places, strict=True)]
             run(self.tx, _EVIDENCE, rows=as_list(rows_tried), data_=data)
 
     def _write_done(self, answer: Finish) -> None:
-        places, data = _laid_out([o.data for o in self.done])
+        done = self.done
+        parts = [o.data for o in done]
         rows = [
-            (o.jid, start, _NO_DATA if o.blob else size, o.blob, text(o.preview))
-            for o, (start, size) in zip(self.done, places, strict=True)
+            (o.jid, end - len(o.data), _NO_DATA if o.blob else len(o.data), o.blob, text(o.preview))
+            for o, end in zip(done, accumulate(map(len, parts)), strict=True)
         ]
-        run(self.tx, _RESULTS, results=rows, data_=data)
-        run(self.tx, _END, jids=as_list([o.jid for o in self.done]), status_=_DONE, cause_=0, now=self.now)
-        answer.moved = [Finished(o.jid, _DONE, None if o.blob else o.data, o.blob) for o in self.done]
+        run(self.tx, _RESULTS, results=rows, data_=b"".join(parts))
+        run(self.tx, _END, jids=as_list([o.jid for o in done]), status_=_DONE, cause_=0, now=self.now)
+        answer.moved = [Finished(o.jid, _DONE, None if o.blob else o.data, o.blob) for o in done]
 
     def _write_failed(self, answer: Finish) -> None:
         places, data = _laid_out([pack(told) for _, told in self.failed])
@@ -211,10 +211,7 @@ class _Plan:
 
 def _laid_out(parts: list[bytes]) -> tuple[list[tuple[int, int]], bytes]:
     """Where each part lies in their sum: (start, size); and the sum."""
-    places, at = [], 0
-    for part in parts:
-        places.append((at, len(part)))
-        at += len(part)
+    places = [(end - len(part), len(part)) for part, end in zip(parts, accumulate(map(len, parts)), strict=True)]
     return places, b"".join(parts)
 
 
