@@ -157,9 +157,10 @@ MOST_PARAMETERS = 32_766
 
 
 class Given:
-    """Bound rows of numbers and texts as a table, ``c(i)`` the i-th field. :func:`run` takes them as a list of tuples, at
-    least one, under the name. The first field is a number and never 0. No field is NULL (``func.nullif`` makes one in SQL),
-    True or False: the driver is slow with these.
+    """Bound rows of numbers and texts as a table, ``c(i)`` the i-th field.
+
+    :func:`run` takes them under the name, at least one, as tuples that best come from a generator. The first field is a
+    number and never 0. No field is NULL (``func.nullif`` makes one in SQL), True or False: the driver is slow with these.
 
     SQLite gets VALUES with a parameter a field. A statement is made for each power of two of rows, so that few are ever
     prepared; what lacks is filled with zeros, which the table leaves out. PostgreSQL gets an array a column.
@@ -282,34 +283,32 @@ class _Prepared:
             dialect=tx.dialect, column_keys=list(values) if whole else None, compile_kwargs={"render_postcompile": True}
         )
         self.sql, self.names, self.fixed = str(made), tuple(made.positiontup or ()), dict(made.params)
-        self.given = next((name for name, value in values.items() if isinstance(value, list)), "")
+        self.given = next((name for name in values if f"{name}_0" in self.fixed), "")
+        self.width = sum(name.startswith(f"{self.given}_") for name in self.fixed) if self.given else 0
         self._blocks: dict[int, str] = {}
         if self.given and self.names:
-            self._start, row, self._rest = self.sql.split(_BLOCK)
-            self._row, self._width = row, row.count("?")
+            self._start, self._row, self._rest = self.sql.split(_BLOCK)
             self._at = self.names.index(f"{self.given}_0")
-            self.names = self.names[: self._at] + self.names[self._at + self._width :]
-            most = (MOST_PARAMETERS - len(self.names)) // self._width
-            self.most_rows = 1 << most.bit_length() - 1
+            self.names = self.names[: self._at] + self.names[self._at + self.width :]
+            most = (MOST_PARAMETERS - len(self.names)) // self.width
+            self.most_fields = (1 << most.bit_length() - 1) * self.width
 
     def parameters(self, values: dict[str, Any]) -> list[Any]:
         """Those of ``names``, in their order."""
         return [values[name] if name in values else self.fixed[name] for name in self.names]
 
-    def block(self, rows: list[tuple[Any, ...]], others: list[Any]) -> tuple[str, list[Any]]:
-        """The statement for so many rows, and all its parameters."""
-        size = 1 << (len(rows) - 1).bit_length()
+    def block(self, fields: list[Any], others: list[Any]) -> tuple[str, list[Any]]:
+        """The statement for the rows whose fields these are, and all its parameters."""
+        count = len(fields) // self.width
+        size = 1 << (count - 1).bit_length()
         sql = self._blocks.get(size)
         if sql is None:
             sql = self._blocks[size] = self._start + ", ".join([self._row] * size) + self._rest
-        flat = [*others[: self._at], *chain.from_iterable(rows)]
-        flat += [0] * (self._width * (size - len(rows)))
-        flat += others[self._at :]
-        return sql, flat
+        return sql, [*others[: self._at], *fields, *[0] * (self.width * (size - count)), *others[self._at :]]
 
-    def arrays(self, rows: list[tuple[Any, ...]]) -> dict[str, Any]:
+    def arrays(self, fields: list[Any]) -> dict[str, Any]:
         """The rows as an array a column."""
-        return {f"{self.given}_{i}": list(column) for i, column in enumerate(zip(*rows, strict=True))}
+        return {f"{self.given}_{i}": fields[i :: self.width] for i in range(self.width)}
 
 
 _prepared: dict[tuple[Executable, str], _Prepared] = {}
@@ -319,7 +318,7 @@ def run(tx: Connection, statement: Executable, **values: Any) -> Any:
     """Execute a constant statement on the driver's own cursor, which is returned.
 
     The statement is compiled once a dialect; SQLAlchemy's way takes 0.1 ms each time, this one a hundredth. Rows are bare
-    tuples. Values must be what the driver takes, or the list of rows of a :class:`Given`; only where these have too many
+    tuples. Values must be what the driver takes, or the rows of a :class:`Given`; only where these have too many
     parameters for one step there are more. Statements must live as long as the program.
     """
     key = (statement, tx.dialect.name)
@@ -331,12 +330,14 @@ def run(tx: Connection, statement: Executable, **values: Any) -> Any:
         cursor.execute(made.sql, {**made.fixed, **values})
     elif not made.given:
         cursor.execute(made.sql, made.parameters(values))
-    elif tx.dialect.name == "sqlite":
-        rows, others = values[made.given], made.parameters(values)
-        for at in range(0, len(rows), made.most_rows):
-            cursor.execute(*made.block(rows[at : at + made.most_rows], others))
     else:
-        cursor.execute(made.sql, {**made.fixed, **values, **made.arrays(values[made.given])})
+        fields = list(chain.from_iterable(values[made.given]))
+        if tx.dialect.name != "sqlite":
+            cursor.execute(made.sql, {**made.fixed, **values, **made.arrays(fields)})
+        else:
+            others = made.parameters(values)
+            for at in range(0, len(fields), made.most_fields):
+                cursor.execute(*made.block(fields[at : at + made.most_fields], others))
     return cursor
 
 

@@ -207,11 +207,11 @@ def _store(tx: Connection, account: int, first: int, a: Arguments, shape: Shape,
     if not a.ends:
         return
     names = a.blobs
-    rows = [
+    rows = (
         (first + at, start, end - start, names.get(at, ""), text(preview))
         for at, (start, end, preview) in enumerate(zip([0, *a.ends], a.ends, a.previews, strict=False))
-    ]
-    put_jobs(tx, account, first, as_list(range(len(rows))), shape, now)
+    )
+    put_jobs(tx, account, first, as_list(range(len(a.ends))), shape, now)
     run(tx, _ARGUMENTS, arguments=rows, data_=a.data or b"\0")
 
 

@@ -177,7 +177,7 @@ class _Plan:
 
     def _write_attempts(self) -> None:
         ended = [ending.outcome for ending in self.endings]
-        rows = [(o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms) for o in ended]
+        rows = ((o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms) for o in ended)
         run(self.tx, _CLOSE, ends=rows, now=self.now, account_=self.account, kind_=self.kind)
         run(self.tx, _DROP, jids=as_list([o.jid for o in ended]))
         if self.tried:
@@ -188,17 +188,17 @@ class _Plan:
     def _write_done(self, answer: Finish) -> None:
         done = self.done
         parts = [o.data for o in done]
-        rows = [
+        rows = (
             (o.jid, end - len(o.data), _NO_DATA if o.blob else len(o.data), o.blob, text(o.preview))
             for o, end in zip(done, accumulate(map(len, parts)), strict=True)
-        ]
+        )
         run(self.tx, _RESULTS, results=rows, data_=b"".join(parts))
         run(self.tx, _END, jids=as_list([o.jid for o in done]), status_=_DONE, cause_=0, now=self.now)
         answer.moved = [Finished(o.jid, _DONE, None if o.blob else o.data, o.blob) for o in done]
 
     def _write_failed(self, answer: Finish) -> None:
         places, data = _laid_out([pack(told) for _, told in self.failed])
-        rows = [(o.jid, *place, text(o.preview)) for (o, _), place in zip(self.failed, places, strict=True)]
+        rows = ((o.jid, *place, text(o.preview)) for (o, _), place in zip(self.failed, places, strict=True))
         run(self.tx, _FAILURES, failures=rows, data_=data)
         by_cause: dict[Cause, list[int]] = defaultdict(list)
         for outcome, told in self.failed:

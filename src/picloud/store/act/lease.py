@@ -101,7 +101,7 @@ def _take(tx: Connection, choose: Select[str, bytes], worker_id: int, values: di
     ]  # fmt: skip
     if made:
         run(tx, _HOLD, jids=as_list([lent.jid for lent in made]))
-        run(tx, _LEASE, leases=[(lent.jid, lent.n, i * 16, int(lent.alone)) for i, lent in enumerate(made)], secret=secret,
+        run(tx, _LEASE, leases=((lent.jid, lent.n, i * 16, int(lent.alone)) for i, lent in enumerate(made)), secret=secret,
             worker_=worker_id, now=now)  # fmt: skip
     return made, single
 
