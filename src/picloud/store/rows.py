@@ -152,8 +152,9 @@ def _given_postgresql(element: Any, compiler: Any, **kw: Any) -> str:
 
 _BLOCK = "/*block*/"
 """Stands around the one row that is compiled, in place of as many as are given."""
-MOST_PARAMETERS = 32_766
-"""SQLite's limit for one statement."""
+MOST_ROWS = 1024
+"""Of one SQLite statement: preparing it takes 5 us a row and more than that a row where it is larger. 31 fields of each are
+within SQLite's 32,766 parameters."""
 
 
 class Given:
@@ -162,8 +163,8 @@ class Given:
     :func:`run` takes them under the name, at least one, as tuples that best come from a generator. The first field is a
     number and never 0. No field is NULL (``func.nullif`` makes one in SQL), True or False: the driver is slow with these.
 
-    SQLite gets VALUES with a parameter a field. A statement is made for each power of two of rows, so that few are ever
-    prepared; what lacks is filled with zeros, which the table leaves out. PostgreSQL gets an array a column.
+    SQLite gets VALUES with a parameter a field, MOST_ROWS at a time. A statement is made for each power of two of rows, so
+    that few are ever prepared; what lacks is filled with zeros, which the table leaves out. PostgreSQL gets an array a column.
 
     Args:
         name: of the rows among the values of the statement.
@@ -284,14 +285,12 @@ class _Prepared:
         )
         self.sql, self.names, self.fixed = str(made), tuple(made.positiontup or ()), dict(made.params)
         self.given = next((name for name in values if f"{name}_0" in self.fixed), "")
-        self.width = sum(name.startswith(f"{self.given}_") for name in self.fixed) if self.given else 0
+        self.width = sum(name.rstrip("0123456789") == f"{self.given}_" for name in self.fixed) if self.given else 0
         self._blocks: dict[int, str] = {}
         if self.given and self.names:
             self._start, self._row, self._rest = self.sql.split(_BLOCK)
             self._at = self.names.index(f"{self.given}_0")
             self.names = self.names[: self._at] + self.names[self._at + self.width :]
-            most = (MOST_PARAMETERS - len(self.names)) // self.width
-            self.most_fields = (1 << most.bit_length() - 1) * self.width
 
     def parameters(self, values: dict[str, Any]) -> list[Any]:
         """Those of ``names``, in their order."""
@@ -318,8 +317,8 @@ def run(tx: Connection, statement: Executable, **values: Any) -> Any:
     """Execute a constant statement on the driver's own cursor, which is returned.
 
     The statement is compiled once a dialect; SQLAlchemy's way takes 0.1 ms each time, this one a hundredth. Rows are bare
-    tuples. Values must be what the driver takes, or the rows of a :class:`Given`; only where these have too many
-    parameters for one step there are more. Statements must live as long as the program.
+    tuples. Values must be what the driver takes, or the rows of a :class:`Given`; more than MOST_ROWS of these go
+    in several steps. Statements must live as long as the program.
     """
     key = (statement, tx.dialect.name)
     made = _prepared.get(key)
@@ -336,8 +335,9 @@ def run(tx: Connection, statement: Executable, **values: Any) -> Any:
             cursor.execute(made.sql, {**made.fixed, **values, **made.arrays(fields)})
         else:
             others = made.parameters(values)
-            for at in range(0, len(fields), made.most_fields):
-                cursor.execute(*made.block(fields[at : at + made.most_fields], others))
+            most = MOST_ROWS * made.width
+            for at in range(0, len(fields), most):
+                cursor.execute(*made.block(fields[at : at + most], others))
     return cursor
 
 

@@ -87,6 +87,6 @@ def test_bound_rows_are_those_given_whatever_their_number(tx: Connection, count:
 
 def test_more_rows_than_one_statement_takes_go_in_several(tx: Connection) -> None:
     _KEPT.create(tx)
-    count = rows.MOST_PARAMETERS
+    count = 2 * rows.MOST_ROWS + 5
     rows.run(tx, _KEEP, kept_rows=[(i + 1, str(i)) for i in range(count)])
     assert tx.execute(select(func.count(), func.sum(_KEPT.c.jid))).one() == (count, count * (count + 1) // 2)
