@@ -88,7 +88,7 @@ def load(**overrides: Any) -> Settings:
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # whether the home is one, its check says better
         return {}
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise SetupError(f"cannot read {path}: {error}", hint="correct or remove it") from error

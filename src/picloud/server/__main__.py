@@ -26,6 +26,7 @@ from picloud import __version__
 from picloud.edge.__main__ import EdgeOrder
 from picloud.engine import process
 from picloud.server import home as homes
+from picloud.server.api.server import TICKET_MS
 from picloud.server.app import App
 from picloud.server.control import Control
 from picloud.server.credentials import configuration, point_client, write_owner_credentials
@@ -41,9 +42,6 @@ from picloud.store.files import open_files
 from picloud.wire.error import CloudException
 
 log = logging.getLogger("picloud.server")
-
-TICKET_MS = 15 * 60_000
-"""How long the login link works."""
 
 
 class Program:
@@ -174,6 +172,7 @@ def _owner_name() -> str:
 def main() -> None:
     """Read overrides, serve, or print why not (exit 1)."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     sys.setswitchinterval(0.0005)  # the store's thread must not wait 5 ms for the GIL; design section 6
     overrides: dict[str, Any] = msgspec.json.decode(sys.stdin.readline() or "{}")
     try:
