@@ -94,11 +94,12 @@ class Program:
         servings = [Serving(app, listening.control.plain, websockets=True)]
         if listening.control.tls:
             servings.append(Serving(app, listening.control.tls, listening.tls, websockets=True))
-        running = [asyncio.ensure_future(serving.run()) for serving in servings]
         self._hear_signals()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         gc.set_threshold(20_000, 20, 50)
         await control.open(listening.loopback)
+        # Not before: a worker that finds nobody who knows it takes itself for revoked and ends. Who comes earlier waits.
+        running = [asyncio.ensure_future(serving.run()) for serving in servings]
         file = await self._introduce(control, listening, edge.pid)
         print(msgspec.json.encode({"ready": True, **msgspec.to_builtins(file)}).decode(), flush=True)
         await self._stop.wait()
