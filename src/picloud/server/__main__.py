@@ -26,6 +26,7 @@ from picloud import __version__
 from picloud.edge.__main__ import EdgeOrder
 from picloud.engine import process
 from picloud.server import home as homes
+from picloud.server.api.server import TICKET_MS
 from picloud.server.app import App
 from picloud.server.control import Control
 from picloud.server.credentials import configuration, point_client, write_owner_credentials
@@ -41,9 +42,6 @@ from picloud.store.files import open_files
 from picloud.wire.error import CloudException
 
 log = logging.getLogger("picloud.server")
-
-TICKET_MS = 15 * 60_000
-"""How long the login link works."""
 
 
 class Program:
@@ -96,11 +94,12 @@ class Program:
         servings = [Serving(app, listening.control.plain, websockets=True)]
         if listening.control.tls:
             servings.append(Serving(app, listening.control.tls, listening.tls, websockets=True))
-        running = [asyncio.ensure_future(serving.run()) for serving in servings]
         self._hear_signals()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         gc.set_threshold(20_000, 20, 50)
         await control.open(listening.loopback)
+        # Not before: a worker that finds nobody who knows it takes itself for revoked and ends. Who comes earlier waits.
+        running = [asyncio.ensure_future(serving.run()) for serving in servings]
         file = await self._introduce(control, listening, edge.pid)
         print(msgspec.json.encode({"ready": True, **msgspec.to_builtins(file)}).decode(), flush=True)
         await self._stop.wait()
@@ -174,6 +173,7 @@ def _owner_name() -> str:
 def main() -> None:
     """Read overrides, serve, or print why not (exit 1)."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     sys.setswitchinterval(0.0005)  # the store's thread must not wait 5 ms for the GIL; design section 6
     overrides: dict[str, Any] = msgspec.json.decode(sys.stdin.readline() or "{}")
     try:

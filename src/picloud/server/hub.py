@@ -10,6 +10,7 @@ import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
 
+from picloud.wire.error import Unavailable
 from picloud.wire.job import Failure
 from picloud.wire.message import Finished, Ranges, encode
 
@@ -102,6 +103,7 @@ class Hub:
         self._narrow: dict[int, list[Watcher]] = {}
         self._wide: dict[int, set[Watcher]] = {}
         self._all: set[Watcher] = set()
+        self._closed = False
 
     def expect(self, account: int, first: int, count: int) -> None:
         """These jobs were just accepted."""
@@ -134,6 +136,13 @@ class Hub:
                 self._recent[item.jid] = (known[0], item)
 
     def add(self, watcher: Watcher) -> None:
+        """Begin to tell a subscriber.
+
+        Raises:
+            Unavailable: the server stops: the next one will tell it.
+        """
+        if self._closed:
+            raise Unavailable("the server stops", hint="ask again")
         self._all.add(watcher)
         if not watcher.narrow:
             self._wide.setdefault(watcher.account, set()).add(watcher)
@@ -176,7 +185,8 @@ class Hub:
                     watcher.wake.set()
 
     def close(self) -> None:
-        """End every stream: clients come back to the next server."""
+        """End every stream, now and from now on: clients come back to the next server."""
+        self._closed = True
         for watcher in self._all:
             watcher.closed = True
             watcher.wake.set()

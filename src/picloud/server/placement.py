@@ -147,6 +147,7 @@ class Placer:
             if row.pid and await self._engine.adopt(placement):
                 worker.pid, worker.window = row.pid, 1
                 self.placements[row.incarnation] = placement
+                await self._engine.point(placement, self.url)
             else:
                 await self.ended(row.incarnation, "gone before this server started")
         await self._engine.sweep()
