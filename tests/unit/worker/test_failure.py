@@ -33,7 +33,9 @@ def test_an_interrupted_job_shows_only_its_own_frames() -> None:
 
 def test_what_cannot_be_saved_has_a_path_instead_of_the_picklers_frames() -> None:
     value = {"a": threading.Lock()}
-    cause, found = told(failure.cannot_save(caught(save.pack, value), value))
+    error = caught(save.pack, value)
+    assert error.__traceback__ is not None
+    cause, found = told(failure.cannot_save(error.with_traceback(error.__traceback__.tb_next), value))
     assert cause is Cause.cannot_save
     assert "result['a']" in found.message
     assert found.traceback == ""
