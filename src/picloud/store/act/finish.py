@@ -141,9 +141,13 @@ class _Plan:
             self._again(ending, "retried", self.now + delay if delay > 0 else 0)
         elif cause == Cause.worker_lost and about.restartable:
             if ending.weight == "lost" and about.lost + 1 >= MAX_ATTEMPTS:
-                self._fail(outcome, Cause.signal)
+                self._fail(
+                    outcome, Cause.signal, f"all its {MAX_ATTEMPTS} tries ended like this: look for what kills them in info"
+                )
             else:
                 self._again(ending, _COUNTER[ending.weight], 0)
+        elif cause == Cause.worker_lost:
+            self._fail(outcome, cause, "it must not be tried again by itself (_restartable=False): rerun it if that is safe")
         else:
             self._fail(outcome, cause)
 
@@ -157,8 +161,10 @@ class _Plan:
         self.tried.append((ending, pack(ending.outcome.failure or certificate(Cause.worker_lost))))
         self.again[due, counted].append(ending.outcome.jid)
 
-    def _fail(self, outcome: Outcome, cause: Cause) -> None:
+    def _fail(self, outcome: Outcome, cause: Cause, advice: str = "") -> None:
         told = outcome.failure or certificate(cause)
+        if advice:
+            told = msgspec.structs.replace(told, advice=advice)
         self.failed.append((outcome, msgspec.structs.replace(told, cause=cause.name)))
 
     def write(self, answer: Finish) -> None:
