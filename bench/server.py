@@ -47,7 +47,8 @@ class Server:
         return self.picloud("up", "--port", str(self.port() or 0))
 
     def down(self) -> None:
-        """``picloud down``; a server that is not there is fine."""
+        """``picloud down``; a server that is not there is fine. The next :meth:`up` takes the same port."""
+        self.port()
         self.picloud("down", check=False)
 
     def picloud(self, *words: str, check: bool = True) -> str:

@@ -1,8 +1,9 @@
-"""``make soak``: jobs run while server, workers and runners are killed with SIGKILL at random.
+"""``make soak``: jobs run while server, edge, workers and runners are killed with SIGKILL at random.
 
 Afterwards every job must have exactly one accepted outcome, the one its function leads to, and the effects that the jobs left
 on disk must agree with the attempts the server lists. Then a second map is cut by ``picloud restart``: it must lose and
-repeat nothing. At the end no process may be left.
+repeat nothing, and a third by ``picloud down`` and ``picloud up`` three times in a row: no job may fail of it. At the end no
+process may be left, the ledger must balance (:mod:`bench.ledger`), and the server's log must be free of tracebacks.
 
 ``--short`` is the version that ``make test`` runs.
 """
@@ -23,11 +24,14 @@ from pathlib import Path
 
 import psutil
 
+from bench import ledger
 from bench.server import Server
 
 CLIENT = str(Path(__file__).with_name("soak_client.py"))
-PARTS = ("runners", "runners", "workers", "control")
+PARTS = ("runners", "runners", "workers", "control", "edge")
 """What is killed, chosen evenly from this list: runners twice as often as the rest."""
+BAD_WORDS = ("Traceback", "database is locked")
+"""What the server's log must not hold."""
 
 
 @dataclass
@@ -38,11 +42,12 @@ class Plan:
     kills: int = 30
     pause: tuple[float, float] = (0.5, 3.0)
     restart_jobs: int = 2_000
+    downs: int = 3
     job_seconds: float = 0.01
     seed: int = 0
 
 
-SHORT = Plan(jobs=300, kills=5, pause=(0.5, 1.5), restart_jobs=100)
+SHORT = Plan(jobs=300, kills=5, pause=(0.5, 1.5), restart_jobs=300)
 
 
 @dataclass
@@ -62,7 +67,10 @@ def soak(plan: Plan) -> Report:
     with Server() as server:
         _cut_by_kills(server, plan, report)
         _cut_by_restart(server, plan, report)
+        _cut_by_downs(server, plan, report)
         server.down()
+        report.faults += ledger.faults(server.home)
+        report.faults += _bad_lines(server.home / "server.log")
         left = [f"{process.pid} {' '.join(process.cmdline())}" for process in server.processes().all()]
         report.faults += [f"still there after picloud down: {process}" for process in left]
     return report
@@ -85,13 +93,46 @@ def _cut_by_kills(server: Server, plan: Plan, report: Report) -> None:
 def _cut_by_restart(server: Server, plan: Plan, report: Report) -> None:
     effects = server.home / "effects-restart"
     client = _client(server, plan.restart_jobs, plan.job_seconds, effects)
-    deadline = time.monotonic() + 60
-    while not _lines(effects) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    _until_more(effects, 0)
     server.picloud("restart")
     repeated = _judge(report, client, plan.restart_jobs, effects, "restart")
     if repeated:
         report.faults.append(f"picloud restart ran {repeated} jobs again")
+
+
+def _cut_by_downs(server: Server, plan: Plan, report: Report) -> None:
+    effects = server.home / "effects-downs"
+    client = _client(server, plan.restart_jobs, plan.job_seconds, effects)
+    for _ in range(plan.downs):
+        _until_more(effects, len(_lines(effects)))
+        server.down()
+        server.up()
+    _judge(report, client, plan.restart_jobs, effects, "downs")
+
+
+def _until_more(effects: Path, seen: int) -> None:
+    """Wait until more than ``seen`` effects are there, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while len(_lines(effects)) <= seen and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _bad_lines(path: Path) -> list[str]:
+    """Lines of the server's log that no kill excuses, a traceback with its last lines."""
+    lines = path.read_text(errors="replace").splitlines()
+    return [
+        "server.log: " + " | ".join(line.strip() for line in _traceback(lines, at)[-7:])
+        for at, line in enumerate(lines)
+        if any(word in line for word in BAD_WORDS)
+    ]
+
+
+def _traceback(lines: list[str], at: int) -> list[str]:
+    """The lines from ``at`` to the one that names the error."""
+    end = at + 1
+    while end < len(lines) and lines[end].startswith(" "):
+        end += 1
+    return lines[at : end + 1]
 
 
 def _check(server: Server, report: Report, jobs: int, job_seconds: float, name: str) -> None:

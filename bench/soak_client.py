@@ -15,9 +15,11 @@ import cloud
 
 FAILS = 97
 """Every job whose index is a multiple of this raises."""
+LARGE, LARGE_BYTES = 53, 200_000
+"""Every job whose index is a multiple of this returns so many bytes, which travel through the edge."""
 
 
-def work(index: int, seconds: float, effects: str) -> int:
+def work(index: int, seconds: float, effects: str) -> int | bytes:
     """Leave one line, in one write that nothing can cut; then succeed or fail as the index says."""
     time.sleep(seconds)
     file = os.open(effects, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -25,7 +27,7 @@ def work(index: int, seconds: float, effects: str) -> int:
     os.close(file)
     if index % FAILS == 0:
         raise ValueError(index)
-    return index * index
+    return index.to_bytes(4, "big") * (LARGE_BYTES // 4) if index % LARGE == 0 else index * index
 
 
 def main(jobs: int, seconds: float, effects: str) -> dict[str, Any]:
@@ -51,8 +53,8 @@ def judged(index: int, result: Any) -> str:
     if index % FAILS == 0:
         fine = isinstance(result, cloud.CloudException) and "ValueError" in str(result)
     else:
-        fine = result == index * index
-    return "" if fine else f"job {index} gave {result!r}"
+        fine = result == (index.to_bytes(4, "big") * (LARGE_BYTES // 4) if index % LARGE == 0 else index * index)
+    return "" if fine else f"job {index} gave {result!r:.300}"
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ def open_up(folders: list[Path]) -> None:
         door = closed(folder)
         if door is not None and not any(folder.is_relative_to(other) for other in hidden.get(door, [])):
             hidden.setdefault(door, []).append(folder)
+    if hidden:
+        _mount("--make-rprivate", "/")
     for door, inner in hidden.items():
         held = [(folder, tempfile.mkdtemp()) for folder in inner]
         for folder, aside in held:
@@ -44,7 +46,6 @@ def _mount(*words: str) -> None:
 
 def main(uid: int, home: str, folders: list[Path], command: list[str]) -> None:
     """Open the folders, drop every right, and become the command."""
-    _mount("--make-rprivate", "/")
     open_up(folders)
     os.setgroups([])
     os.setresgid(uid, uid, uid)

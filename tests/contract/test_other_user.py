@@ -23,8 +23,13 @@ SUITES = ["test_verbs.py", "test_info.py", "test_programs.py"]
 pytestmark = [pytest.mark.slow, pytest.mark.live, pytest.mark.root]
 
 
-def _ip(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+def _ip(*words: str, inside: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*_inside(inside), "ip", *words], capture_output=True, text=True, check=False)
+
+
+def _inside(network: str) -> list[str]:
+    """Enters the network alone; ``ip netns exec`` also mounts, which fails where / is no mount point (a chroot)."""
+    return ["nsenter", f"--net=/var/run/netns/{network}"] if network else []
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +50,15 @@ def network() -> Iterator[tuple[str, str]]:
             ("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name),
             ("addr", "add", f"{host}/30", "dev", outer),
             ("link", "set", outer, "up"),
-            ("-n", name, "addr", "add", f"{guest}/30", "dev", inner),
-            ("-n", name, "link", "set", inner, "up"),
-            ("-n", name, "link", "set", "lo", "up"),
         ):
             done = _ip(*words)
+            assert done.returncode == 0, done.stderr
+        for words in (
+            ("addr", "add", f"{guest}/30", "dev", inner),
+            ("link", "set", inner, "up"),
+            ("link", "set", "lo", "up"),
+        ):
+            done = _ip(*words, inside=name)
             assert done.returncode == 0, done.stderr
         yield name, host
     finally:
@@ -82,7 +91,8 @@ def their_home() -> Iterator[Path]:
 def _as_them(network: str, home: Path, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
     folders = [str(ROOT), sys.prefix, sys.base_prefix]
     script = str(Path(__file__).with_name("other_user.py"))
-    enter = ["ip", "netns", "exec", network, sys.executable, script, str(UID), str(home), *folders, "--"]
+    apart = ["unshare", "--mount", "--propagation", "unchanged"]
+    enter = [*_inside(network), *apart, sys.executable, script, str(UID), str(home), *folders, "--"]
     plain = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
     words = [*enter, *command]
     try:

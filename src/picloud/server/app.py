@@ -6,6 +6,7 @@ answers, and can be walked by a test with a foreign key.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import re
@@ -112,6 +113,9 @@ class App:
             if started:
                 raise
             await refuse(send, error)
+        except asyncio.CancelledError:  # the server stops and could not wait any longer; the client asks the next one
+            if not started:
+                await refuse(send, Unavailable("the server is stopping", hint="picloud up starts it again"))
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             if started:

@@ -12,6 +12,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -49,6 +50,8 @@ class Placer:
         self.settle: Callable[[Finish], None] = lambda result: None
         self.url = ""
         self._cpu = (0.0, True)
+        self._ended_by_us: set[str] = set()  # incarnations whose end no job is to blame for
+        self._closing = False
 
     # -- what is known --------------------------------------------------------------------------------------------
 
@@ -117,6 +120,11 @@ class Placer:
 
     async def ended(self, incarnation: str, evidence: str) -> None:
         """A worker is gone: revoke what it held, in one act, and make room for another."""
+        if self._closing:
+            return  # stop_all revokes them all, and waits for it
+        await self._bury(incarnation, evidence)
+
+    async def _bury(self, incarnation: str, evidence: str) -> None:
         worker = self._fleet.remove(incarnation)
         self.placements.pop(incarnation, None)
         if worker is None:
@@ -125,14 +133,21 @@ class Placer:
         count = self._failures.get(worker.kind.id, (0, 0.0))[0] + 1 if early else 0
         self._failures[worker.kind.id] = (count, time.monotonic() + (min(10.0, 0.1 * 2**count) if early else 0.0))
         log.info("worker %s of %s ended: %s", incarnation, worker.kind.core_type, evidence)
-        self.settle(await self._storage.write(revoke.revoke, worker.id, evidence, now_ms()))
+        blameless = incarnation in self._ended_by_us
+        self._ended_by_us.discard(incarnation)
+        act = partial(revoke.revoke, blameless=blameless)
+        self.settle(await self._storage.write(act, worker.id, evidence, now_ms()))
 
     async def stop_all(self, grace: float) -> None:
-        """Drain every worker for ``grace`` seconds and end it."""
+        """Drain every worker for ``grace`` seconds and end it; what a worker could not finish is queued again, without blame."""
+        self._closing = True
         for worker in self._fleet:
             worker.send(Stop(grace))
         stops: list[Awaitable[None]] = [self._engine.stop(placement, 2.0, grace) for placement in self.placements.values()]
         await asyncio.gather(*stops)
+        for worker in self._fleet:
+            self._ended_by_us.add(worker.incarnation)
+            await self._bury(worker.incarnation, "the server was stopped")
 
     # -- adoption -------------------------------------------------------------------------------------------------
 
@@ -158,6 +173,7 @@ class Placer:
         """An idle worker keeps its slots for a while, then one, then ends."""
         idle = time.monotonic() - worker.idle_since
         if idle > self._settings.idle_slot * EMPTY_AFTER and worker.incarnation in self.placements:
+            self._ended_by_us.add(worker.incarnation)
             await self._engine.stop(self.placements[worker.incarnation], 5.0)
         return min(target, 1) if idle > self._settings.idle_slot else target
 

@@ -1,9 +1,11 @@
 """Subscribers get every finished job of theirs once, however it reaches the hub."""
 
 import msgspec
+import pytest
 
 from picloud.server import hub as hubs
 from picloud.server.hub import Hub, Watcher
+from picloud.wire.error import Unavailable
 from picloud.wire.message import Finished
 
 decode = msgspec.msgpack.Decoder(list[Finished]).decode
@@ -103,3 +105,13 @@ def test_large_results_are_not_remembered(monkeypatch) -> None:  # type: ignore[
     hub.expect(1, 10, 1)
     hub.publish(finished(10))
     assert not hub.recall(Watcher(1, [(10, 1)], True))
+
+
+def test_a_server_that_stops_ends_its_streams_and_opens_none() -> None:
+    hub, early, late = Hub(), Watcher(1, [(1, 1)], True), Watcher(1, [(1, 1)], True)
+    hub.add(early)
+    hub.close()
+    assert early.closed
+    assert early.wake.is_set()
+    with pytest.raises(Unavailable):
+        hub.add(late)
