@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 from typing import Any, overload
 
+from picloud.wire.error import NotFound
+
 Ranges = list[tuple[int, int]]
+MOST = 2**63 - 1  # no jid is larger
 
 
 class Jids(Sequence[int]):
@@ -134,12 +137,21 @@ def asked(jids: Any) -> Asked:
 
     Raises:
         TypeError: something in it is not a whole number.
+        NotFound: a number no job can have.
     """
     if type(jids) is int:
-        return Asked([(jids, 1)], True)
+        return Asked(_possible([(jids, 1)]), True)
     if not isinstance(jids, Iterable) or isinstance(jids, str | bytes):
-        return Asked([(_number(jids), 1)], True)
-    return Asked(joined(_parts(jids)), False)
+        return Asked(_possible([(_number(jids), 1)]), True)
+    return Asked(_possible(joined(_parts(jids))), False)
+
+
+def _possible(ranges: Ranges) -> Ranges:
+    """The ranges, if the wire can carry them."""
+    for first, count in ranges:
+        if not -MOST <= first <= MOST - count:
+            raise NotFound(f"there is no job {first if first < 0 else first + count - 1}", hint="`picloud jobs` lists yours")
+    return ranges
 
 
 def _parts(jids: Iterable[Any]) -> Iterator[tuple[int, int]]:

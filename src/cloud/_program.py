@@ -22,6 +22,9 @@ STDERR_KEPT = 32_000
 SHOWN = 2_000
 """Last characters of it that the error's text shows."""
 
+NOT_BEGUN = 126
+"""Exit code of a command that could not begin, as shells use it."""
+
 _BLOCK = 1 << 18
 
 
@@ -107,7 +110,8 @@ def run(command: Command, common: dict[str, File]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="command-", ignore_cleanup_errors=True) as folder:
         cwd = os.path.expanduser(command.cwd) if command.cwd else folder
         if not os.path.isdir(cwd):
-            raise CloudException(f"the folder {cwd} (cwd) does not exist in the job", hint="create it in the command itself")
+            hint = "create it in the command itself"
+            raise CloudException(f"the folder {cwd} (cwd) does not exist in the job", hint=hint, exit_code=NOT_BEGUN)
         names = {}
         for parameter, file in {**common, **command.files}.items():
             path = os.path.join(folder, file.name)
@@ -130,8 +134,10 @@ def _read(path: str, cwd: str) -> bytes:
     except OSError as error:
         there = ", ".join(sorted(os.listdir(cwd))[:20]) or "nothing"
         raise CloudException(
-            f"the command left no file {path} to return: {error.strerror}", hint=f"its folder holds: {there}"
-        ) from error
+            f"the command left no file {os.path.relpath(path, cwd)} to return: {error.strerror}",
+            hint=f"its folder holds: {there}",
+            exit_code=0,
+        ) from None
 
 
 def _execute(line: str, cwd: str, folder: str, ignore_exit_status: bool) -> bytes:

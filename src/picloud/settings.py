@@ -82,13 +82,16 @@ def load(**overrides: Any) -> Settings:
     try:
         return msgspec.convert(found, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SetupError(f"settings: {error}", hint=f"see {root / 'settings.toml'} and PICLOUD_* variables") from error
+        said, _, place = str(error).partition(" - at `$.")
+        name = place.rstrip("`")
+        where = f"PICLOUD_{name.upper()}" if name and f"PICLOUD_{name.upper()}" in os.environ else root / "settings.toml"
+        raise SetupError(f"setting {name}: {said}" if name else f"settings: {said}", hint=f"correct it in {where}") from error
 
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # whether the home is one, its check says better
         return {}
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise SetupError(f"cannot read {path}: {error}", hint="correct or remove it") from error

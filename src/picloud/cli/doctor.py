@@ -32,7 +32,6 @@ PACKAGES = (
     "uvloop",
     "httptools",
     "websockets",
-    "starlette",
     "sqlalchemy",
     "alembic",
     "obstore",

@@ -15,11 +15,14 @@ import msgspec
 from picloud import __version__
 from picloud import settings as options
 from picloud.cli import lifecycle
+from picloud.cli.call import configured
 from picloud.cli.flags import as_json, command
 from picloud.cli.output import answer
+from picloud.cli.status import login_url
 from picloud.server import home as homes
 from picloud.server.address import listen
 from picloud.server.home import ServerFile
+from picloud.wire.error import CloudException
 
 
 def _listening(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,7 +45,10 @@ def up(**overrides: Any) -> None:
 
     Prints its address first, then a link to log in that works once. State lies in PICLOUD_HOME (default ~/.picloud).
     """
-    file, new = lifecycle.start(options.load(**overrides), overrides)
+    settings = options.load(**overrides)
+    file, new = lifecycle.start(settings, overrides | _kept(homes.read_server_file(Path(settings.home)), overrides))
+    if not new:
+        file.login_url = _fresh_link()
     _tell(file, new, "" if new else _differs(file, overrides))
 
 
@@ -72,9 +78,7 @@ def restart(**overrides: Any) -> None:
     former = homes.read_server_file(Path(settings.home))
     _check_listening(overrides, former)
     former = lifecycle.stop_server_only(settings) or former
-    if former:
-        kept = {"host": former.host or None, "port": former.port or None, "insecure": former.insecure or None}
-        overrides = kept | {name: value for name, value in overrides.items() if value is not None}
+    overrides |= _kept(former, overrides)
     file, new = lifecycle.start(options.load(**overrides), overrides)
     _tell(file, new)
 
@@ -91,6 +95,26 @@ def serve(**overrides: Any) -> None:
     code = server.wait()
     if code not in (0, -signal.SIGINT, -signal.SIGTERM):
         raise click.exceptions.Exit(_shell_code(code))
+
+
+def _kept(former: ServerFile | None, overrides: dict[str, Any]) -> dict[str, Any]:
+    """How the server before listened, where nothing else is asked for: clients and workers still look for it there.
+
+    Args:
+        former: as its ``server.json`` tells, which `picloud down` removes and a crash leaves.
+    """
+    if former is None:
+        return {}
+    kept = {"host": former.host or None, "port": former.port or None, "insecure": former.insecure or None}
+    return {name: value for name, value in kept.items() if overrides.get(name) is None}
+
+
+def _fresh_link() -> str:
+    """A link to log in; "" where this user has no key for it."""
+    try:
+        return login_url(configured())
+    except CloudException:
+        return ""
 
 
 def _check_listening(overrides: dict[str, Any], former: ServerFile | None) -> None:
@@ -141,7 +165,7 @@ def _tell(file: ServerFile, new: bool, advice: str = "") -> None:
         lines.append(f"Runs already (pid {file.pid}).")
     if new and file.first:
         lines.append(f"Account {file.owner} was created; its key is stored for this user.")
-    if new and file.login_url:
+    if file.login_url:
         lines.append(f"Log in (this link works once): {file.login_url}")
     if typed:
         lines.append(f"On another machine: {typed}")

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from picloud import settings
-from picloud.cli.call import call, configured
+from picloud.cli.call import Server, call, configured
 from picloud.cli.client import JIDS, client, each
 from picloud.cli.flags import command, given
 from picloud.cli.output import answer, table
@@ -18,20 +18,23 @@ from picloud.wire.error import CloudException
 
 @command("status")
 @click.argument("jids", type=JIDS, required=False)
-def status(jids: int | list[int | range] | None) -> None:
+@click.option("--login", is_flag=True, help="Also make a link to log in with a browser; it works once.")
+def status(jids: int | list[int | range] | None, login: bool) -> None:
     """Tell of the server, or of jobs.
 
     JIDS: 5, or 1,2,7, or 1-4.
     """
     if jids is None and not given().simulate:
-        _server()
+        _server(login)
     else:
         asked = [] if jids is None else each(jids)
         table(["jid", "status"], [{"jid": jid, "status": said} for jid, said in zip(asked, client().status(asked), strict=True)])
 
 
-def _server() -> None:
+def _server(login: bool) -> None:
     found = _ask()
+    if login:
+        found["login_url"] = login_url(configured())
     jobs, capacity = found.get("jobs", {}), found.get("capacity", {})
     workers = found.get("workers", [])
     lines = [
@@ -43,15 +46,23 @@ def _server() -> None:
         f"workers: {len(workers) or 'none'}",
         *(f"  {w['core_type']} x {w['cores']}: {w['busy']} of {w['slots']} slots busy (pid {w['pid']})" for w in workers),
     ]
+    if login:
+        lines.append(f"Log in (this link works once): {found['login_url']}")
     answer(found, "\n".join(lines))
+
+
+def login_url(server: Server) -> str:
+    """A fresh link for the account of the configured key."""
+    return f"{server.url}/#{call(server, 'POST', '/v1/login/ticket')['ticket']}"
 
 
 def _ask() -> dict[str, Any]:
     """What the configured server says; for a user without a key, what the home of this machine says."""
     file = homes.running(settings.home())
     try:
-        found: dict[str, Any] = call(configured(), "GET", "/v1/status")
-        return found
+        server = configured()
+        found: dict[str, Any] = call(server, "GET", "/v1/status")
+        return found | {"address": server.url}  # as it is reached from here
     except CloudException:
         if file is None:
             raise

@@ -68,6 +68,9 @@ class Engine(Protocol):
     async def adopt(self, placement: Placement) -> bool:
         """Watch a worker of an earlier server again; False if it is no longer there (``on_exit`` is not called)."""
 
+    async def point(self, placement: Placement, url: str) -> None:
+        """Tell an adopted worker, which lost its server, where control listens now."""
+
     async def sweep(self) -> None:
         """Clear everything of workers that are not watched: call once, after the last ``adopt`` of a server's start."""
 

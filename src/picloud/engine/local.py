@@ -26,6 +26,8 @@ COMMAND = (sys.executable, "-P", "-m", "picloud.worker")
 """``-P``: the folder a server happens to run in is no place to import from."""
 
 LOG = "worker.log"
+CONTROL = "control"
+"""File in a worker's folder: the URL of the server that took over; see :mod:`picloud.worker.order`."""
 
 _PRIVATE = ("PICLOUD_API_KEY", "PICLOUD_API_SECRETKEY", "PICLOUD_URL")
 """Never passed on: a worker has a credential of its own, and a job acts as its owner, not as the server's."""
@@ -101,6 +103,16 @@ class LocalEngine:
             return False
         self._watch(placement, handle, child=False)
         return True
+
+    async def point(self, placement: Placement, url: str) -> None:
+        """Write the address into the worker's folder, where it looks before each attempt to connect."""
+        folder = self._folder(placement.incarnation)
+        temporary = folder / f".{CONTROL}"
+        try:
+            temporary.write_text(url)
+            temporary.replace(folder / CONTROL)
+        except OSError as error:
+            log.warning("worker %s was not told where the server is: %s", placement.incarnation, error)
 
     async def sweep(self) -> None:
         """Kill processes and remove folders of workers that are not watched."""

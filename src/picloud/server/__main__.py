@@ -27,6 +27,7 @@ from picloud import __version__
 from picloud.edge.__main__ import EdgeOrder
 from picloud.engine import process
 from picloud.server import home as homes
+from picloud.server.api.server import TICKET_MS
 from picloud.server.app import App
 from picloud.server.control import Control
 from picloud.server.credentials import configuration, point_client, write_owner_credentials
@@ -45,8 +46,6 @@ log = logging.getLogger("picloud.server")
 
 OPEN_FILES = 65_536
 """Each client and each slot takes some; the usual soft limit of 1024 is too few."""
-TICKET_MS = 15 * 60_000
-"""How long the login link works."""
 
 
 class Program:
@@ -102,8 +101,8 @@ class Program:
         self._hear_signals()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         gc.set_threshold(20_000, 20, 50)
-        # Before the first request: a living worker that is not adopted yet would be told that it is revoked, and end.
         await control.open(listening.loopback)
+        # Not before: a worker that finds nobody who knows it takes itself for revoked and ends. Who comes earlier waits.
         running = [asyncio.ensure_future(serving.run()) for serving in servings]
         file = await self._introduce(control, listening, edge.pid)
         print(msgspec.json.encode({"ready": True, **msgspec.to_builtins(file)}).decode(), flush=True)
@@ -187,6 +186,7 @@ def main() -> None:
     """Read overrides, serve, or print why not (exit 1)."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     raise_open_files()
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     sys.setswitchinterval(0.0005)  # the store's thread must not wait 5 ms for the GIL; design section 6
     overrides: dict[str, Any] = msgspec.json.decode(sys.stdin.readline() or "{}")
     try:

@@ -43,6 +43,7 @@ ROUTES = [
     Route("GET", "/", page.home, Access.anyone),
     Route("GET", "/v1/health", server.health, Access.anyone),
     Route("POST", "/v1/login", server.login, Access.anyone),
+    Route("POST", "/v1/login/ticket", server.login_link),
     Route("GET", "/v1/server", server.server),
     Route("GET", "/v1/status", server.status),
     Route("POST", "/v1/submission", submission.submit),

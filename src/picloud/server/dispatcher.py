@@ -24,7 +24,7 @@ from picloud.store import job as jobs
 from picloud.store.act import finish, lease
 from picloud.store.act.answer import Finish
 from picloud.store.db import Transaction, lasts
-from picloud.wire.error import NotFound
+from picloud.wire.error import CloudException, NotFound
 from picloud.wire.job import Failure
 from picloud.wire.message import Done, Kill, Lease, Leases, Outcome, Spec, Submitted
 
@@ -41,6 +41,8 @@ PAUSE = 0.003
 MANY = 1 << 60
 FEW = 8
 """Jobs of an act that is small enough for the event loop's own thread."""
+AGAIN = 1.0
+"""Seconds until outcomes that could not be written are tried again."""
 AWAITED = 2000
 """Awaited jids offered first at each lease."""
 
@@ -171,8 +173,12 @@ class Dispatcher:
             self.settle(result)
 
         def failed(error: BaseException) -> None:
-            worker.finishing = False
             log.error("finishing %d outcomes failed: %r; the worker keeps them", len(outcomes), error)
+            if isinstance(error, CloudException) and error.retry:  # a full disk, a database that restarts: it passes
+                worker.outcomes = outcomes + worker.outcomes
+                asyncio.get_running_loop().call_later(AGAIN, self._finish, worker)
+            else:
+                worker.finishing = False
 
         self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed, small=len(outcomes) <= FEW)
 
@@ -340,7 +346,7 @@ class Dispatcher:
         awaited = await self._awaited_kinds() if self._awaited else set()
         views = self._views(ready, awaited)
         host = self._placer.host()
-        wanted = scheduler.targets(views.values(), host)
+        wanted = scheduler.targets(views.values(), host, self._placer.weights)
         for kind, target in wanted.items():
             await self._placer.adjust(kind, target, views[kind])
             self._break_deadlock(views[kind], target, host)

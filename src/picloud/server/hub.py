@@ -10,6 +10,7 @@ import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
 
+from picloud.wire.error import Unavailable
 from picloud.wire.job import Failure
 from picloud.wire.message import Finished, Ranges, encode
 
@@ -135,9 +136,14 @@ class Hub:
                 self._recent[item.jid] = (known[0], item)
 
     def add(self, watcher: Watcher) -> None:
-        self._all.add(watcher)
+        """Begin to tell a subscriber.
+
+        Raises:
+            Unavailable: the server stops: the next one will tell it.
+        """
         if self._closed:
-            _close(watcher)
+            raise Unavailable("the server stops", hint="ask again")
+        self._all.add(watcher)
         if not watcher.narrow:
             self._wide.setdefault(watcher.account, set()).add(watcher)
             return
@@ -179,10 +185,11 @@ class Hub:
                     watcher.wake.set()
 
     def close(self) -> None:
-        """End every stream, also those still to come: clients come back to the next server."""
+        """End every stream, now and from now on: clients come back to the next server."""
         self._closed = True
         for watcher in self._all:
-            _close(watcher)
+            watcher.closed = True
+            watcher.wake.set()
 
     def _forget(self, jid: int, watcher: Watcher) -> None:
         found = self._narrow.get(jid)
@@ -190,11 +197,6 @@ class Hub:
             found.remove(watcher)
             if not found:
                 del self._narrow[jid]
-
-
-def _close(watcher: Watcher) -> None:
-    watcher.closed = True
-    watcher.wake.set()
 
 
 def _merge(ranges: Ranges) -> Ranges:

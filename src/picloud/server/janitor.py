@@ -17,6 +17,7 @@ from picloud.store.files import Files
 
 log = logging.getLogger("picloud.janitor")
 
+TICK = 0.5
 VANISHED_EVERY = 15.0
 RETENTION_EVERY = 3600.0
 BLOBS_EVERY = 6 * 3600.0
@@ -35,9 +36,9 @@ class Janitor:
     async def run(self) -> None:
         """Chores until cancelled; one that fails is logged and comes again."""
         while True:
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(TICK)
             for name, period, chore in (
-                ("due", 0.25, self._due),
+                ("due", TICK, self._due),
                 ("vanished", VANISHED_EVERY, self._vanished),
                 ("retention", RETENTION_EVERY, self._retention),
                 ("blobs", BLOBS_EVERY, self._blobs),
@@ -52,7 +53,8 @@ class Janitor:
     async def _due(self) -> None:
         """Jobs whose retry time came become ready."""
         next_due = await self._storage.read(lease.next_due)
-        if next_due is not None and next_due <= now_ms():
+        if next_due is not None and next_due <= now_ms() + TICK * 1000:
+            await asyncio.sleep(max(0.0, (next_due - now_ms()) / 1000))
             self._dispatcher.more(await self._storage.write(lease.due, now_ms()))
 
     async def _vanished(self) -> None:

@@ -46,6 +46,7 @@ class Placer:
         self._kinds: dict[int, Kind] = {}
         self._failures: dict[int, tuple[int, float]] = {}  # kind -> (early deaths in a row, not before)
         self.placements: dict[str, Placement] = {}
+        self.weights: dict[int, int] = {}  # account -> share of the machine
         self.settle: Callable[[Finish], None] = lambda result: None
         self.url = ""
         self._cpu = (0.0, True)
@@ -57,8 +58,9 @@ class Placer:
     async def know(self, row: jobs.Ready | workers.Worker) -> Kind:
         """Remember a kind from a row that names it."""
         if row.kind not in self._kinds:
-            name = (await self._storage.read(accounts.get, row.account)).name
-            self._kinds[row.kind] = self._kind(row.kind, row.account, name, row.core_type, row.cores)
+            account = await self._storage.read(accounts.get, row.account)
+            self.weights[account.id] = account.weight
+            self._kinds[row.kind] = self._kind(row.kind, row.account, account.name, row.core_type, row.cores)
         return self._kinds[row.kind]
 
     def units(self, kind: int) -> int:
@@ -160,6 +162,7 @@ class Placer:
             if row.pid and await self._engine.adopt(placement):
                 worker.pid, worker.window = row.pid, 1
                 self.placements[row.incarnation] = placement
+                await self._engine.point(placement, self.url)
             else:
                 await self.ended(row.incarnation, "gone before this server started")
         await self._engine.sweep()

@@ -50,12 +50,13 @@ def bind(settings: Settings, prefer: int | None, loopback: int | None = None) ->
     Raises:
         SetupError: a port in use, an address that is not ours, plain HTTP off loopback without ``insecure``.
     """
-    plain_host = settings.host if settings.host and settings.insecure and not address.is_loopback(settings.host) else ""
-    tls_host = settings.host if settings.host and not plain_host and not address.is_loopback(settings.host) else ""
+    further = "" if settings.host in ("127.0.0.1", "localhost") else settings.host
+    private = address.is_loopback(further)  # only this machine reaches it, and nobody reads along
+    plain_host, tls_host = (further, "") if settings.insecure or private else ("", further)
     control = _doors(plain_host, tls_host, settings.port, prefer, loopback)
     edge = _doors(plain_host, tls_host, 0, None, None)
     local = address.url("127.0.0.1", Doors.port(control.plain), tls=False)
-    if not settings.host or not (plain_host or tls_host):
+    if private:
         return Listening(control, edge, local, None, None, None)
     port = Doors.port(control.tls or control.plain)
     remote = address.url(address.reachable(settings.host), port, tls=bool(tls_host))

@@ -144,7 +144,7 @@ def ticket_redeem(tx: Connection, ticket: str, now: int, lifetime_ms: int) -> st
     used = delete(login).where(login.c.hash == _hash(ticket), login.c.session == 0, login.c.expires > now)
     found = tx.execute(used.returning(login.c.account)).scalar_one_or_none()
     if found is None:
-        raise NotAuthorized("this login link was used or is too old", hint="`picloud status` prints a fresh one")
+        raise NotAuthorized("this login link was used or is too old", hint="`picloud status --login` prints a fresh one")
     return _enter(tx, found, 1, now + lifetime_ms)
 
 

@@ -25,24 +25,33 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from picloud.store import migrate
-from picloud.wire.error import CloudException, SetupError, StorageFull, Unavailable
+from picloud.store.connect import (
+    CHECKPOINT_PAGES,
+    check_sqlite,
+    first_line,
+    passing,
+    postgresql_engine,
+    raw_of,
+    sqlite_engine,
+    translated,
+)
+from picloud.wire.error import SetupError, StorageFull, Unavailable
 
+QUIET = 0.001
+"""Seconds without a write after which the next small act is taken for a lone one."""
 GROUP = 256
 """Acts in one SQLite transaction at most."""
-CHECKPOINT_PAGES = 1000
-"""Pages (4 KB) of write-ahead log after which the checkpointer moves them into the file, beside the writer."""
-HARD_CHECKPOINT_PAGES = 16_000
-"""Pages after which the writer does it itself, so that the log stays below 64 MB or so under constant load."""
 TRIES = 20
 """Runs of one act on PostgreSQL before its conflict is told to the caller."""
 
@@ -58,6 +67,24 @@ class _Work:
     durable: bool
     early: Callable[[Any], object] | None
     future: Future[Any]
+
+
+def _parsed(url: str) -> URL:
+    """A database URL with the driver we use.
+
+    Raises:
+        SetupError: it is none, or of a database that is not supported.
+    """
+    hint = "SQLite: sqlite:////absolute/path; PostgreSQL: postgresql://user@host/name"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise SetupError("the setting `database` is no database URL", hint=hint) from error
+    if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise SetupError(f"databases of type {parsed.drivername!r} are not supported", hint=hint)
+    return parsed
 
 
 def must_last(tx: Connection) -> None:
@@ -76,8 +103,8 @@ class Database:
     def __init__(self, url: URL, *, readers: int, writers: int) -> None:
         self.url = url
         self.sqlite = url.get_backend_name() == "sqlite"
-        self._engine = _sqlite_engine(url, writing=True) if self.sqlite else _postgresql_engine(url, writers + readers)
-        self._read_engine = _sqlite_engine(url, writing=False, size=readers) if self.sqlite else self._engine
+        self._engine = sqlite_engine(url, writing=True) if self.sqlite else postgresql_engine(url, writers + readers)
+        self._read_engine = sqlite_engine(url, writing=False, size=readers) if self.sqlite else self._engine
         driver: Any = self._engine.dialect.loaded_dbapi
         self._errors: tuple[type[Exception], ...] = (DBAPIError, driver.Error, OSError)
         self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
@@ -89,6 +116,7 @@ class Database:
         self._log_file = -1
         self._pen = threading.Lock()
         self._writer: Connection | None = None
+        self._wrote = 0.0
         loops: list[Callable[[], None]]
         loops = [self._write_groups, self._sync, self._checkpoint] if self.sqlite else [self._write_single] * writers
         self._threads = [threading.Thread(target=loop, name=f"store-{loop.__name__[1:]}", daemon=True) for loop in loops]
@@ -105,17 +133,15 @@ class Database:
         Raises:
             SetupError: no such server, no right to write, or a database from a newer version.
         """
-        parsed = make_url(url)
-        if parsed.drivername in ("postgresql", "postgres"):
-            parsed = parsed.set(drivername="postgresql+psycopg")
+        parsed = _parsed(url)
         opened = cls(parsed, readers=readers, writers=writers)
         try:
             if opened.sqlite:
-                _check_sqlite(opened._engine)
+                check_sqlite(opened._engine)
             migrate.up_to_date(opened._engine)
         except opened._errors as error:
             opened._dispose()
-            raise SetupError(f"cannot open the database {parsed!r}: {_first_line(error)}",
+            raise SetupError(f"cannot open the database {parsed!r}: {first_line(error)}",
                              hint="check that it is there and that this user may write it") from error  # fmt: skip
         except BaseException:
             opened._dispose()
@@ -186,7 +212,7 @@ class Database:
             with self._read_engine.begin() as tx:
                 return query(tx, *args)
         except self._errors as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     # -- SQLite -----------------------------------------------------------------------------------------------------
 
@@ -194,20 +220,27 @@ class Database:
         while group := self._next_group():
             with self._pen:
                 self._write_group(self._writing(), group)
+            self._wrote = time.monotonic()
             self._written.set()
         with self._pen:
             self._writing().close()
         self._unsynced.put(None)
 
     def _write_here(self, work: _Work) -> bool:
-        """Run one act in this thread if nobody writes or waits to; False where it has to queue."""
-        if not self.sqlite or not self._waiting.empty() or not self._pen.acquire(blocking=False):
+        """Run one act in this thread if nobody writes, waits to, or did a moment ago; False where it has to queue.
+
+        Acts that come in quick succession belong into groups, which the writer's thread makes of them.
+        """
+        if not self.sqlite or not self._waiting.empty() or time.monotonic() - self._wrote < QUIET:
+            return False
+        if not self._pen.acquire(blocking=False):
             return False
         try:
             if self._closing.is_set():
                 return False
             self._write_group(self._writing(), [work])
         finally:
+            self._wrote = time.monotonic()
             self._pen.release()
         self._written.set()
         return True
@@ -238,7 +271,7 @@ class Database:
             try:
                 self._transact(connection, group, answers)
             except BaseException as error:  # noqa: BLE001 (whatever an act raises is its caller's)
-                told = _translated(error) if isinstance(error, self._errors) else error
+                told = translated(error) if isinstance(error, self._errors) else error
                 at_commit = len(answers) == len(group) or isinstance(told, StorageFull)
                 for work in group if at_commit else [group[len(answers)]]:
                     work.future.set_exception(told)
@@ -300,7 +333,7 @@ class Database:
                 self._written.clear()
                 try:
                     if os.path.getsize(wal) > CHECKPOINT_PAGES * 4096:
-                        _raw(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                        raw_of(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 except (OSError, sqlite3.Error):
                     continue  # the writer's own checkpoint stands behind this one
                 self._closing.wait(0.2)
@@ -314,7 +347,7 @@ class Database:
             try:
                 answer = self._run(work)
             except BaseException as error:  # noqa: BLE001 (whatever an act raises is its caller's)
-                work.future.set_exception(_translated(error) if isinstance(error, self._errors) else error)
+                work.future.set_exception(translated(error) if isinstance(error, self._errors) else error)
             else:
                 work.future.set_result(answer)
 
@@ -330,63 +363,6 @@ class Database:
                     work.early(answer)
                 return answer
             except self._errors as error:
-                if not left or not _passing(error):
+                if not left or not passing(error):
                     raise
         raise AssertionError("the last try returns or raises")
-
-
-def _passing(error: Exception) -> bool:
-    """A conflict of two transactions, or a connection that the pool has to replace: worth another try."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
-    return getattr(getattr(error, "orig", error), "sqlstate", None) in ("40001", "40P01", "23505")
-
-
-def _raw(connection: Connection) -> sqlite3.Connection:
-    raw: Any = connection.connection.dbapi_connection
-    return raw  # type: ignore[no-any-return]
-
-
-def _sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
-    engine = create_engine(url, connect_args={"check_same_thread": False, "cached_statements": 512, "timeout": 30},
-                           pool_size=size + 1, max_overflow=0, query_cache_size=1000)  # fmt: skip
-
-    @event.listens_for(engine, "connect")
-    def _connected(raw: sqlite3.Connection, _: Any) -> None:
-        raw.isolation_level = None  # transactions are ours, see _begun
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "temp_store = MEMORY",
-                       f"cache_size = -{65_536 if writing else 16_384}",
-                       f"wal_autocheckpoint = {HARD_CHECKPOINT_PAGES if writing else 0}",
-                       f"journal_size_limit = {CHECKPOINT_PAGES * 4096}",  # so that its size tells of frames not yet moved
-                       f"query_only = {int(not writing)}"):  # fmt: skip
-            raw.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
-        _raw(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-    return engine
-
-
-def _check_sqlite(engine: Engine) -> None:
-    """Refuse an SQLite that joins bytes otherwise than :class:`picloud.store.rows.glued` needs."""
-    joined = "SELECT CAST(group_concat(b, '') AS BLOB) FROM (SELECT x'0080ff00' AS b UNION ALL SELECT x'c328')"
-    with engine.connect() as connection:
-        if _raw(connection).execute(joined).fetchone() != (b"\x00\x80\xff\x00\xc3\x28",):
-            raise SetupError(f"SQLite {sqlite3.sqlite_version} cannot join bytes", hint="use a Python with SQLite 3.40 or newer")
-
-
-def _postgresql_engine(url: URL, size: int) -> Engine:
-    return create_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True, query_cache_size=1000)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(getattr(error, "orig", None) or error).strip().split("\n")[0]
-
-
-def _translated(error: BaseException) -> CloudException:
-    """The driver's error as one of ours; only the first line of its text goes out."""
-    line = _first_line(error)
-    if "disk is full" in line or "No space left" in line:
-        return StorageFull(f"the database's disk is full: {line}", hint="free some space; nothing was stored")
-    return Unavailable(f"the database refused: {line}", hint="try again; if it stays, run picloud doctor")

@@ -165,14 +165,6 @@ class Logs(Struct, tag=True):
     chunks: list[LogChunk]
 
 
-class Awaiting(Struct, tag=True):
-    """Nothing to answer; tells that an attempt began (True) or ended to wait for other jobs."""
-
-    jid: int
-    n: int
-    waits: bool
-
-
 # -- server to worker ---------------------------------------------------------------------------------------------
 
 
@@ -234,7 +226,7 @@ class Stop(Struct, tag=True):
     seconds: float
 
 
-ToServer = Hello | Credit | Started | Done | Returned | Logs | Awaiting
+ToServer = Hello | Credit | Started | Done | Returned | Logs
 ToWorker = Leases | Slots | Recall | Kill | Ack | Stop
 
 encode = msgspec.msgpack.Encoder().encode

@@ -57,8 +57,13 @@ class Control:
     """Control as seen by one worker."""
 
     def __init__(self, order: Order) -> None:
-        self.url = order.url.rstrip("/")
+        self._order = order
         self._headers = {"Authorization": order.authorization}
+
+    @property
+    def url(self) -> str:
+        """Where control listens; a server that takes over may do so elsewhere."""
+        return self._order.url.rstrip("/")
 
     def code(self, digest: str) -> bytes:
         """The bytes of a function or a set of modules."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -32,6 +33,7 @@ MAY_TELL = ("exception", "exit", "out_of_memory", "cannot_load", "cannot_save", 
 
 _decode = msgspec.json.Decoder(Told).decode
 
+_OWN_FRAMES = (f'  File "{Path(__file__).parent}/', '  File "<string>", line 1 in <module>')
 ADVICE = {
     "exception": "correct the function; the traceback names the line",
     "timeout": "raise _max_runtime, or split the job",
@@ -63,6 +65,11 @@ def told(data: bytes) -> tuple[Cause, Failure]:
         exit_code=said.exit_code,
         facts=dict(said.facts),
     )
+
+
+def stacks(text: str) -> str:
+    """What faulthandler wrote, without the runner's own frames below the job's."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(_OWN_FRAMES))
 
 
 def ended(cause: Cause, limit_ms: int) -> Failure:

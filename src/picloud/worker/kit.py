@@ -18,6 +18,7 @@ from picloud.wire.job import Cause, Failure
 from picloud.wire.message import Lease, Outcome, Spec
 from picloud.worker.control import Control
 from picloud.worker.loop import Loop
+from picloud.worker.shelf import Shelf, size
 
 KNOWN = 20_000
 """Specs that a worker remembers; more than :data:`picloud.server.fleet.KNOWN`."""
@@ -40,6 +41,7 @@ class Kit:
         self.ready: set[int] = set()
         self._waiting: dict[int, list[Then]] = {}
         self._written: Counter[int] = Counter()
+        self._shelf = Shelf(self.code)
 
     def learn(self, spec: Spec) -> None:
         """Write a submission's spec where runners find it."""
@@ -61,7 +63,7 @@ class Kit:
         self._written[key] += 1
         self.keys[spec.submission] = key
         self.specs[spec.submission] = spec
-        if all(self._place(digest, spec).exists() for digest in (spec.function, *spec.modules)):
+        if self._shelf.holds(spec):
             self.ready.add(spec.submission)
 
     def use(self, submission: int) -> None:
@@ -73,10 +75,13 @@ class Kit:
 
         Control counts the same way and remembers fewer than KNOWN, so it sends a spec again before it is missed.
         """
-        if len(self.specs) <= KNOWN:
+        if len(self.specs) <= KNOWN and not self._shelf.full:
             return
         held = set(in_hand)
-        for submission in [s for s in islice(self.specs, len(self.specs) - KNOWN + KNOWN // 4) if s not in held]:
+        if self._shelf.full:
+            self._trim(held)
+        spare = len(self.specs) - KNOWN + KNOWN // 4 if len(self.specs) > KNOWN else 0
+        for submission in [s for s in islice(self.specs, spare) if s not in held]:
             del self.specs[submission]
             self.ready.discard(submission)
             key = self.keys.pop(submission)
@@ -84,6 +89,12 @@ class Kit:
             if not self._written[key]:
                 del self._written[key]
                 (self.spec_folder / f"{key}.json").unlink(missing_ok=True)
+
+    def _trim(self, held: set[int]) -> None:
+        """Make room on the shelf; submissions whose code went fetch it again. One that fetches now counts as held."""
+        busy = [self.specs[submission] for submission in (held | self._waiting.keys()) & self.specs.keys()]
+        self._shelf.trim(self.specs.values(), busy)
+        self.ready = {submission for submission in self.ready if self._shelf.holds(self.specs[submission])}
 
     def prepare(self, submission: int, then: Then) -> None:
         """Call ``then`` when the submission's code is here (None), or cannot be had (why)."""
@@ -98,14 +109,17 @@ class Kit:
     def _fetch(self, submission: int) -> None:
         spec = self.specs[submission]
 
+        sizes: dict[Path, int] = {}
+
         def work() -> None:
-            for digest in (spec.function, *spec.modules):
-                place = self._place(digest, spec)
+            for digest, place in self._shelf.places(spec):
                 if not place.exists():
                     store(self._control.code(digest), digest, place)
+                sizes[place] = size(place)
 
         def done(error: CloudException | None) -> None:
             if error is None:
+                self._shelf.note(spec, sizes)
                 self.ready.add(submission)
             for then in self._waiting.pop(submission, []):
                 then(error)
@@ -143,9 +157,6 @@ class Kit:
                 then(error if error is None or isinstance(error, CloudException) else BadRequest(f"{error}"))
 
         self._loop.work(act, done)
-
-    def _place(self, digest: str, spec: Spec) -> Path:
-        return self.code / (f"{digest}.pkl" if digest == spec.function else digest)
 
 
 def _write_private(path: Path, data: bytes) -> None:

@@ -7,9 +7,9 @@ rest goes back, and the server hands out the awaited jobs first.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
-from picloud.wire.message import Awaiting, ToServer
 from picloud.worker.loop import Loop
 from picloud.worker.slot import Running
 
@@ -17,7 +17,6 @@ SHORT = 1.0  # seconds after a wait for which only few leases are held
 
 
 class Reports(Protocol):
-    def tell(self, message: ToServer) -> None: ...
     def picture(self) -> None: ...
 
 
@@ -28,30 +27,45 @@ class Lending:
         self._loop, self._window, self._reports = loop, window, reports
         self.lent = 0
         self._short_until = 0.0
+        self._looks = False  # a look at what may go is due
 
     def moved(self, running: Running, begins: bool) -> bool:
         """A request of this job that waits for others begins or ends; True if its slot is lent from now."""
         before = running.waits
         running.waits = before + 1 if begins else max(0, before - 1)
         if begins and before == 0:
-            self._change(running, 1)
+            self._change(1)
             return True
         if not begins and before == 1:
-            self._change(running, -1)
+            self._change(-1)
         return False
 
     def ended(self, running: Running) -> None:
         """The job is over while it waited."""
         running.waits = 0
-        self._change(running, -1)
+        self._change(-1)
 
-    def _change(self, running: Running, by: int) -> None:
+    def _change(self, by: int) -> None:
         self.lent += by
         self._short_until = time.monotonic() + SHORT
-        self._reports.tell(Awaiting(*running.key, by > 0))
         self._reports.picture()
         if by < 0:
             self._loop.after(SHORT, self._reports.picture)
+
+    def keeps(self, look_again: Callable[[], None]) -> bool:
+        """Whether slots beyond those wanted stay for now, since the next wait would need them; if so, when to look again.
+
+        They stay idle: the pool never has more jobs under way than it is to have slots.
+        """
+        left = self._short_until - time.monotonic()
+        if left > 0 and not self._looks:
+            self._looks = True
+            self._loop.after(left + 0.01, lambda: self._look(look_again))
+        return left > 0
+
+    def _look(self, look_again: Callable[[], None]) -> None:
+        self._looks = False
+        look_again()
 
     def window(self, slots: int) -> int:
         """Leases to hold at most, those of lent slots not counted."""

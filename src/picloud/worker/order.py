@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from msgspec import Struct
+
+CONTROL = "control"
+"""File in the worker's folder: the URL of the server that took over, where it listens elsewhere than the one before."""
 
 
 class Order(Struct):
@@ -20,6 +25,13 @@ class Order(Struct):
     log_tail: int = 10 << 20  # last bytes kept
     slots: int = 1
     window: int = 512  # leases held at most
+
+    def look(self) -> None:
+        """Find out where control listens by now."""
+        try:
+            self.url = (Path(self.folder) / CONTROL).read_text() or self.url
+        except OSError:
+            return  # the server is still the one that started us
 
     @property
     def authorization(self) -> str:

@@ -15,6 +15,8 @@ from picloud.worker.sandbox import Limits
 
 _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+MARK = "PICLOUD_SOCKET"
+"""Environment variable by which processes are found that left the session: each slot has a door of its own."""
 HARD_SLACK = 1 << 30
 """Private memory beyond twice the limit that is refused outright. Resident memory is watched at the limit itself; this
 only stops a job that grows faster than the watch looks, without counting the stacks of idle threads against it."""
@@ -23,8 +25,8 @@ only stops a job that grows faster than the watch looks, without counting the st
 class PlainProcess:
     """A process that leads a session."""
 
-    def __init__(self, child: subprocess.Popen[bytes]) -> None:
-        self._child = child
+    def __init__(self, child: subprocess.Popen[bytes], mark: bytes) -> None:
+        self._child, self._mark = child, mark
         self.pid = child.pid
         self.pidfd = os.pidfd_open(child.pid)
 
@@ -33,23 +35,30 @@ class PlainProcess:
             signal.pidfd_send_signal(self.pidfd, number)
 
     def members(self) -> list[int]:
-        return [pid for pid in _all_pids() if _session(pid) == self.pid]
+        found = {self.pid}
+        family = {pid: kin for pid in _all_pids() if (kin := _kin(pid)) is not None}
+        while more := {pid for pid, kin in family.items() if pid not in found and (kin[1] == self.pid or kin[0] in found)}:
+            found |= more
+        return [pid for pid in found if pid in family]
 
     def wait(self) -> int:
         return self._child.wait()
 
     def end(self) -> list[int]:
-        found: set[int] = set()
+        found, alive = set[int](), self._everything()  # seen while the first process still holds them together
         self.signal(signal.SIGKILL)
         for _ in range(10):  # members may still fork while they are killed
-            alive = set(self.members())
             for pid in alive:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             if alive <= found | {self.pid}:
                 break
             found |= alive
+            alive = self._everything()
         return sorted(found - {self.pid})
+
+    def _everything(self) -> set[int]:
+        return set(self.members()) | _marked(self._mark)
 
 
 class PlainSandbox:
@@ -81,7 +90,7 @@ class PlainSandbox:
             cwd=self.folder,
             preexec_fn=prepare,
         )
-        return PlainProcess(child)
+        return PlainProcess(child, os.fsencode(f"\0{MARK}={env[MARK]}\0") if MARK in env else b"")
 
     def _rlimits(self) -> dict[int, int]:
         found = {resource.RLIMIT_CORE: 0}
@@ -96,10 +105,20 @@ def _all_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def _session(pid: int) -> int | None:
-    """The session of a process that is not a zombie."""
+def _marked(mark: bytes) -> set[int]:
+    """The living processes that inherited a mark."""
+    found = set()
+    for pid in _all_pids() if mark else ():
+        with contextlib.suppress(OSError):
+            if mark in b"\0" + Path(f"/proc/{pid}/environ").read_bytes() and _kin(pid) is not None:
+                found.add(pid)
+    return found - {os.getpid()}
+
+
+def _kin(pid: int) -> tuple[int, int] | None:
+    """Parent and session of a process that is not a zombie."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except (OSError, ValueError):
         return None
-    return None if state in (b"Z", b"X") else int(rest[2])
+    return None if state in (b"Z", b"X") else (int(rest[0]), int(rest[2]))

@@ -285,7 +285,7 @@ class Pool:
                 self._drain()
             for _ in range(self.target - len(self.slots) + self.feed.quits):
                 self._grow()
-        else:
+        elif not self.lending.keeps(self._adjust):
             self._drain()
             for _ in range(len(self.slots) - self.target):
                 self.feed.put_quit()

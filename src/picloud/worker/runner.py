@@ -7,12 +7,10 @@ is trusted by nobody. All jobs of one runner share an interpreter; what a job le
 
 from __future__ import annotations
 
-import cProfile
 import faulthandler
 import io
 import json
 import os
-import pstats
 import resource
 import signal
 import socket
@@ -202,6 +200,9 @@ class Runner:
 
     def _profiling(self, call: Any) -> Any:
         def profiled(*args: Any, **kwargs: Any) -> Any:
+            import cProfile  # 0.1 s at the start of every slot, for the few jobs that ask
+            import pstats
+
             profile = cProfile.Profile()
             try:
                 return profile.runcall(call, *args, **kwargs)

@@ -92,6 +92,7 @@ class Session:
 
     def connect(self) -> None:
         """Dial in a thread; :meth:`_connected` follows."""
+        self.order.look()
         self.loop.work(lambda: Line.dial(self.order.url, self.order.authorization), self._connected)
 
     def _connected(self, line: Line | None, error: BaseException | None) -> None:

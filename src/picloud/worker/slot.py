@@ -323,9 +323,9 @@ class Slot:
         running.timers += (self.owner.loop.after(STACKS_TIME, lambda: self.kill(running)),)
 
     def kill(self, running: Running) -> None:
-        """End the process of the job in hand at once."""
+        """End the process of the job in hand at once, with all that the job has started."""
         if self.job is running and self.process is not None:
-            self.process.signal(signal.SIGKILL)
+            self.process.end()
 
     def _let_go(self, running: Running) -> None:
         for timer in running.timers:
@@ -376,7 +376,7 @@ class Slot:
     def _stacks(self) -> str:
         try:
             with open(self.sandbox.folder / "stacks", "rb") as file:
-                return file.read(32_000).decode(errors="replace")
+                return death.stacks(file.read(32_000).decode(errors="replace"))
         except OSError:
             return ""
 

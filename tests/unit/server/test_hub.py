@@ -1,9 +1,11 @@
 """Subscribers get every finished job of theirs once, however it reaches the hub."""
 
 import msgspec
+import pytest
 
 from picloud.server import hub as hubs
 from picloud.server.hub import Hub, Watcher
+from picloud.wire.error import Unavailable
 from picloud.wire.message import Finished
 
 decode = msgspec.msgpack.Decoder(list[Finished]).decode
@@ -74,10 +76,42 @@ def test_removed_narrow_subscribers_leave_nothing_behind() -> None:
     assert hub._all == set()
 
 
-def test_a_stream_opened_while_the_server_stops_ends_at_once() -> None:
+def test_the_newest_jobs_are_remembered_for_their_account_alone() -> None:
+    hub = Hub()
+    hub.expect(1, 10, 2)
+    fresh = Watcher(1, [(10, 2)], True)
+    assert hub.recall(fresh)
+    assert received(fresh) == []
+    hub.publish(finished(10))
+    late = Watcher(1, [(10, 2)], True)
+    assert hub.recall(late)
+    assert received(late) == [10]
+    assert not hub.recall(Watcher(2, [(10, 1)], True))
+    assert not hub.recall(Watcher(1, [(9, 2)], True))
+
+
+def test_what_became_final_without_a_result_is_read_from_the_store() -> None:
+    hub, watcher = Hub(), Watcher(1, [(10, 2)], True)
+    hub.expect(1, 10, 2)
+    hub.add(watcher)
+    hub.recheck([(11, 1)])
+    assert watcher.behind
+    assert not hub.recall(Watcher(1, [(10, 1)], True))
+
+
+def test_large_results_are_not_remembered(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(hubs, "RECENT_BYTES", 0)
+    hub = Hub()
+    hub.expect(1, 10, 1)
+    hub.publish(finished(10))
+    assert not hub.recall(Watcher(1, [(10, 1)], True))
+
+
+def test_a_server_that_stops_ends_its_streams_and_opens_none() -> None:
     hub, early, late = Hub(), Watcher(1, [(1, 1)], True), Watcher(1, [(1, 1)], True)
     hub.add(early)
     hub.close()
-    hub.add(late)
-    assert early.closed and early.wake.is_set()
-    assert late.closed and late.wake.is_set()
+    assert early.closed
+    assert early.wake.is_set()
+    with pytest.raises(Unavailable):
+        hub.add(late)

@@ -185,3 +185,29 @@ def test_the_log_is_moved_into_the_file(db: Database, tmp_path: Path, monkeypatc
             break
         until.wait(0.01)
     assert until.is_set()
+
+
+def test_a_lone_small_act_runs_in_the_callers_thread_and_a_crowd_in_the_writers(db: Database) -> None:
+    def where(_: Connection) -> int:
+        return threading.get_ident()
+
+    db.write(put, "before").result(DEADLINE)
+    threading.Event().wait(database.QUIET * 2)
+    assert db.write(where, small=True).result(DEADLINE) == threading.get_ident()
+    assert db.write(where, small=False).result(DEADLINE) != threading.get_ident()
+    gate = threading.Event()
+    busy = db.write(lambda tx: gate.wait(DEADLINE))
+    crowd = db.write(where, small=True)
+    gate.set()
+    assert busy.result(DEADLINE)
+    assert crowd.result(DEADLINE) != threading.get_ident()
+
+
+def test_a_small_act_that_raises_leaves_nothing(db: Database) -> None:
+    def fail(tx: Connection) -> None:
+        put(tx, "half")
+        raise NotFound("no")
+
+    with pytest.raises(NotFound):
+        db.write(fail, small=True).result(DEADLINE)
+    assert db.read(names).result(DEADLINE) == []

@@ -5,7 +5,20 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Text, create_engine, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    create_engine,
+    func,
+    insert,
+    select,
+)
 
 from picloud.store import rows
 
@@ -52,3 +65,28 @@ def test_ranges_are_merged() -> None:
 def test_text_loses_only_nul() -> None:
     assert rows.text("a\0b") == "a\ufffdb"
     assert rows.text("same") == "same"
+
+
+_given = rows.Given("given", BigInteger, Integer, Text)
+_GIVEN = select(
+    rows.gathered(
+        _given.c(0), func.nullif(_given.c(1), bindparam("none", type_=Integer)), _given.c(2), bindparam("other", type_=Text)
+    )
+).select_from(_given.table)
+_KEPT = Table("kept", MetaData(), Column("jid", Integer), Column("text", Text))
+_kept = rows.Given("kept_rows", BigInteger, Text)
+_KEEP = insert(_KEPT).from_select(["jid", "text"], select(_kept.c(0), _kept.c(1)))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 9])
+def test_bound_rows_are_those_given_whatever_their_number(tx: Connection, count: int) -> None:
+    given = [(i + 1, i - 1, f"' {i} \u20ac") for i in range(count)]
+    found = rows.listing(tx, _GIVEN, given=given, none=-1, other="same")
+    assert found == [[jid, None if number == -1 else number, text, "same"] for jid, number, text in given]
+
+
+def test_more_rows_than_one_statement_takes_go_in_several(tx: Connection) -> None:
+    _KEPT.create(tx)
+    count = 2 * rows.MOST_ROWS + 5
+    rows.run(tx, _KEEP, kept_rows=[(i + 1, str(i)) for i in range(count)])
+    assert tx.execute(select(func.count(), func.sum(_KEPT.c.jid))).one() == (count, count * (count + 1) // 2)

@@ -16,6 +16,9 @@ from picloud.wire.error import BadRequest
 from picloud.wire.message import Watch
 
 HEARTBEAT = 5.0
+"""Seconds between two signs of life of a stream that has nothing to tell."""
+HEAD = 0.02
+"""Seconds that the head waits for a first frame: a client's own timeout can only count from there."""
 PAGE = 2000
 _HEAD = [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]
 _watch = msgspec.msgpack.Decoder(Watch).decode
@@ -51,10 +54,13 @@ async def stream(control: Control, request: Request) -> None:
 
 
 async def _send(control: Control, request: Request, watcher: Watcher) -> None:
-    """Send frames as they come. The head goes with the first of them, so a short answer is one write."""
-    gone = asyncio.ensure_future(_until_gone(request, watcher))
+    """Send frames as they come. The head goes with the first of them, so a short answer is one write.
+
+    Whether the client is still there is looked at from the first heartbeat on: most answers do not take that long.
+    """
+    gone: asyncio.Future[None] | None = None
     try:
-        await _ready(watcher)
+        await _ready(watcher, HEAD)
         await request.send({"type": "http.response.start", "status": 200, "headers": _HEAD})
         while not watcher.closed:
             sent = watcher.take()
@@ -69,18 +75,20 @@ async def _send(control: Control, request: Request, watcher: Watcher) -> None:
             elif not watcher.left:
                 break
             elif not await _ready(watcher):
+                gone = gone or asyncio.ensure_future(_until_gone(request, watcher))
                 await request.send({"type": "http.response.body", "body": b"\0\0\0\0", "more_body": True})
         await request.send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:
-        gone.cancel()
+        if gone is not None:
+            gone.cancel()
 
 
-async def _ready(watcher: Watcher) -> bool:
-    """Wait until there is something to do for a watcher; False after HEARTBEAT seconds without."""
+async def _ready(watcher: Watcher, seconds: float = HEARTBEAT) -> bool:
+    """Wait until there is something to do for a watcher; False after so many seconds without."""
     if watcher.frames or watcher.behind or not watcher.left:
         return True
     try:
-        async with asyncio.timeout(HEARTBEAT):
+        async with asyncio.timeout(seconds):
             await watcher.wake.wait()
     except TimeoutError:
         return False

@@ -17,6 +17,9 @@ from picloud.store import job as jobs
 from picloud.wire import WIRE_VERSION
 from picloud.wire.error import BadRequest, Forbidden
 
+TICKET_MS = 15 * 60_000
+"""How long a login link works."""
+
 SESSION_MS = 12 * 3_600_000
 """How long a browser stays logged in."""
 
@@ -77,7 +80,7 @@ def _worker(worker: Any) -> dict[str, Any]:
         "core_type": worker.kind.core_type,
         "cores": worker.kind.cores,
         "slots": worker.slots,
-        "busy": worker.busy,
+        "busy": min(len(worker.held), worker.slots),  # what it said last may be old
         "lent": worker.lent,
         "held": len(worker.held),
         "pid": worker.pid,
@@ -96,6 +99,15 @@ async def add_account(control: Control, request: Request) -> None:
     account = await control.storage.write(accounts.create, name, now_ms())
     key, secret = await control.storage.write(accounts.key_create, account, now_ms())
     await request.json({"name": name, "api_key": key, "api_secretkey": secret})
+
+
+async def login_link(control: Control, request: Request) -> None:
+    """POST /v1/login/ticket -> {ticket}: for a link that works once; jobs cannot"""
+    if request.principal.attempt is not None:
+        raise Forbidden("a job may not log in", hint="run `picloud status --login` yourself")
+    await request.json(
+        {"ticket": await control.storage.write(accounts.ticket_create, request.principal.account, now_ms(), TICKET_MS)}
+    )
 
 
 async def login(control: Control, request: Request) -> None:

@@ -81,8 +81,6 @@ async def _hear(control: Control, worker: Worker, outbox: asyncio.Queue[bytes], 
             control.dispatcher.more(await control.storage.note(lease.returned, worker.id, told.jobs, now_ms()))
         case Hello():
             await _welcome(control, worker, outbox, told)
-        case _:
-            pass  # Awaiting: the result stream itself already told it
 
 
 async def _welcome(control: Control, worker: Worker, outbox: asyncio.Queue[bytes], hello: Hello) -> None:

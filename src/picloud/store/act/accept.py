@@ -15,14 +15,14 @@ import hashlib
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Text, bindparam, insert, null, select, update
+from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, func, insert, literal_column, null, select, update
 from sqlalchemy.sql import ColumnElement
 
 from picloud.store import blob, code, kind
 from picloud.store import job as jobs
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
-from picloud.store.rows import EVERY, Listed, add, as_list, constant, cut, one, pack, run, text, to_json
+from picloud.store.rows import EVERY, Given, Listed, add, as_list, constant, cut, one, pack, run, text, to_json
 from picloud.store.schema import argument, counter, job, submission, submission_env
 from picloud.store.schema import chunk as chunk_table
 from picloud.wire.error import BadRequest, Conflict, NotFound
@@ -206,14 +206,13 @@ class Shape(msgspec.Struct):
 def _store(tx: Connection, account: int, first: int, a: Arguments, shape: Shape, now: int) -> None:
     if not a.ends:
         return
-    rows: list[tuple[int, int, str, str | None]] = [
-        (start, end - start, text(preview), None) for start, end, preview in zip([0, *a.ends], a.ends, a.previews, strict=False)
-    ]
-    for at, name in a.blobs.items():
-        rows[at] = (*rows[at][:3], name)
-    given = as_list(rows)
-    put_jobs(tx, account, first, given, shape, now)
-    run(tx, _ARGUMENTS, rows=given, data_=a.data or b"\0", first=first)
+    names = a.blobs
+    rows = (
+        (first + at, start, end - start, names.get(at, ""), text(preview))
+        for at, (start, end, preview) in enumerate(zip([0, *a.ends], a.ends, a.previews, strict=False))
+    )
+    put_jobs(tx, account, first, as_list(range(len(a.ends))), shape, now)
+    run(tx, _ARGUMENTS, arguments=rows, data_=a.data or b"\0")
 
 
 def put_jobs(tx: Connection, account: int, first: int, rows: str, shape: Shape, now: int) -> None:
@@ -231,6 +230,7 @@ def _bound(name: str) -> ColumnElement[Any]:
 
 
 _rows = Listed("rows")
+_arguments = Given("arguments", BigInteger, Integer, Integer, Text, Text)
 _zero = constant(0)
 _JOBS = add(job).from_select(
     jobs.COLUMNS,
@@ -241,8 +241,8 @@ _JOBS = add(job).from_select(
 """New jobs, one a row of the chunk. Ones that a kill closed before they came stay as they are."""
 _ARGUMENTS = add(argument).from_select(
     ["jid", "data", "blob", "preview"],
-    select(_bound("first") + _rows.key, cut("data_", _rows.c(0), _rows.c(1)), _rows.c(3, Text), _rows.c(2, Text))
-    .select_from(_rows.table).where(EVERY),
+    select(_arguments.c(0), cut("data_", _arguments.c(1), _arguments.c(2)), func.nullif(_arguments.c(3), literal_column("''")),
+           _arguments.c(4)).where(EVERY),
 )  # fmt: skip
 _BY_TOKEN = select(submission.c.id, submission.c.digest, submission.c.first, submission.c.accepted).where(
     submission.c.account == bindparam("account"), submission.c.token == bindparam("token")

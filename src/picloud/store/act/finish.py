@@ -18,17 +18,18 @@ A final end releases or stalls the jobs that waited for this one.
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, delete, func, insert, literal_column, select, update
 
 from picloud.store import blob
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
 from picloud.store.act.lease import holding
 from picloud.store.certificate import certificate
-from picloud.store.rows import Listed, as_list, constant, cut, gathered, one, pack, run, text
+from picloud.store.rows import Given, Listed, as_list, constant, cut, gathered, one, pack, run, text
 from picloud.store.schema import attempt, job, lease, result, submission
 from picloud.wire.job import FIRST_FINAL, MAX_ATTEMPTS, Cause, Failure, Options, Status, status_of
 from picloud.wire.message import Finished, Outcome
@@ -140,9 +141,13 @@ class _Plan:
             self._again(ending, "retried", self.now + delay if delay > 0 else 0)
         elif cause == Cause.worker_lost and about.restartable:
             if ending.weight == "lost" and about.lost + 1 >= MAX_ATTEMPTS:
-                self._fail(outcome, Cause.signal)
+                self._fail(
+                    outcome, Cause.signal, f"all its {MAX_ATTEMPTS} tries ended like this: look for what kills them in info"
+                )
             else:
                 self._again(ending, _COUNTER[ending.weight], 0)
+        elif cause == Cause.worker_lost:
+            self._fail(outcome, cause, "it must not be tried again by itself (_restartable=False): rerun it if that is safe")
         else:
             self._fail(outcome, cause)
 
@@ -156,8 +161,10 @@ class _Plan:
         self.tried.append((ending, pack(ending.outcome.failure or certificate(Cause.worker_lost))))
         self.again[due, counted].append(ending.outcome.jid)
 
-    def _fail(self, outcome: Outcome, cause: Cause) -> None:
+    def _fail(self, outcome: Outcome, cause: Cause, advice: str = "") -> None:
         told = outcome.failure or certificate(cause)
+        if advice:
+            told = msgspec.structs.replace(told, advice=advice)
         self.failed.append((outcome, msgspec.structs.replace(told, cause=cause.name)))
 
     def write(self, answer: Finish) -> None:
@@ -175,31 +182,30 @@ class _Plan:
         answer.ended = len(answer.moved)
 
     def _write_attempts(self) -> None:
-        rows = [
-            (o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms or None)
-            for o in (ending.outcome for ending in self.endings)
-        ]
-        run(self.tx, _CLOSE, rows=as_list(rows), now=self.now, account_=self.account, kind_=self.kind)
-        run(self.tx, _DROP, jids=as_list([row[0] for row in rows]))
+        ended = [ending.outcome for ending in self.endings]
+        rows = ((o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms) for o in ended)
+        run(self.tx, _CLOSE, ends=rows, now=self.now, account_=self.account, kind_=self.kind)
+        run(self.tx, _DROP, jids=as_list([o.jid for o in ended]))
         if self.tried:
             places, data = _laid_out([told for _, told in self.tried])
             rows_tried = [(e.outcome.jid, e.outcome.n, *place) for (e, _), place in zip(self.tried, places, strict=True)]
             run(self.tx, _EVIDENCE, rows=as_list(rows_tried), data_=data)
 
     def _write_done(self, answer: Finish) -> None:
-        places, data = _laid_out([o.data for o in self.done])
-        rows = [
-            (o.jid, start, None if o.blob else size, o.blob or None, text(o.preview))
-            for o, (start, size) in zip(self.done, places, strict=True)
-        ]
-        run(self.tx, _RESULTS, rows=as_list(rows), data_=data)
-        run(self.tx, _END, jids=as_list([o.jid for o in self.done]), status_=_DONE, cause_=0, now=self.now)
-        answer.moved = [Finished(o.jid, _DONE, None if o.blob else o.data, o.blob) for o in self.done]
+        done = self.done
+        parts = [o.data for o in done]
+        rows = (
+            (o.jid, end - len(o.data), _NO_DATA if o.blob else len(o.data), o.blob, text(o.preview))
+            for o, end in zip(done, accumulate(map(len, parts)), strict=True)
+        )
+        run(self.tx, _RESULTS, results=rows, data_=b"".join(parts))
+        run(self.tx, _END, jids=as_list([o.jid for o in done]), status_=_DONE, cause_=0, now=self.now)
+        answer.moved = [Finished(o.jid, _DONE, None if o.blob else o.data, o.blob) for o in done]
 
     def _write_failed(self, answer: Finish) -> None:
         places, data = _laid_out([pack(told) for _, told in self.failed])
-        rows = [(o.jid, *place, text(o.preview)) for (o, _), place in zip(self.failed, places, strict=True)]
-        run(self.tx, _FAILURES, rows=as_list(rows), data_=data)
+        rows = ((o.jid, *place, text(o.preview)) for (o, _), place in zip(self.failed, places, strict=True))
+        run(self.tx, _FAILURES, failures=rows, data_=data)
         by_cause: dict[Cause, list[int]] = defaultdict(list)
         for outcome, told in self.failed:
             cause = Cause[told.cause]
@@ -211,27 +217,29 @@ class _Plan:
 
 def _laid_out(parts: list[bytes]) -> tuple[list[tuple[int, int]], bytes]:
     """Where each part lies in their sum: (start, size); and the sum."""
-    places, at = [], 0
-    for part in parts:
-        places.append((at, len(part)))
-        at += len(part)
+    places = [(end - len(part), len(part)) for part, end in zip(parts, accumulate(map(len, parts)), strict=True)]
     return places, b"".join(parts)
 
 
 _DONE, _LAST_CAUSE, _FINAL = int(Status.done), int(max(Cause)), str(int(FIRST_FINAL))
 _NOTHING = (b"", "")
+_NO_DATA = -1
+"""The size of data that is a blob."""
 _COUNTER = {"lost": "lost", "doubt": "doubts", "free": ""}
 _decode_details = msgspec.json.Decoder(list[Detail]).decode
 _rows, _jids = Listed("rows"), Listed("jids")
+_failures = Given("failures", BigInteger, Integer, Integer, Text)
+_ends = Given("ends", *[BigInteger] * 7)
+_results = Given("results", BigInteger, Integer, Integer, Text, Text)
 _nil = constant(0)
 _now = bindparam("now", type_=BigInteger)
 _CLOSE = insert(attempt).from_select(
     ["jid", "n", "lease", "account", "kind", "worker", "cause", "leased", "started", "ended", "runtime_us", "cpu_user_us",
      "cpu_system_us", "peak_memory"],
     select(lease.c.jid, lease.c.n, lease.c.lease, bindparam("account_", type_=BigInteger), bindparam("kind_", type_=BigInteger),
-           lease.c.worker, _rows.c(1), lease.c.leased, func.coalesce(lease.c.started, _rows.c(6)), _now, _rows.c(2), _rows.c(3),
-           _rows.c(4), _rows.c(5))
-    .select_from(_rows.table).join(lease, lease.c.jid == _rows.c(0)),
+           lease.c.worker, _ends.c(1), lease.c.leased, func.coalesce(lease.c.started, func.nullif(_ends.c(6), _nil)), _now,
+           _ends.c(2), _ends.c(3), _ends.c(4), _ends.c(5))
+    .select_from(_ends.table).join(lease, lease.c.jid == _ends.c(0) + _nil),  # the sum has SQLite look up each lease by jid
     include_defaults=False,
 )  # fmt: skip
 """The lines of the ledger."""
@@ -243,11 +251,16 @@ _EVIDENCE = (
 )
 _RESULTS = insert(result).from_select(
     ["jid", "data", "blob", "preview"],
-    select(_rows.c(0), cut("data_", _rows.c(1), _rows.c(2)), _rows.c(3, Text), _rows.c(4, Text)).select_from(_rows.table),
+    select(
+        _results.c(0),
+        cut("data_", _results.c(1), func.nullif(_results.c(2), constant(_NO_DATA))),
+        func.nullif(_results.c(3), literal_column("''")),
+        _results.c(4),
+    ),
 )
 _FAILURES = insert(result).from_select(
     ["jid", "failure", "preview"],
-    select(_rows.c(0), cut("data_", _rows.c(1), _rows.c(2)), _rows.c(3, Text)).select_from(_rows.table),
+    select(_failures.c(0), cut("data_", _failures.c(1), _failures.c(2)), _failures.c(3)),
 )
 _unfinished = job.c.status < constant(int(FIRST_FINAL))
 _mine = (job.c.jid.in_(_jids.chosen()), _unfinished)

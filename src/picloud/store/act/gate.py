@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct, field
-from sqlalchemy import BigInteger, Connection, bindparam, delete, exists, func, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, delete, exists, func, select, update
 
 from picloud.store import job as jobs
 from picloud.store.act.answer import Finish
@@ -146,7 +146,10 @@ _HOLD = add(dependency).from_select(
 )
 _span = span()
 _HOLD_UNSENT = add(dependency).from_select(["parent", "child"], select(_span.c.jid, _bound("child_")).where(EVERY))
-_HELD_LIST = select(gathered(dependency.c.parent, dependency.c.child)).where(dependency.c.parent.in_(_jids.chosen()))
+_held = select(gathered(dependency.c.parent, dependency.c.child)).where(dependency.c.parent.in_(_jids.chosen()))
+_anything = select(dependency.alias("anything").c.parent).exists()
+_HELD_LIST = select(case((_anything, _held.scalar_subquery())))
+"""Mostly nothing waits at all, and then the list is not read."""
 _HELD_RANGE = (
     select(gathered(dependency.c.parent, dependency.c.child))
     .join_from(dependency, job, job.c.jid == dependency.c.parent)

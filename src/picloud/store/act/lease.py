@@ -19,10 +19,24 @@ import os
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Select, and_, bindparam, delete, func, insert, null, select, update
+from sqlalchemy import BigInteger, Connection, Integer, Select, and_, bindparam, delete, func, insert, null, select, update
 
 from picloud.store.db import must_last
-from picloud.store.rows import Listed, as_list, constant, cut, from_json, gathered, glued, listing, one, pieces, run, run_on
+from picloud.store.rows import (
+    Given,
+    Listed,
+    as_list,
+    constant,
+    cut,
+    from_json,
+    gathered,
+    glued,
+    listing,
+    one,
+    pieces,
+    run,
+    run_on,
+)
 from picloud.store.schema import READY, WAITING, argument, job, lease, submission, submission_env, worker
 from picloud.wire.job import Options, Status
 from picloud.wire.message import Lease, Spec
@@ -87,8 +101,8 @@ def _take(tx: Connection, choose: Select[str, bytes], worker_id: int, values: di
     ]  # fmt: skip
     if made:
         run(tx, _HOLD, jids=as_list([lent.jid for lent in made]))
-        packed = [lent.jid << 20 | lent.n << 1 | lent.alone for lent in made]
-        run(tx, _LEASE, rows=as_list(packed), leases=secret, worker_=worker_id, now=now)
+        run(tx, _LEASE, leases=((lent.jid, lent.n, i * 16, int(lent.alone)) for i, lent in enumerate(made)), secret=secret,
+            worker_=worker_id, now=now)  # fmt: skip
     return made, single
 
 
@@ -170,7 +184,8 @@ def next_due(tx: Connection) -> int | None:
 
 _decode_numbers = msgspec.json.Decoder(list[int]).decode
 _decode_held = msgspec.json.Decoder(list[Held]).decode
-_jids, _rows, _prefer, _ids = Listed("jids"), Listed("rows"), Listed("prefer"), Listed("ids")
+_jids, _prefer, _ids = Listed("jids"), Listed("prefer"), Listed("ids")
+_leases = Given("leases", BigInteger, Integer, Integer, Integer)
 _one, _nil = constant(1), constant(0)
 _now = bindparam("now", type_=BigInteger)
 _kind, _want = bindparam("kind", type_=BigInteger), bindparam("want", type_=BigInteger)
@@ -203,9 +218,8 @@ _AWAITED = _choose(
 _HOLD = update(job).where(job.c.jid.in_(_jids.chosen())).values(held=_one, attempts=job.c.attempts + _one)
 _LEASE = insert(lease).from_select(
     ["jid", "n", "lease", "worker", "alone", "leased", "started"],
-    select(_rows.only() // constant(1 << 20), (_rows.only() % constant(1 << 20)) // constant(2),
-           cut("leases", _rows.key * constant(16), 16), bindparam("worker_", type_=BigInteger),
-           _rows.only() % constant(2), _now, null()).select_from(_rows.table),
+    select(_leases.c(0), _leases.c(1), cut("secret", _leases.c(2), 16), bindparam("worker_", type_=BigInteger),
+           _leases.c(3), _now, null()),
 )  # fmt: skip
 _SPECS = (
     select(submission.c.id, submission.c.account, submission.c.function, submission.c.modules, submission.c.name,

@@ -8,21 +8,27 @@ import pickle
 import sys
 import traceback
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import cloudpickle
 
+from picloud.wire import payload
+from picloud.wire.error import CloudException
 from picloud.worker import frame
 from picloud.worker.inside import save
 
 TEXT = 24_000  # characters of a traceback kept
 PICKLED = 40_000  # bytes of a pickled exception kept
-OURS = str(Path(__file__).parent.parent)
+_HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+OURS = (str(Path(__file__).parent.parent), payload.__file__, str(Path(cloudpickle.__file__).parent))
+"""Where frames lie that say nothing to the user: the runner and what it pickles with."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """The worker asked this job to stop."""
+    """The worker asked this job to stop. Its traceback shows the name that user code catches it by."""
+
+
+Interrupted.__module__, Interrupted.__qualname__ = "builtins", "KeyboardInterrupt"
 
 
 class Skew(Exception):
@@ -35,7 +41,7 @@ def pack(cause: str, message: str, error: BaseException | None = None, **more: A
     pickled = b""
     if error is not None:
         found["type"] = _name(type(error))
-        found["traceback"] = text(error)
+        found["traceback"] = text(error, bare=cause in ("cannot_load", "cannot_save"))
         pickled = _pickle(error)
     told = json.dumps(found).encode()
     return frame.failure_head.pack(len(told)) + told + pickled
@@ -49,23 +55,27 @@ def of(error: BaseException) -> bytes:
         return _exit(error)
     if isinstance(error, MemoryError):
         return pack("out_of_memory", "The job ran out of memory (MemoryError)", error)
+    if isinstance(error, CloudException) and isinstance(error.facts.get("exit_code"), int):
+        return _command(error)
+    if isinstance(error, ModuleNotFoundError):
+        advice = f"install {error.name!r} for the worker's Python {_HERE} in {sys.prefix}, or let a module of your own travel"
+        return pack("exception", _line(error), error, advice=advice, facts={"worker_python": _HERE, "worker_prefix": sys.prefix})
     return pack("exception", _line(error), error)
 
 
 def cannot_load(error: BaseException, what: str, client: str) -> bytes:
     """The failure that loading the function or its arguments means; both sides are named."""
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    facts = {"client_python": client, "worker_python": here, "worker_prefix": sys.prefix}
+    facts = {"client_python": client, "worker_python": _HERE, "worker_prefix": sys.prefix}
     if isinstance(error, ModuleNotFoundError):
         message = f"{what} needs the module {error.name!r}, which the worker does not have"
         advice = (
-            f"install it for the worker's Python {here} in {sys.prefix} (the client runs Python {client}), "
+            f"install it for the worker's Python {_HERE} in {sys.prefix} (the client runs Python {client}), "
             "or let it travel: modules of your own are shipped, installed packages are not"
         )
         facts["module"] = str(error.name)
     else:
         message = f"{what} cannot be loaded: {_line(error)}"
-        advice = f"check that it loads under the worker's Python {here} in {sys.prefix} (the client runs Python {client})"
+        advice = f"check that it loads under the worker's Python {_HERE} in {sys.prefix} (the client runs Python {client})"
     return pack("cannot_load", message, error, advice=advice, facts=facts)
 
 
@@ -93,27 +103,37 @@ def cannot_save(error: BaseException, value: Any) -> bytes:
 def skew(error: Skew) -> bytes:
     """The failure that another minor version of Python at the client means."""
     client = str(error)
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
     return pack(
         "cannot_load",
-        f"The job was pickled by Python {client}, the worker runs Python {here} ({sys.prefix})",
-        advice=f"use Python {here} at the client",
-        facts={"client_python": client, "worker_python": here, "worker_prefix": sys.prefix},
+        f"The job was pickled by Python {client}, the worker runs Python {_HERE} ({sys.prefix})",
+        advice=f"use Python {_HERE} at the client",
+        facts={"client_python": client, "worker_python": _HERE, "worker_prefix": sys.prefix},
     )
 
 
-def text(error: BaseException) -> str:
-    """The traceback as text, without the runner's own frames."""
-    lines = "".join(traceback.format_exception(type(error), error, _trim(error.__traceback__)))
+def text(error: BaseException, bare: bool = False) -> str:
+    """The traceback as text, without the runner's own frames; ``bare``: nothing at all where no others are left."""
+    told = traceback.TracebackException.from_exception(error, compact=True)
+    lines = "".join(told.format()) if _trim(told) or not bare else ""
     return (
         lines if len(lines) <= TEXT else f"{lines[: TEXT // 2]}\n  ... {len(lines) - TEXT} characters ...\n{lines[-TEXT // 2 :]}"
     )
 
 
-def _trim(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(OURS):
-        trace = trace.tb_next
-    return trace
+def _trim(told: traceback.TracebackException) -> bool:
+    """Take our frames out; whether others are left."""
+    told.stack = traceback.StackSummary.from_list([line for line in told.stack if not line.filename.startswith(OURS)])
+    if told.__cause__ is not None:
+        _trim(told.__cause__)
+    if told.__context__ is not None and not _trim(told.__context__):
+        told.__context__ = None
+    return bool(told.stack)
+
+
+def _command(error: CloudException) -> bytes:
+    """A command of ``cloud.shell`` ended so: no line of Python did it."""
+    advice = error.hint or "see the command's stderr with `picloud info JID`"
+    return pack("exit", error.parameter, exit_code=error.facts["exit_code"], type=_name(type(error)), advice=advice)
 
 
 def _exit(error: SystemExit) -> bytes:

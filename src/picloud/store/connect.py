@@ -1,0 +1,78 @@
+"""Connections to the two databases, and what their errors mean to us."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from picloud.wire.error import CloudException, SetupError, StorageFull, Unavailable
+
+CHECKPOINT_PAGES = 1000
+"""Pages (4 KB) of write-ahead log after which the checkpointer moves them into the file, beside the writer."""
+HARD_CHECKPOINT_PAGES = 16_000
+"""Pages after which the writer does it itself, so that the log stays below 64 MB or so under constant load."""
+
+
+def passing(error: Exception) -> bool:
+    """A conflict of two transactions, or a connection that the pool has to replace: worth another try."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return getattr(getattr(error, "orig", error), "sqlstate", None) in ("40001", "40P01", "23505")
+
+
+def raw_of(connection: Connection) -> sqlite3.Connection:
+    """The driver's own connection below SQLAlchemy's."""
+    raw: Any = connection.connection.dbapi_connection
+    return raw  # type: ignore[no-any-return]
+
+
+def sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
+    """Connections to an SQLite file, for the writer or for readers."""
+    engine = create_engine(url, connect_args={"check_same_thread": False, "cached_statements": 512, "timeout": 30},
+                           pool_size=size + 1, max_overflow=0, query_cache_size=1000)  # fmt: skip
+
+    @event.listens_for(engine, "connect")
+    def _connected(raw: sqlite3.Connection, _: Any) -> None:
+        raw.isolation_level = None  # transactions are ours, see _begun
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "temp_store = MEMORY",
+                       f"cache_size = -{65_536 if writing else 16_384}",
+                       f"wal_autocheckpoint = {HARD_CHECKPOINT_PAGES if writing else 0}",
+                       f"journal_size_limit = {CHECKPOINT_PAGES * 4096}",  # so that its size tells of frames not yet moved
+                       f"query_only = {int(not writing)}"):  # fmt: skip
+            raw.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        raw_of(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def check_sqlite(engine: Engine) -> None:
+    """Refuse an SQLite that joins bytes otherwise than :class:`picloud.store.rows.glued` needs."""
+    joined = "SELECT CAST(group_concat(b, '') AS BLOB) FROM (SELECT x'0080ff00' AS b UNION ALL SELECT x'c328')"
+    with engine.connect() as connection:
+        if raw_of(connection).execute(joined).fetchone() != (b"\x00\x80\xff\x00\xc3\x28",):
+            raise SetupError(f"SQLite {sqlite3.sqlite_version} cannot join bytes", hint="use a Python with SQLite 3.40 or newer")
+
+
+def postgresql_engine(url: URL, size: int) -> Engine:
+    """Connections to a PostgreSQL server."""
+    return create_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True, query_cache_size=1000)
+
+
+def first_line(error: BaseException) -> str:
+    """What the driver said, in one line."""
+    return str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+
+
+def translated(error: BaseException) -> CloudException:
+    """The driver's error as one of ours; only the first line of its text goes out."""
+    line = first_line(error)
+    if "disk is full" in line or "No space left" in line:
+        return StorageFull(f"the database's disk is full: {line}", hint="free some space; nothing was stored")
+    return Unavailable(f"the database refused: {line}", hint="try again; if it stays, run picloud doctor")

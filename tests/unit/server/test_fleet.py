@@ -1,0 +1,65 @@
+"""What the server believes of a worker's memory is never more than the worker has."""
+
+import asyncio
+
+from picloud.server import fleet
+from picloud.server.fleet import Fleet, Worker
+from picloud.server.kind import Kind
+from picloud.wire.message import Ack, Slots, decode_to_worker
+from picloud.worker import kit
+
+
+def worker() -> Worker:
+    return Worker(1, "a", b"", Kind(7, 1, "anna", "f2", 1, 5500, 1 << 30, 2))
+
+
+def test_control_trusts_fewer_specs_than_a_worker_keeps() -> None:
+    assert fleet.KNOWN < kit.KNOWN
+
+
+def test_specs_are_sent_once_a_connection_and_again_when_long_unused(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(fleet, "KNOWN", 2)
+    one = worker()
+    assert one.lacks([5, 6, 5]) == [5, 6]
+    one.used([5, 6])
+    assert one.lacks([5, 6]) == []
+    one.used([5])
+    one.used([7])
+    assert one.lacks([5, 6, 7]) == [6]
+    one.greet(asyncio.Queue(), 1)
+    assert one.lacks([5]) == [5]
+
+
+def test_acknowledgements_travel_together() -> None:
+    async def talk() -> list[object]:
+        one, outbox = worker(), asyncio.Queue[bytes]()
+        one.greet(outbox, 1)
+        one.acknowledge([(1, 1)])
+        one.acknowledge([(2, 1), (3, 1)])
+        one.send(Slots(2))
+        return [decode_to_worker(await outbox.get()) for _ in range(2)]
+
+    slots, ack = asyncio.run(talk())
+    assert isinstance(slots, Slots)
+    assert isinstance(ack, Ack)
+    assert ack.jobs == [(1, 1), (2, 1), (3, 1)]
+
+
+def test_run_times_rise_fast_and_fall_slowly() -> None:
+    one = worker()
+    one.learn([100])
+    one.learn([1_000_000])
+    assert one.runtime_us is not None
+    assert one.runtime_us > 400_000
+    one.learn([100])
+    assert one.runtime_us > 400_000
+
+
+def test_a_worker_is_found_by_kind_and_row() -> None:
+    workers, one = Fleet(), worker()
+    workers.add(one)
+    assert workers.of_kind(7) is one
+    assert workers.of_id(1) is one
+    assert workers.of_kind(8) is None
+    assert workers.remove("a") is one
+    assert list(workers) == []
