@@ -12,6 +12,7 @@ import getpass
 import logging
 import os
 import re
+import resource
 import secrets
 import signal
 import sys
@@ -42,6 +43,9 @@ from picloud.store.files import open_files
 from picloud.wire.error import CloudException
 
 log = logging.getLogger("picloud.server")
+
+OPEN_FILES = 65_536
+"""Each client and each slot takes some; the usual soft limit of 1024 is too few."""
 
 
 class Program:
@@ -170,9 +174,18 @@ def _owner_name() -> str:
     return name if accounts.NAME.fullmatch(name) and name not in accounts.RESERVED else "owner"
 
 
+def raise_open_files() -> None:
+    """Allow this process, its edge and its workers more open files, as far as the hard limit goes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main() -> None:
     """Read overrides, serve, or print why not (exit 1)."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    raise_open_files()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     sys.setswitchinterval(0.0005)  # the store's thread must not wait 5 ms for the GIL; design section 6
     overrides: dict[str, Any] = msgspec.json.decode(sys.stdin.readline() or "{}")
