@@ -76,7 +76,6 @@ def test_removed_narrow_subscribers_leave_nothing_behind() -> None:
     assert hub._all == set()
 
 
-<<<<<<< HEAD
 def test_the_newest_jobs_are_remembered_for_their_account_alone() -> None:
     hub = Hub()
     hub.expect(1, 10, 2)
@@ -116,12 +115,3 @@ def test_a_server_that_stops_ends_its_streams_and_opens_none() -> None:
     assert early.wake.is_set()
     with pytest.raises(Unavailable):
         hub.add(late)
-=======
-def test_a_hub_that_closed_takes_nobody() -> None:
-    hub, early = Hub(), Watcher(1, [(1, 1)], True)
-    hub.add(early)
-    hub.close()
-    assert early.closed
-    with pytest.raises(Unavailable):
-        hub.add(Watcher(1, [(1, 1)], True))
->>>>>>> dee914f (Tests of the start's order, finishing again, the shelf of code, addresses; the reference follows)
