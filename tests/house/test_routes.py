@@ -13,7 +13,7 @@ import cloud
 from picloud.server.app import ROUTES, Access, Route
 from picloud.wire.message import Watch
 
-FOREIGN = {"GET /v1/job": [], "GET /v1/status": [], "GET /v1/server": []}
+FOREIGN = {"POST /v1/login/ticket": [], "GET /v1/job": [], "GET /v1/status": [], "GET /v1/server": []}
 """Routes that answer 200 to anybody with a key, and show nothing of other accounts."""
 
 

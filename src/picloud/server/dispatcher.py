@@ -24,7 +24,7 @@ from picloud.store import job as jobs
 from picloud.store.act import finish, lease
 from picloud.store.act.answer import Finish
 from picloud.store.db import Transaction, lasts
-from picloud.wire.error import CloudException, NotFound
+from picloud.wire.error import NotFound, Unavailable
 from picloud.wire.job import Failure
 from picloud.wire.message import Done, Kill, Lease, Leases, Outcome, Spec, Submitted
 
@@ -174,7 +174,7 @@ class Dispatcher:
 
         def failed(error: BaseException) -> None:
             log.error("finishing %d outcomes failed: %r; the worker keeps them", len(outcomes), error)
-            if isinstance(error, CloudException) and error.retry:  # a full disk, a database that restarts: it passes
+            if isinstance(error, Unavailable):  # a full disk, a database that restarts: it passes
                 worker.outcomes = outcomes + worker.outcomes
                 asyncio.get_running_loop().call_later(AGAIN, self._finish, worker)
             else:

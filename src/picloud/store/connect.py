@@ -6,8 +6,8 @@ import sqlite3
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from picloud.wire.error import CloudException, SetupError, StorageFull, Unavailable
 
@@ -15,6 +15,24 @@ CHECKPOINT_PAGES = 1000
 """Pages (4 KB) of write-ahead log after which the checkpointer moves them into the file, beside the writer."""
 HARD_CHECKPOINT_PAGES = 16_000
 """Pages after which the writer does it itself, so that the log stays below 64 MB or so under constant load."""
+
+
+def database_url(url: str) -> URL:
+    """A database URL with the driver we use.
+
+    Raises:
+        SetupError: it is none, or of a database that is not supported.
+    """
+    hint = "SQLite: sqlite:////absolute/path; PostgreSQL: postgresql://user@host/name"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise SetupError("the setting `database` is no database URL", hint=hint) from error
+    if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise SetupError(f"databases of type {parsed.drivername!r} are not supported", hint=hint)
+    return parsed
 
 
 def passing(error: Exception) -> bool:

@@ -32,13 +32,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 from picloud.store import migrate
 from picloud.store.connect import (
     CHECKPOINT_PAGES,
     check_sqlite,
+    database_url,
     first_line,
     passing,
     postgresql_engine,
@@ -67,24 +68,6 @@ class _Work:
     durable: bool
     early: Callable[[Any], object] | None
     future: Future[Any]
-
-
-def _parsed(url: str) -> URL:
-    """A database URL with the driver we use.
-
-    Raises:
-        SetupError: it is none, or of a database that is not supported.
-    """
-    hint = "SQLite: sqlite:////absolute/path; PostgreSQL: postgresql://user@host/name"
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise SetupError("the setting `database` is no database URL", hint=hint) from error
-    if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
-        raise SetupError(f"databases of type {parsed.drivername!r} are not supported", hint=hint)
-    return parsed
 
 
 def must_last(tx: Connection) -> None:
@@ -133,7 +116,7 @@ class Database:
         Raises:
             SetupError: no such server, no right to write, or a database from a newer version.
         """
-        parsed = _parsed(url)
+        parsed = database_url(url)
         opened = cls(parsed, readers=readers, writers=writers)
         try:
             if opened.sqlite:

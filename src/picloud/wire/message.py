@@ -90,7 +90,7 @@ class Watch(Struct):
     payload: bool = True  # False: states only (join)
 
 
-class Finished(Struct, array_like=True, omit_defaults=True):
+class Finished(Struct, array_like=True, omit_defaults=True, gc=False):
     jid: int
     status: int  # wire.job.Status, a final one
     data: bytes | None = None  # packed result (picloud.wire.payload)
@@ -124,7 +124,7 @@ class Started(Struct, tag=True):
     jobs: list[tuple[int, int, bytes]]  # sent for jobs that run longer than a moment (100 ms)
 
 
-class Outcome(Struct, array_like=True, omit_defaults=True):
+class Outcome(Struct, array_like=True, omit_defaults=True, gc=False):
     """The end of one attempt."""
 
     jid: int
@@ -182,7 +182,7 @@ class Spec(Struct):
     client_python: str = ""
 
 
-class Lease(Struct, array_like=True):
+class Lease(Struct, array_like=True, gc=False):
     jid: int
     n: int
     lease: bytes

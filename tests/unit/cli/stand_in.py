@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer({"ok": True, "pid": os.getpid()} if self.path == "/v1/health" else self.allowed(self.path))
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
         self.answer(self.allowed(self.path, body))
 
     def allowed(self, path: str, body: Any = None) -> dict[str, Any]:
@@ -41,6 +41,8 @@ class Handler(BaseHTTPRequestHandler):
             return {"error": {"code": "not_authorized", "message": "this key is not known here", "hint": "picloud setup"}}
         if path == "/v1/admin/account":
             return {"name": body["name"], "api_key": 4712, "api_secretkey": "other"}
+        if path == "/v1/login/ticket":
+            return {"ticket": "fresh"}
         if path == "/v1/server":
             return {"version": __version__, "account": "ann", "pid": os.getpid()}
         return STATUS | {"address": self.server.address, "pid": os.getpid(), "started": 1}  # type: ignore[attr-defined]

@@ -50,7 +50,13 @@ def test_up_twice_is_harmless(picloud: Picloud) -> None:
     assert (first["new"], second["new"]) == (True, False)
     assert first["pid"] == second["pid"]
     third = picloud("up")
-    assert third.out.splitlines() == [first["address"], f"Runs already (pid {first['pid']})."]
+    assert third.out.splitlines() == [
+        first["address"],
+        f"Runs already (pid {first['pid']}).",
+        f"Log in (this link works once): {first['address']}/#fresh",
+    ]
+    assert picloud("status", "--login").out.splitlines()[-1].endswith("/#fresh")
+    assert "login_url" not in picloud("status", "--json").json
     assert third.code == 0
 
 
@@ -135,6 +141,16 @@ def test_up_after_a_crash_takes_the_port_its_workers_know(picloud: Picloud) -> N
     assert picloud("up", "--json").json["address"] == first["address"]
 
 
+def test_up_after_a_crash_listens_where_others_look_for_it(picloud: Picloud) -> None:
+    first = picloud("up", "--host", "10.1.2.3", "--insecure", "--json").json
+    os.kill(first["pid"], signal.SIGKILL)
+    os.waitpid(first["pid"], 0)
+    second = picloud("up", "--json").json
+    assert [second[name] for name in ("host", "port", "insecure")] == ["10.1.2.3", first["port"], True]
+    picloud("down")
+    assert picloud("up", "--json").json["host"] == ""
+
+
 def test_a_host_prints_the_line_to_type_elsewhere(picloud: Picloud) -> None:
     said = picloud("up", "--host", "10.1.2.3", "--json").json
     port = said["port"]
@@ -183,6 +199,8 @@ def test_a_wrong_setting_names_its_source(picloud: Picloud, home: Path) -> None:
     assert said.code == 3
     assert "prot" in said.err
     assert str(home / "settings.toml") in said.err
+    (home / "settings.toml").write_text("drain = 'long'")
+    assert picloud("up").err.splitlines()[0].startswith("setting drain: ")
 
 
 def test_serve_stops_on_sigterm(home: Path) -> None:

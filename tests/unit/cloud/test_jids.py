@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloud._jids import Asked, Jids, Wanted, asked, shown, spelled
+from picloud.wire.error import NotFound
 
 
 def test_one_range_works_like_a_list() -> None:
@@ -64,3 +65,9 @@ def test_words() -> None:
     assert shown([(5, 1), (7, 4)]) == "5,7-10"
     assert spelled([(5, 1)]) == "5"
     assert spelled([(5, 2), (9, 1)]) == "[range(5, 7), 9]"
+
+
+@pytest.mark.parametrize("jids", [10**20, [1, 10**20], range(2**63 - 2, 2**63 + 2), -(10**30)])
+def test_a_number_beyond_all_jids_is_not_found(jids: object) -> None:
+    with pytest.raises(NotFound, match="there is no job"):
+        asked(jids)

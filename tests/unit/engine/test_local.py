@@ -19,6 +19,7 @@ from picloud.engine.base import Order, Placement
 from picloud.engine.local import LocalEngine
 from picloud.settings import Settings
 from picloud.wire.error import Unavailable
+from picloud.worker.order import CONTROL
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
 
@@ -197,6 +198,8 @@ def test_the_next_server_adopts_a_worker_and_sees_its_end(run: Run) -> None:
         assert process.alive(placed.pid, placed.started)
         bench.engine = bench.another()
         assert await bench.engine.adopt(placed)
+        await bench.engine.point(placed, "http://127.0.0.1:9")
+        assert (bench.folder(placed) / CONTROL).read_text() == "http://127.0.0.1:9"
         os.kill(placed.pid, signal.SIGKILL)
         incarnation, evidence = await bench.ended()
         assert incarnation == placed.incarnation

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from picloud.store import db as database
 from picloud.store.db import Database
-from picloud.wire.error import NotFound, StorageFull, Unavailable
+from picloud.wire.error import NotFound, SetupError, StorageFull, Unavailable
 
 DEADLINE = 10.0
 
@@ -211,3 +211,10 @@ def test_a_small_act_that_raises_leaves_nothing(db: Database) -> None:
     with pytest.raises(NotFound):
         db.write(fail, small=True).result(DEADLINE)
     assert db.read(names).result(DEADLINE) == []
+
+
+@pytest.mark.parametrize("url", ["nonsense", "/tmp/picloud.sqlite", "mysql://host/name", "postgresql+nosuch://host/name"])
+def test_what_is_no_database_of_ours_is_one_clear_line(url: str) -> None:
+    with pytest.raises(SetupError) as told:
+        Database.open(url)
+    assert "postgresql://" in str(told.value.hint)

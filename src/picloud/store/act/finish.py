@@ -49,7 +49,7 @@ class Detail(msgspec.Struct, array_like=True):
     doubts: int
 
 
-class Ending(msgspec.Struct):
+class Ending(msgspec.Struct, gc=False):
     """The end of one attempt in hand."""
 
     outcome: Outcome
@@ -68,12 +68,12 @@ def finish(tx: Connection, worker: int, outcomes: list[Outcome], now: int) -> Fi
     held = holding(tx, worker, [outcome.jid for outcome in outcomes])
     endings, stale = [], []
     for outcome in outcomes:
-        lease_id, status = held.leases.get(outcome.jid, _NOTHING)
+        lease_id, was_final = held.leases.get(outcome.jid, _NOTHING)
         if lease_id == outcome.lease:
             del held.leases[outcome.jid]
             if not 0 <= outcome.cause <= _LAST_CAUSE:
                 outcome = msgspec.structs.replace(outcome, cause=int(Cause.exit))
-            endings.append(Ending(outcome, status >= _FINAL))
+            endings.append(Ending(outcome, bool(was_final)))
         else:
             stale.append((outcome.jid, outcome.n))
     answer = conclude(tx, endings, held.kind, held.account, now) if endings else Finish()
@@ -221,8 +221,8 @@ def _laid_out(parts: list[bytes]) -> tuple[list[tuple[int, int]], bytes]:
     return places, b"".join(parts)
 
 
-_DONE, _LAST_CAUSE, _FINAL = int(Status.done), int(max(Cause)), str(int(FIRST_FINAL))
-_NOTHING = (b"", "")
+_DONE, _LAST_CAUSE = int(Status.done), int(max(Cause))
+_NOTHING = (b"", 0)
 _NO_DATA = -1
 """The size of data that is a blob."""
 _COUNTER = {"lost": "lost", "doubt": "doubts", "free": ""}

@@ -19,7 +19,22 @@ import os
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Integer, Select, and_, bindparam, delete, func, insert, null, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from picloud.store.db import must_last
 from picloud.store.rows import (
@@ -35,10 +50,9 @@ from picloud.store.rows import (
     one,
     pieces,
     run,
-    run_on,
 )
 from picloud.store.schema import READY, WAITING, argument, job, lease, submission, submission_env, worker
-from picloud.wire.job import Options, Status
+from picloud.wire.job import FIRST_FINAL, Options, Status
 from picloud.wire.message import Lease, Spec
 
 DOUBTS = 2
@@ -87,17 +101,17 @@ def _take(tx: Connection, choose: Select[str, bytes], worker_id: int, values: di
     (``behind``) such a job has to wait."""
     text, data = one(tx, choose, **values)
     rows = from_json(text)
-    arguments = pieces(data, [row[6] for row in rows])
-    first_single = next((at for at, row in enumerate(rows) if not row[3]), len(rows))
+    arguments = pieces(data, [row[3] for row in rows])
+    first_single = next((at for at, row in enumerate(rows) if not row[2] & _RESTARTABLE), len(rows))
     single = first_single == 0 and bool(rows) and not behind
     rows = rows[:1] if single else rows[:first_single]
     if single:
         must_last(tx)
     secret = os.urandom(16 * len(rows))
     made = [
-        Lease(row[0], row[2] + 1, secret[i * 16 : i * 16 + 16], row[1], arguments[i], row[7] or "",
-              False, bool(row[4] or row[5] >= DOUBTS))
-        for i, row in enumerate(rows)
+        Lease(jid, state // 4 + 1, secret[i * 16 : i * 16 + 16], submission_id, arguments[i], blob or "",
+              False, state & _ALONE != 0)
+        for i, (jid, submission_id, state, _, blob) in enumerate(rows)
     ]  # fmt: skip
     if made:
         run(tx, _HOLD, jids=as_list([lent.jid for lent in made]))
@@ -132,15 +146,15 @@ class Holding(msgspec.Struct):
 
     kind: int
     account: int
-    leases: dict[int, tuple[bytes, str]]  # jid -> lease, and the job's status as a digit
+    leases: dict[int, tuple[bytes, int]]  # jid -> lease, and 1 where the job was final already
 
 
 def holding(tx: Connection, worker_id: int, jids: list[int]) -> Holding:
     """The same for a worker's reports, of which there are many: less is read, in fewer words."""
-    found, statuses, leases, kind, account = one(tx, _HOLDING, worker=worker_id, jids=as_list(jids))
+    found, leases, kind, account = one(tx, _HOLDING, worker=worker_id, jids=as_list(jids))
     numbers: list[int] = _decode_numbers(found)
-    cuts = [leases[at : at + 16] for at in range(0, 16 * len(numbers), 16)]
-    return Holding(kind or 0, account or 0, dict(zip(numbers, zip(cuts, statuses or "", strict=True), strict=True)))
+    cuts = {number // 2: (leases[at * 16 : at * 16 + 16], number & 1) for at, number in enumerate(numbers)}
+    return Holding(kind or 0, account or 0, cuts)
 
 
 def _valid(tx: Connection, worker_id: int, jobs: Jobs) -> list[Held]:
@@ -187,6 +201,7 @@ _decode_held = msgspec.json.Decoder(list[Held]).decode
 _jids, _prefer, _ids = Listed("jids"), Listed("prefer"), Listed("ids")
 _leases = Given("leases", BigInteger, Integer, Integer, Integer)
 _one, _nil = constant(1), constant(0)
+_ALONE, _RESTARTABLE = 1, 2
 _now = bindparam("now", type_=BigInteger)
 _kind, _want = bindparam("kind", type_=BigInteger), bindparam("want", type_=BigInteger)
 _worker = bindparam("worker", type_=BigInteger)
@@ -206,8 +221,9 @@ def _choose(*where: object) -> Select[str, bytes]:
         .subquery("chosen")
     )  # fmt: skip
     c = chosen.c
-    fields = (c.jid, c.submission, c.attempts, c.restartable, c.lost, c.doubts, func.length(c.data), c.blob)
-    return select(gathered(*fields), glued(c.data))
+    alone = case((or_(c.lost > _nil, c.doubts >= constant(DOUBTS)), constant(_ALONE)), else_=_nil)
+    state = c.attempts * constant(4) + c.restartable * constant(_RESTARTABLE) + alone  # in one number, for each field costs
+    return select(gathered(c.jid, c.submission, state, func.length(c.data), c.blob), glued(c.data))
 
 
 _NEXT = _choose(job.c.kind == _kind, READY)
@@ -251,7 +267,8 @@ def _in_full(c: Any) -> Select[str, bytes]:
 _ALL_IN_HAND = _in_full(_held())
 _mentioned = _held(lease.c.jid.in_(_jids.chosen()))
 _IN_HAND = _in_full(_mentioned)
-_HOLDING = select(gathered(_mentioned.jid), run_on(_mentioned.status), glued(_mentioned.lease), func.min(_mentioned.kind),
+_ended = case((_mentioned.status >= constant(int(FIRST_FINAL)), _one), else_=_nil)
+_HOLDING = select(gathered(_mentioned.jid * constant(2) + _ended), glued(_mentioned.lease), func.min(_mentioned.kind),
                   func.min(_mentioned.account))  # fmt: skip
 _STARTED = update(lease).where(lease.c.jid.in_(_jids.chosen())).values(started=_now)
 _PROCESSING = update(job).where(job.c.jid.in_(_jids.chosen())).values(status=int(Status.processing))
