@@ -107,3 +107,18 @@ def test_everything_killed_at_once_loses_nothing(own: Server, verbs: Verbs) -> N
     until(lambda: not list(process.marked(process.of_home(own.home))))
     up(own)
     assert verbs.result(jids) == list(range(200))
+
+
+def test_a_ticket_for_bytes_outlives_its_server(own: Server) -> None:
+    session = Session(own.url, own.key, own.secret)
+    content = bytes(range(256)) * 4096
+    [ticket] = session.link.json("POST", "/v1/blob", {"sizes": [len(content)]})["blobs"]
+    kept = own.home / "blob" / ticket["id"][:2] / ticket["id"][2:4] / ticket["id"]
+    os.kill(own.pid, signal.SIGKILL)
+    up(own)
+    session.link.put(ticket["url"], [content])
+    assert kept.read_bytes() == content
+    own.picloud("restart")
+    session.link.put(ticket["url"], [content])  # as a client does whose answer was lost
+    assert kept.read_bytes() == content
+    session.link.close()

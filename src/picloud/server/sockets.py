@@ -54,16 +54,21 @@ def bind(settings: Settings, prefer: int | None, loopback: int | None = None) ->
     private = address.is_loopback(further)  # only this machine reaches it, and nobody reads along
     plain_host, tls_host = (further, "") if settings.insecure or private else ("", further)
     control = _doors(plain_host, tls_host, settings.port, prefer, loopback)
-    edge = _doors(plain_host, tls_host, 0, None, None)
-    local = address.url("127.0.0.1", Doors.port(control.plain), tls=False)
+    inner, outer = Doors.port(control.plain), Doors.port(control.tls or control.plain)
+    # Beside control's, so that it is the same again after a restart: bytes on their way go on under the same ticket.
+    edge = _doors(plain_host, tls_host, 0, _beside(outer), _beside(inner))
+    local = address.url("127.0.0.1", inner, tls=False)
     if private:
         return Listening(control, edge, local, None, None, None)
-    port = Doors.port(control.tls or control.plain)
-    remote = address.url(address.reachable(settings.host), port, tls=bool(tls_host))
+    remote = address.url(address.reachable(settings.host), outer, tls=bool(tls_host))
     if plain_host:
         return Listening(control, edge, local, remote, None, None)
     cert, key, fingerprint = certificate(Path(settings.home), settings.host)
     return Listening(control, edge, local, remote, (str(cert), str(key)), fingerprint)
+
+
+def _beside(port: int) -> int | None:
+    return port + 1 if port < 65_535 else None
 
 
 def _doors(plain_host: str, tls_host: str, port: int, prefer: int | None, loopback: int | None) -> Doors:
