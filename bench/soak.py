@@ -83,6 +83,8 @@ def _cut_by_kills(server: Server, plan: Plan, report: Report) -> None:
         while killer.is_alive():
             _check(server, report, plan.jobs, plan.job_seconds, f"kills-{report.jobs}")
             killer.enough.set()
+            if sum(report.kills.values()) >= plan.kills:
+                killer.join()
     finally:
         killer.stop.set()
         killer.join()

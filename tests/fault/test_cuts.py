@@ -1,0 +1,109 @@
+"""The server goes at an awkward moment, and comes back: nothing is lost, and no job is blamed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cloud._session import Session
+from cloud.job import Verbs
+from picloud.engine import process
+from picloud.wire.job import MAX_ATTEMPTS
+from tests.conftest import Server, server_home, start_server, stop_server
+
+PATIENCE = 60.0
+
+pytestmark = [pytest.mark.slow, pytest.mark.live]
+
+
+@pytest.fixture
+def own() -> Iterator[Server]:
+    """A server of the test's own, which gives running jobs no time when it stops."""
+    home = server_home()
+    (home / "settings.toml").write_text("drain = 0.0\n")
+    server = start_server(home)
+    try:
+        yield server
+    finally:
+        stop_server(server)
+
+
+@pytest.fixture
+def verbs(own: Server) -> Iterator[Verbs]:
+    session = Session(own.url, own.key, own.secret)
+    yield Verbs(lambda: session)
+    session.link.close()
+
+
+def up(server: Server) -> None:
+    """Start it again where its clients look for it."""
+    server.pid = server.picloud("up", "--port", server.url.rsplit(":", 1)[1])["pid"]
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def starts(effects: Path) -> int:
+    return len(effects.read_text().split()) if effects.exists() else 0
+
+
+def test_stopping_the_server_again_and_again_fails_no_job(own: Server, verbs: Verbs, tmp_path: Path) -> None:
+    effects, enough = tmp_path / "effects", MAX_ATTEMPTS + 1
+
+    def patient() -> int:
+        with open(effects, "a") as file:
+            file.write("started\n")
+        while starts(effects) < enough:
+            time.sleep(0.01)
+        return starts(effects)
+
+    jid = verbs.call(patient)
+    for stops in range(1, enough):
+        until(lambda count=stops: starts(effects) == count)  # type: ignore[misc]
+        own.picloud("down")
+        assert not list(process.marked(process.of_home(own.home)))
+        up(own)
+    assert verbs.result(jid) == enough
+    attempts = verbs.info([jid], ["attempts"])[jid]["attempts"]
+    assert [one["cause"] for one in attempts] == ["worker_lost"] * MAX_ATTEMPTS + ["none"]
+
+
+def test_a_server_killed_in_mid_map_gets_every_item_once(own: Server, verbs: Verbs) -> None:
+    count = 6_000
+    back = threading.Thread(target=up, args=(own,))
+
+    def items() -> Iterator[int]:
+        for item in range(count):
+            if item == count // 2:
+                os.kill(own.pid, signal.SIGKILL)
+                back.start()
+            yield item
+
+    jids = list(verbs.map(lambda item: item + 1, items()))
+    back.join()
+    assert len(set(jids)) == count
+    assert verbs.result(jids) == list(range(1, count + 1))
+
+
+def test_everything_killed_at_once_loses_nothing(own: Server, verbs: Verbs) -> None:
+    def work(item: int) -> int:
+        time.sleep(0.01)
+        return item
+
+    jids = verbs.map(work, range(200))
+    verbs.result(jids[0])
+    for found in process.marked(process.of_home(own.home)):
+        os.kill(found, signal.SIGKILL)
+    until(lambda: not list(process.marked(process.of_home(own.home))))
+    up(own)
+    assert verbs.result(jids) == list(range(200))
