@@ -41,7 +41,7 @@ def pack(cause: str, message: str, error: BaseException | None = None, **more: A
     pickled = b""
     if error is not None:
         found["type"] = _name(type(error))
-        found["traceback"] = text(error, bare=cause in ("cannot_load", "cannot_save"))
+        found.setdefault("traceback", text(error, bare=cause in ("cannot_load", "cannot_save")))
         pickled = _pickle(error)
     told = json.dumps(found).encode()
     return frame.failure_head.pack(len(told)) + told + pickled
@@ -133,7 +133,7 @@ def _trim(told: traceback.TracebackException) -> bool:
 def _command(error: CloudException) -> bytes:
     """A command of ``cloud.shell`` ended so: no line of Python did it."""
     advice = error.hint or "see the command's stderr with `picloud info JID`"
-    return pack("exit", error.parameter, exit_code=error.facts["exit_code"], type=_name(type(error)), advice=advice)
+    return pack("exit", error.parameter, error, exit_code=error.facts["exit_code"], traceback="", advice=advice)
 
 
 def _exit(error: SystemExit) -> bytes:
