@@ -12,7 +12,6 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -46,6 +45,7 @@ class Placer:
         self._kinds: dict[int, Kind] = {}
         self._failures: dict[int, tuple[int, float]] = {}  # kind -> (early deaths in a row, not before)
         self.placements: dict[str, Placement] = {}
+        self._stops: set[asyncio.Future[None]] = set()  # idle workers on their way out
         self.weights: dict[int, int] = {}  # account -> share of the machine
         self.settle: Callable[[Finish], None] = lambda result: None
         self.url = ""
@@ -82,7 +82,7 @@ class Placer:
                 await self.start(self._kinds[kind], target)
             return
         if not view.busy and not view.ready:
-            target = await self._rest(worker, target)
+            target = self._rest(worker, target)
         if target != worker.target:
             worker.target = target
             worker.send(Slots(target))
@@ -135,8 +135,8 @@ class Placer:
         log.info("worker %s of %s ended: %s", incarnation, worker.kind.core_type, evidence)
         blameless = incarnation in self._ended_by_us
         self._ended_by_us.discard(incarnation)
-        act = partial(revoke.revoke, blameless=blameless)
-        self.settle(await self._storage.write(act, worker.id, evidence, now_ms()))
+        # the time is taken when the act runs: leases that were on their way when the worker ended are older
+        self.settle(await self._storage.write(lambda tx: revoke.revoke(tx, worker.id, evidence, now_ms(), blameless=blameless)))
 
     async def stop_all(self, grace: float) -> None:
         """Drain every worker for ``grace`` seconds and end it; what a worker could not finish is queued again, without blame."""
@@ -169,12 +169,15 @@ class Placer:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    async def _rest(self, worker: Worker, target: int) -> int:
+    def _rest(self, worker: Worker, target: int) -> int:
         """An idle worker keeps its slots for a while, then one, then ends."""
         idle = time.monotonic() - worker.idle_since
-        if idle > self._settings.idle_slot * EMPTY_AFTER and worker.incarnation in self.placements:
+        placement = self.placements.get(worker.incarnation)
+        if idle > self._settings.idle_slot * EMPTY_AFTER and placement and worker.incarnation not in self._ended_by_us:
             self._ended_by_us.add(worker.incarnation)
-            await self._engine.stop(self.placements[worker.incarnation], 5.0)
+            stop = asyncio.ensure_future(self._engine.stop(placement, 5.0))  # nobody else waits for it
+            self._stops.add(stop)
+            stop.add_done_callback(self._stops.discard)
         return min(target, 1) if idle > self._settings.idle_slot else target
 
     def _kind(self, kind: int, account: int, account_name: str, core_type: str, cores: int) -> Kind:
