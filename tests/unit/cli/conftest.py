@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import cloud
+from cloud import _session
 from picloud.cli import lifecycle, main
 from picloud.engine import process
 
@@ -40,8 +42,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(lifecycle, "PROGRAM", [str(Path(__file__).with_name("stand_in.py"))])
     for name in ("PICLOUD_API_KEY", "PICLOUD_API_SECRETKEY", "PICLOUD_URL", "PICLOUD_FINGERPRINT"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(_session, "_current", None)  # a command is a process of its own: it knows no earlier session
+    cloud.config._forget()
     yield root
     process.kill_marked(process.of_home(root))
+    cloud.config._forget()
 
 
 @pytest.fixture
