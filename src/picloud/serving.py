@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from picloud.settings import MIB
-
 GATHERED = 65_536
-"""Bytes after which a gathering transport sends at once."""
+"""Bytes after which a :class:`Direct` transport sends at once."""
+CALM_AFTER = 0.02
+"""Seconds between two looks whether a socket that was full is empty again."""
 
 Certificate = tuple[str, str]
 """Paths of a certificate and its key."""
 
 
-class _Gathering:
-    """A transport that gathers what one step of a task writes, and sends it as one.
+class Direct:
+    """A transport that gathers what one step of a task writes, and hands it to the socket itself, as one.
 
     Headers, body and end of an answer are three writes for uvicorn, and each would be a system call that wakes the other
-    side; for a short answer the wake-ups cost more than all the rest.
+    side; for a short answer the wake-ups cost more than all the rest. And the loop's own transport sends at the end of the
+    loop's turn, behind whatever else that turn still has to do. What the socket does not take at once, and all of TLS, goes
+    by that transport.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -32,6 +35,10 @@ class _Gathering:
         self._loop = asyncio.get_running_loop()
         self._parts: list[bytes] = []
         self._size = 0
+        plain = transport.get_extra_info("sslcontext") is None
+        self._fd: int | None = transport.get_extra_info("socket").fileno() if plain else None
+        self._behind = False  # the transport may still have something to send
+        self._touched = False  # it was given more since the last look
 
     def write(self, data: bytes) -> None:
         if not self._parts:
@@ -42,11 +49,31 @@ class _Gathering:
             self.flush()
 
     def flush(self) -> None:
-        parts, self._parts, self._size = self._parts, [], 0
-        if len(parts) == 1:
-            self._transport.write(parts[0])
-        elif parts:
-            self._transport.writelines(parts)
+        """Send what was gathered."""
+        if not self._parts:
+            return
+        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts, self._size = [], 0
+        sent = 0
+        if self._fd is not None and not self._behind and not self._transport.is_closing():
+            try:
+                sent = os.write(self._fd, data)
+            except OSError:
+                sent = 0  # full, or broken: the transport meets the same and knows what to do
+        if sent < len(data):
+            self._transport.write(data[sent:])
+            self._touched = True
+            if not self._behind:
+                self._behind = True
+                self._loop.call_later(CALM_AFTER, self._calm)
+
+    def _calm(self) -> None:
+        """Take the short way again, once the transport has sent everything; what it got in this turn its size hides."""
+        if (self._touched or self._transport.get_write_buffer_size()) and not self._transport.is_closing():
+            self._touched = False
+            self._loop.call_later(CALM_AFTER, self._calm)
+        else:
+            self._behind = False
 
     def close(self) -> None:
         self.flush()
@@ -57,10 +84,14 @@ class _Gathering:
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol on a gathering transport; a WebSocket inherits it."""
+    """uvicorn's HTTP protocol on a direct transport; what a connection is upgraded to inherits it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_Gathering(transport))  # type: ignore[arg-type]
+        super().connection_made(Direct(transport))  # type: ignore[arg-type]
+
+    def on_response_complete(self) -> None:
+        self.transport.flush()  # type: ignore[attr-defined]
+        super().on_response_complete()
 
 
 class _Server(uvicorn.Server):
@@ -75,8 +106,13 @@ class Serving:
     """Some sockets, one application, until :meth:`stop`."""
 
     def __init__(
-        self, app: Any, sockets: Sequence[socket.socket], certificate: Certificate | None = None, websockets: bool = False
+        self,
+        app: Any,
+        sockets: Sequence[socket.socket],
+        certificate: Certificate | None = None,
+        upgrade: Callable[..., asyncio.Protocol] | None = None,
     ) -> None:
+        """``upgrade``: makes the protocol of a connection that asks for a WebSocket, from uvicorn's keywords for it."""
         cert, key = certificate or (None, None)
         config = uvicorn.Config(
             app,
@@ -88,11 +124,7 @@ class Serving:
             proxy_headers=False,
             http=_Protocol,
             loop="uvloop",
-            ws="websockets-sansio" if websockets else "none",
-            ws_per_message_deflate=False,
-            ws_max_size=256 * MIB,
-            ws_ping_interval=15.0,
-            ws_ping_timeout=30.0,
+            ws=upgrade or "none",  # type: ignore[arg-type]  # uvicorn calls it like a class
             timeout_graceful_shutdown=2,
             backlog=2048,
             ssl_certfile=cert,

@@ -45,9 +45,10 @@ def test_reserved_keywords_in_the_docs_exist_and_the_other_way_round() -> None:
 
 
 def test_routes_in_the_docs_exist() -> None:
-    from picloud.server.app import ROUTES, WORKER_SOCKET
+    from picloud.server import line
+    from picloud.server.app import ROUTES
 
-    known = {route.path for route in ROUTES} | {WORKER_SOCKET}
+    known = {route.path for route in ROUTES} | {line.PATH}
     for path in re.findall(r"(?<=[\s`])/v1/[a-z_/{}]+", text_of_all()):
         assert path in known
 

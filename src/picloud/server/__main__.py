@@ -16,6 +16,7 @@ import resource
 import secrets
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ from picloud.server.app import App
 from picloud.server.control import Control
 from picloud.server.credentials import configuration, point_client, write_owner_credentials
 from picloud.server.edge import EdgeProcess
+from picloud.server.line import WorkerLine
 from picloud.server.lock import lock
 from picloud.server.sockets import Doors, Listening, bind
 from picloud.server.storage import now_ms
@@ -95,9 +97,10 @@ class Program:
         await edge.start()
         control.spawn(edge.watch())
         app = App(control)
-        servings = [Serving(app, listening.control.plain, websockets=True)]
+        line = partial(WorkerLine, control)
+        servings = [Serving(app, listening.control.plain, upgrade=line)]
         if listening.control.tls:
-            servings.append(Serving(app, listening.control.tls, listening.tls, websockets=True))
+            servings.append(Serving(app, listening.control.tls, listening.tls, upgrade=line))
         self._hear_signals()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         gc.set_threshold(20_000, 20, 50)

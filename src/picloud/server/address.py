@@ -9,6 +9,7 @@ import os
 import socket
 from pathlib import Path
 
+from picloud.wire import nearby
 from picloud.wire.error import SetupError
 
 BACKLOG = 2048
@@ -31,6 +32,18 @@ def listen(host: str, port: int, prefer: int | None = None) -> socket.socket:
         except SetupError:
             pass  # taken in the meantime: any other will do
     return _listen(host, port)
+
+
+def listen_nearby(port: int) -> list[socket.socket]:
+    """The unix socket beside a TCP port of loopback, see :mod:`picloud.wire.nearby`; none where somebody has that name."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.bind(nearby.name(port))
+        made.listen(BACKLOG)
+    except OSError:
+        made.close()
+        return []
+    return [made]
 
 
 def is_loopback(host: str) -> bool:

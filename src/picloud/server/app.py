@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from picloud.server.api import blob, job, page, result, server, submission, worker
 from picloud.server.control import Control
 from picloud.server.http import Receive, Request, Scope, Send, refuse
-from picloud.wire.error import CloudException, Forbidden, NotAuthorized, NotFound, Unavailable
+from picloud.wire.error import CloudException, Forbidden, NotFound, Unavailable
 
 log = logging.getLogger("picloud.http")
 Handler = Callable[..., Awaitable[None]]
@@ -63,7 +63,6 @@ ROUTES = [
     Route("POST", "/v1/worker/blob/get", blob.get, Access.worker),
     Route("GET", "/v1/worker/code/{digest}", worker.code, Access.worker),
 ]
-WORKER_SOCKET = "/v1/worker"
 
 _PART = {"jid": r"(\d{1,18})", "digest": r"([0-9a-f]{64})"}
 
@@ -92,8 +91,6 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -149,14 +146,3 @@ class App:
             request.principal = authority.remembered(request.headers) or await authority.principal(request.headers)
         elif route.access is Access.worker:
             self._control.authority.worker(request.headers)
-
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            if scope["path"] != WORKER_SOCKET:
-                raise NotFound(f"no socket {scope['path'][:200]}")
-            found = self._control.authority.worker(dict(scope["headers"]))
-        except (NotAuthorized, NotFound):
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        await worker.session(self._control, found, receive, send)

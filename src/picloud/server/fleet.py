@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from picloud.server.kind import Kind
 from picloud.wire.message import Ack, Outcome, ToWorker, encode
@@ -19,12 +20,19 @@ ACK_AFTER = 0.05
 """Seconds that an acknowledgement may wait for company."""
 
 
+class Line(Protocol):
+    """A connection to a worker."""
+
+    def send(self, message: bytes) -> None:
+        """Send a message at once."""
+
+
 class Worker:
-    """One placed worker: perhaps still starting, perhaps connected (``outbox`` is set)."""
+    """One placed worker: perhaps still starting, perhaps connected (``line`` is set)."""
 
     def __init__(self, id: int, incarnation: str, secret_hash: bytes, kind: Kind) -> None:
         self.id, self.incarnation, self.secret_hash, self.kind = id, incarnation, secret_hash, kind
-        self.outbox: asyncio.Queue[bytes] | None = None
+        self.line: Line | None = None
         self.pid = 0
         self.window = 0
         self.slots = 0
@@ -43,12 +51,12 @@ class Worker:
 
     @property
     def connected(self) -> bool:
-        return self.outbox is not None
+        return self.line is not None
 
     def send(self, message: ToWorker) -> None:
-        """Queue a message; nothing happens while the worker is away (it will say hello again)."""
-        if self.outbox is not None:
-            self.outbox.put_nowait(encode(message))
+        """Send a message; nothing happens while the worker is away (it will say hello again)."""
+        if self.line is not None:
+            self.line.send(encode(message))
 
     def acknowledge(self, attempts: list[tuple[int, int]]) -> None:
         """Tell the worker that it may forget these outcomes: soon, together with others or with the next leases."""
@@ -73,10 +81,10 @@ class Worker:
         while len(self._specs) > KNOWN:
             self._specs.popitem(last=False)
 
-    def greet(self, outbox: asyncio.Queue[bytes], pid: int) -> None:
+    def greet(self, line: Line, pid: int) -> None:
         """A new connection, which knows nothing yet."""
         self._specs.clear()
-        self.outbox, self.pid = outbox, pid
+        self.line, self.pid = line, pid
 
     def learn(self, runtimes_us: Iterable[int]) -> None:
         """Take the run times of finished jobs into the smoothed figure."""

@@ -55,6 +55,7 @@ def bind(settings: Settings, prefer: int | None, loopback: int | None = None) ->
     plain_host, tls_host = (further, "") if settings.insecure or private else ("", further)
     control = _doors(plain_host, tls_host, settings.port, prefer, loopback)
     inner, outer = Doors.port(control.plain), Doors.port(control.tls or control.plain)
+    control.plain += address.listen_nearby(inner)
     # Beside control's, so that it is the same again after a restart: bytes on their way go on under the same ticket.
     edge = _doors(plain_host, tls_host, 0, _beside(outer), _beside(inner))
     local = address.url("127.0.0.1", inner, tls=False)

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from picloud.wire import nearby
 from picloud.wire.error import SetupError
 
 CONNECT, READ = 10.0, 60.0
@@ -123,8 +124,7 @@ class Origin:
                 sock.close()
                 raise
         else:
-            sock = socket.create_connection((self.host, self.port), CONNECT)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock = nearby.connect(self.host, self.port, CONNECT)
             sock = self._secured(sock) if self.tls else sock
         sock.settimeout(READ)
         return Connection(sock)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from picloud.wire import nearby
 from picloud.wire.error import CloudException, NotAuthorized, Unavailable
 from picloud.worker.order import Order
 
@@ -100,12 +101,11 @@ class Door:
     def _dial(self, guest: socket.socket) -> socket.socket | None:
         parts = urlsplit(self._order.url)
         try:
-            made = socket.create_connection((parts.hostname or "", parts.port or 80), 30.0)
+            made = nearby.connect(parts.hostname or "", parts.port or 80, 30.0)
         except OSError as error:
             refuse(guest, Unavailable(f"control does not answer: {error}"))
             return None
         made.settimeout(None)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if parts.scheme == "https":
             import ssl
 

@@ -19,6 +19,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
+from picloud.wire import nearby
 from picloud.wire.error import NotAuthorized, Unavailable
 
 PIECE = 1 << 18  # bytes read at once
@@ -48,8 +49,7 @@ class Line:
         """
         parts = urlsplit(url)
         try:
-            sock = socket.create_connection((parts.hostname or "", parts.port or 80), timeout)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock = nearby.connect(parts.hostname or "", parts.port or 80, timeout)
             if parts.scheme == "https":
                 sock = ssl.create_default_context().wrap_socket(sock, server_hostname=parts.hostname)
             address = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/v1/worker"

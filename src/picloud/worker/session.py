@@ -234,7 +234,8 @@ class Session:
         """Hand in everything, now."""
         if self._line is None:
             return
-        self._flushed = time.monotonic()
+        if self._outcomes:
+            self._flushed = time.monotonic()
         while self._logs and self._line is not None:
             self._send_logs()
         while self._outcomes and self._line is not None:

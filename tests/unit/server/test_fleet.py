@@ -17,6 +17,16 @@ def test_control_trusts_fewer_specs_than_a_worker_keeps() -> None:
     assert fleet.KNOWN < kit.KNOWN
 
 
+class FakeLine:
+    """A connection that keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def send(self, message: bytes) -> None:
+        self.sent.put_nowait(message)
+
+
 def test_specs_are_sent_once_a_connection_and_again_when_long_unused(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(fleet, "KNOWN", 2)
     one = worker()
@@ -26,18 +36,19 @@ def test_specs_are_sent_once_a_connection_and_again_when_long_unused(monkeypatch
     one.used([5])
     one.used([7])
     assert one.lacks([5, 6, 7]) == [6]
-    one.greet(asyncio.Queue(), 1)
+    one.greet(FakeLine(), 1)
     assert one.lacks([5]) == [5]
 
 
 def test_acknowledgements_travel_together() -> None:
     async def talk() -> list[object]:
-        one, outbox = worker(), asyncio.Queue[bytes]()
-        one.greet(outbox, 1)
+        one, line = worker(), FakeLine()
+        one.greet(line, 1)
         one.acknowledge([(1, 1)])
         one.acknowledge([(2, 1), (3, 1)])
         one.send(Slots(2))
-        return [decode_to_worker(await outbox.get()) for _ in range(2)]
+        async with asyncio.timeout(10):
+            return [decode_to_worker(await line.sent.get()) for _ in range(2)]
 
     slots, ack = asyncio.run(talk())
     assert isinstance(slots, Slots)

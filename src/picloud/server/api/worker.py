@@ -1,22 +1,22 @@
-"""The workers' WebSocket: leases out, outcomes in; and the code and bytes that workers ask for."""
+"""What workers tell and ask: outcomes and reports that come over their line, and the code that they fetch."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-
-import msgspec
+from collections.abc import Coroutine
+from typing import Any
 
 from picloud.server.control import Control
-from picloud.server.fleet import Worker
-from picloud.server.http import BYTES, Receive, Request, Send
+from picloud.server.fleet import Line, Worker
+from picloud.server.http import BYTES, Request
 from picloud.server.storage import now_ms
 from picloud.store import code as codes
 from picloud.store import log as logs
 from picloud.store.act import lease
 from picloud.wire import WIRE_VERSION
-from picloud.wire.error import BadRequest, CloudException
-from picloud.wire.message import Credit, Done, Hello, Kill, Logs, Returned, Slots, Started, ToServer, decode_to_server
+from picloud.wire.error import BadRequest
+from picloud.wire.message import Credit, Done, Hello, Kill, Logs, Returned, Slots, Started, ToServer
 
 log = logging.getLogger("picloud.worker")
 
@@ -28,37 +28,12 @@ async def code(control: Control, request: Request, digest: str) -> None:
     await request.answer(found.data, BYTES)
 
 
-async def session(control: Control, worker: Worker, receive: Receive, send: Send) -> None:
-    """One connection of one worker, from accept to disconnect."""
-    await receive()
-    await send({"type": "websocket.accept"})
-    outbox: asyncio.Queue[bytes] = asyncio.Queue()
-    sender = asyncio.create_task(_send(outbox, send))
-    try:
-        while True:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            try:
-                told = decode_to_server(message.get("bytes") or b"")
-                await _hear(control, worker, outbox, told)
-            except (msgspec.MsgspecError, CloudException) as error:
-                log.error("worker %s sent what cannot be read: %s", worker.incarnation, error)
-                await send({"type": "websocket.close", "code": 1002})
-                return
-    finally:
-        sender.cancel()
-        if worker.outbox is outbox:
-            worker.outbox = None
+def hear(control: Control, worker: Worker, line: Line, told: ToServer) -> Coroutine[Any, Any, object] | None:
+    """Act on one message of a worker; what cannot be done at once is returned, and later messages wait for it.
 
-
-async def _send(outbox: asyncio.Queue[bytes], send: Send) -> None:
-    while True:
-        await send({"type": "websocket.send", "bytes": await outbox.get()})
-
-
-async def _hear(control: Control, worker: Worker, outbox: asyncio.Queue[bytes], told: ToServer) -> None:
-    """One message of a worker."""
+    Raises:
+        CloudException: it cannot be acted on.
+    """
     match told:
         case Done():
             control.dispatcher.done(worker, told)
@@ -67,7 +42,7 @@ async def _hear(control: Control, worker: Worker, outbox: asyncio.Queue[bytes], 
             control.dispatcher.refill(worker)
             control.dispatcher.wake()
         case Started():
-            await control.storage.note(lease.started, worker.id, told.jobs, now_ms())
+            return control.storage.note(lease.started, worker.id, told.jobs, now_ms())
         case Logs():
             control.storage.then(
                 lambda tx: logs.append(tx, worker.id, told.chunks, control.settings.log_head, control.settings.log_tail),
@@ -78,12 +53,17 @@ async def _hear(control: Control, worker: Worker, outbox: asyncio.Queue[bytes], 
         case Returned():
             for jid, _, _ in told.jobs:
                 worker.held.pop(jid, None)
-            control.dispatcher.more(await control.storage.note(lease.returned, worker.id, told.jobs, now_ms()))
+            return _given_back(control, worker, told)
         case Hello():
-            await _welcome(control, worker, outbox, told)
+            return _welcome(control, worker, line, told)
+    return None
 
 
-async def _welcome(control: Control, worker: Worker, outbox: asyncio.Queue[bytes], hello: Hello) -> None:
+async def _given_back(control: Control, worker: Worker, told: Returned) -> None:
+    control.dispatcher.more(await control.storage.note(lease.returned, worker.id, told.jobs, now_ms()))
+
+
+async def _welcome(control: Control, worker: Worker, line: Line, hello: Hello) -> None:
     """Settle what both sides believe is held: leases that got lost on the way go back, closed ones are ended."""
     if hello.incarnation != worker.incarnation or hello.wire != WIRE_VERSION:
         raise BadRequest(f"a hello of {hello.incarnation}, wire {hello.wire}", hint="restart the worker")
@@ -99,7 +79,7 @@ async def _welcome(control: Control, worker: Worker, outbox: asyncio.Queue[bytes
         worker.held = {jid: (n, mark) for (jid, n), mark in held.items() if believed.get((jid, n)) == mark}
     finally:
         worker.leasing = False
-    worker.greet(outbox, hello.pid)
+    worker.greet(line, hello.pid)
     if closed:
         worker.send(Kill(closed))
     worker.target = worker.target or max(1, worker.slots)
