@@ -108,7 +108,7 @@ class Dispatcher:
                 self._accepted(account, found)
 
         try:
-            found = await self._storage.write_early(both, committed, small=count <= FEW)
+            found = await self._storage.write_early(both, committed, lone="accept" if count <= FEW else "")
         finally:
             self._release(idle)
         if found.waits:
@@ -180,7 +180,7 @@ class Dispatcher:
             else:
                 worker.finishing = False
 
-        self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed, small=len(outcomes) <= FEW)
+        self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed, lone="finish" if len(outcomes) <= FEW else "")
 
     @staticmethod
     def _end(tx: Transaction, worker: Worker, outcomes: list[Outcome]) -> Finish:

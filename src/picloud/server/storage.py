@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -34,10 +35,10 @@ class Storage:
         """Run an act in a durable transaction; returns after it is on disk."""
         return await asyncio.wrap_future(self.db.write(lambda tx: act(tx, *args, **kwargs)))
 
-    async def write_early(self, act: Callable[[Transaction], T], early: Callable[[T], None], small: bool) -> T:
+    async def write_early(self, act: Callable[[Transaction], T], early: Callable[[T], None], lone: str) -> T:
         """Like :meth:`write`; ``early(answer)`` is called in the loop when the act is committed and not yet on disk.
 
-        ``small``: see :meth:`picloud.store.db.Database.write`.
+        ``lone``: see :meth:`picloud.store.db.Database.write`.
         """
         loop, here = asyncio.get_running_loop(), threading.get_ident()
 
@@ -47,7 +48,8 @@ class Storage:
             else:
                 loop.call_soon_threadsafe(early, answer)
 
-        return await asyncio.wrap_future(self.db.write(act, early=committed, small=small))
+        written = self.db.write(act, early=committed, lone=lone)
+        return written.result() if written.done() else await asyncio.wrap_future(written)
 
     async def note(self, act: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an act whose loss in a power cut does no harm (it survives the death of any process)."""
@@ -63,19 +65,23 @@ class Storage:
         done: Callable[[T], Any],
         failed: Callable[[BaseException], Any],
         durable: bool = True,
-        small: bool = False,
+        lone: str = "",
     ) -> None:
-        """Queue an act now, in order, and call ``done(result)`` or ``failed(error)`` in the loop after its commit."""
-        future = asyncio.wrap_future(self.db.write(act, durable=durable, small=small))
+        """Queue an act now, in order, and call ``done(result)`` or ``failed(error)`` in the loop after its commit, perhaps
+        before this returns."""
 
-        def settle(ended: asyncio.Future[T]) -> None:
+        def settle(ended: asyncio.Future[T] | Future[T]) -> None:
             error = ended.exception() if not ended.cancelled() else asyncio.CancelledError()
             if error is None:
                 done(ended.result())
             else:
                 failed(error)
 
-        future.add_done_callback(settle)
+        written = self.db.write(act, durable=durable, lone=lone)
+        if written.done():
+            settle(written)
+        else:
+            asyncio.wrap_future(written).add_done_callback(settle)
 
     def check_space(self) -> None:
         """Refuse new work below the free-space floor (looked at once a second).

@@ -50,7 +50,10 @@ from picloud.store.connect import (
 from picloud.wire.error import SetupError, StorageFull, Unavailable
 
 QUIET = 0.001
-"""Seconds without a write after which the next small act is taken for a lone one."""
+"""Seconds after a lone act within which the next one of the same kind has company and waits for more of it."""
+PROMPT = 0.002
+"""Seconds of an fsync up to which a lone act waits for it where it ran: to have a thread do it takes half a millisecond more
+[measured]. Above it the disk is too slow to hold up the event loop."""
 GROUP = 256
 """Acts in one SQLite transaction at most."""
 TRIES = 20
@@ -97,9 +100,10 @@ class Database:
         self._written = threading.Event()
         self._unsynced: queue.SimpleQueue[list[tuple[Future[Any], Any]] | None] = queue.SimpleQueue()
         self._log_file = -1
+        self._sync_time = 2 * PROMPT  # seconds of recent fsyncs, smoothed; slow until it is known
         self._pen = threading.Lock()
         self._writer: Connection | None = None
-        self._wrote = 0.0
+        self._wrote = {"": 0.0}  # when the last lone act of each kind ended; "": the last group
         loops: list[Callable[[], None]]
         loops = [self._write_groups, self._sync, self._checkpoint] if self.sqlite else [self._write_single] * writers
         self._threads = [threading.Thread(target=loop, name=f"store-{loop.__name__[1:]}", daemon=True) for loop in loops]
@@ -139,7 +143,7 @@ class Database:
         *args: Any,
         durable: bool = True,
         early: Callable[[T], object] | None = None,
-        small: bool = False,
+        lone: str = "",
     ) -> Future[T]:
         """Run ``act(tx, *args)`` in a transaction. The future is done when the transaction is on disk
         (``durable``), or at least committed.
@@ -147,12 +151,13 @@ class Database:
         Args:
             early: called with the answer as soon as it is committed, before it is on disk, in a thread of ours. For what
                 may go on meanwhile, since a power cut would take it back together with its cause.
-            small: a few rows: where the writer has nothing to do, the act runs at once in the calling thread, for two
-                changes of thread take longer than it does. The fsync is never waited for here.
+            lone: the kind of an act of a few rows. Where the writer has nothing to do, and had no such act a moment ago, it
+                runs at once in the calling thread, for two changes of thread take longer than it does; then ``early``; then,
+                on a disk that is quick at it, the fsync. The future is done then.
         """
         future: Future[T] = Future()
         work = _Work(act, args, durable, early, future)
-        if small and self._write_here(work):
+        if lone and self._write_here(work, lone):
             return future
         with self._door:
             if not self._closing.is_set():
@@ -203,27 +208,28 @@ class Database:
         while group := self._next_group():
             with self._pen:
                 self._write_group(self._writing(), group)
-            self._wrote = time.monotonic()
+            self._wrote[""] = time.monotonic()
             self._written.set()
         with self._pen:
             self._writing().close()
         self._unsynced.put(None)
 
-    def _write_here(self, work: _Work) -> bool:
+    def _write_here(self, work: _Work, kind: str) -> bool:
         """Run one act in this thread if nobody writes, waits to, or did a moment ago; False where it has to queue.
 
         Acts that come in quick succession belong into groups, which the writer's thread makes of them.
         """
-        if not self.sqlite or not self._waiting.empty() or time.monotonic() - self._wrote < QUIET:
+        now, wrote = time.monotonic(), self._wrote
+        if not self.sqlite or not self._waiting.empty() or now - max(wrote[""], wrote.get(kind, 0.0)) < QUIET:
             return False
         if not self._pen.acquire(blocking=False):
             return False
         try:
             if self._closing.is_set():
                 return False
-            self._write_group(self._writing(), [work])
+            self._write_group(self._writing(), [work], lone=True)
         finally:
-            self._wrote = time.monotonic()
+            wrote[kind] = time.monotonic()
             self._pen.release()
         self._written.set()
         return True
@@ -247,7 +253,7 @@ class Database:
             self._waiting.put(None)  # the end was among them: to be seen again after this group
         return group
 
-    def _write_group(self, connection: Connection, group: list[_Work]) -> None:
+    def _write_group(self, connection: Connection, group: list[_Work], *, lone: bool = False) -> None:
         group = [work for work in group if work.future.set_running_or_notify_cancel()]
         while group:
             answers: list[Any] = []
@@ -260,7 +266,11 @@ class Database:
                     work.future.set_exception(told)
                 group = [work for work in group if not work.future.done()]
                 continue
-            self._committed(group, answers, must_last=bool(connection.info["must_last"]))
+            later = self._committed(group, answers, must_last=bool(connection.info["must_last"]))
+            if later and lone and self._sync_time < PROMPT and self._unsynced.empty():
+                self._synced(later)
+            elif later:
+                self._unsynced.put(later)
             return
 
     def _transact(self, connection: Connection, group: list[_Work], answers: list[Any]) -> None:
@@ -269,8 +279,8 @@ class Database:
             for work in group:
                 answers.append(work.act(connection, *work.args))
 
-    def _committed(self, group: list[_Work], answers: list[Any], *, must_last: bool) -> None:
-        """Give the answers that may go now; the others wait for the next fsync, beside which the next group is written."""
+    def _committed(self, group: list[_Work], answers: list[Any], *, must_last: bool) -> list[tuple[Future[Any], Any]]:
+        """Give the answers that may go now. The others wait for the next fsync, beside which the next group is written."""
         later: list[tuple[Future[Any], Any]] = []
         for work, answer in zip(group, answers, strict=True):
             if work.early is not None:
@@ -279,8 +289,7 @@ class Database:
                 later.append((work.future, answer))
             else:
                 work.future.set_result(answer)
-        if later:
-            self._unsynced.put(later)
+        return later
 
     def _sync(self) -> None:
         """The fsyncs of the write-ahead log: one for all groups that were committed since the last one began."""
@@ -293,14 +302,20 @@ class Database:
                 later += more or []
             if not later:
                 return
-            try:
-                os.fdatasync(self._log())
-            except OSError as error:
-                for future, _ in later:
-                    future.set_exception(Unavailable(f"the database's disk failed: {error}", hint="see the system's log"))
-                continue
-            for future, answer in later:
-                future.set_result(answer)
+            self._synced(later)
+
+    def _synced(self, later: list[tuple[Future[Any], Any]]) -> None:
+        """Bring all that is committed to the disk, then give these answers."""
+        began = time.monotonic()
+        try:
+            os.fdatasync(self._log())
+        except OSError as error:
+            for future, _ in later:
+                future.set_exception(Unavailable(f"the database's disk failed: {error}", hint="see the system's log"))
+            return
+        self._sync_time += (time.monotonic() - began - self._sync_time) / 8
+        for future, answer in later:
+            future.set_result(answer)
 
     def _log(self) -> int:
         """The write-ahead log's file, which lives as long as our connections."""
