@@ -11,12 +11,14 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from cloud import _config
 from picloud.wire.error import SetupError
 
 if TYPE_CHECKING:
     from cloud._backend import Backend, Order, Packed, Patience
+    from cloud._follow import Following
     from picloud.wire.link import Link
     from picloud.wire.message import Finished, Ranges
 
@@ -40,6 +42,8 @@ class Session:
         self._server: dict[str, Any] | None = None
         self._tokens: Any = None
         self._lock = threading.Lock()
+        self._local = threading.local()
+        self._followings: WeakSet[Following] = WeakSet()
 
     @property
     def link(self) -> Link:
@@ -72,9 +76,22 @@ class Session:
         with self._lock:
             if self._tokens is None:
                 self._tokens = Tokens()
-        parent = os.environ.get("PICLOUD_JID", "") if self.door else ""
-        attempt = os.environ.get("PICLOUD_ATTEMPT", "")
-        return Submission(self.link, order, self._sent, self._tokens, parent, attempt).run(jobs)
+        if self.door:
+            parent, attempt = os.environ.get("PICLOUD_JID", ""), os.environ.get("PICLOUD_ATTEMPT", "")
+            return Submission(self.link, order, self._sent, self._tokens, parent, attempt).run(jobs)
+        following = self._following() if order.count == 1 else None
+        return Submission(self.link, order, self._sent, self._tokens, following=following).run(jobs)
+
+    def _following(self) -> Following:
+        """Where this thread is told of its single calls."""
+        found: Following | None = getattr(self._local, "following", None)
+        if found is None:
+            from cloud._follow import Following
+
+            found = self._local.following = Following(self.link)
+            with self._lock:
+                self._followings.add(found)
+        return found
 
     def statuses(self, jids: Ranges) -> bytes:
         """See ``cloud._backend.Backend.statuses``."""
@@ -86,9 +103,18 @@ class Session:
         self, jids: Ranges, *, payload: bool = True, patience: Patience = lambda: None, bell: Any = None
     ) -> Iterator[Finished]:
         """See ``cloud._backend.Backend.finished``. ``bell``: lets another thread interrupt the wait."""
-        from cloud._stream import finished
+        from cloud._stream import fetched, finished
 
-        return finished(self.link, jids, payload, patience, bell)
+        following: Following | None = getattr(self._local, "following", None)
+        if following is None or len(jids) != 1 or jids[0][1] != 1 or bell is not None or not payload:
+            yield from finished(self.link, jids, payload, patience, bell)
+            return
+        jid = jids[0][0]
+        if (told := following.end(jid, patience)) is not None:
+            yield from fetched(self.link, [told])
+            return
+        yield from finished(self.link, jids, payload, patience)
+        following.asked(jid)
 
     def info(self, jids: Ranges, fields: list[str]) -> dict[int, dict[str, Any]]:
         """See ``cloud._backend.Backend.info``."""
@@ -145,6 +171,9 @@ class Session:
         """See ``cloud._backend.Backend.close``."""
         with self._lock:
             link, self._link, self._server = self._link, None, None
+            followings, self._followings, self._local = list(self._followings), WeakSet(), threading.local()
+        for following in followings:
+            following.close()
         self._sent.clear()
         if link is not None:
             link.close()

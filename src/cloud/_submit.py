@@ -22,6 +22,7 @@ from picloud.wire.payload import Buffer
 
 if TYPE_CHECKING:
     from cloud._backend import Order, Packed
+    from cloud._follow import Following
 
 FIRST_CHUNK, CHUNK = 500, 2000
 """Jobs in the first chunk, small so that work begins early, and in each further one."""
@@ -109,11 +110,26 @@ def upload(link: Link, payloads: list[list[Buffer]]) -> list[str]:
 
 
 class Submission:
-    """One call or map on its way to the server. ``sent`` remembers code that the server has."""
+    """One call or map on its way to the server.
 
-    def __init__(self, link: Link, order: Order, sent: set[str], tokens: Tokens, parent: str, attempt: str) -> None:
+    Args:
+        sent: remembers code that the server has.
+        parent, attempt: the job that submits, where one does.
+        following: where the end of a single call may be told.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        order: Order,
+        sent: set[str],
+        tokens: Tokens,
+        parent: str = "",
+        attempt: str = "",
+        following: Following | None = None,
+    ) -> None:
         self.link, self.order, self.sent, self.tokens = link, order, sent, tokens
-        self.parent, self.attempt = parent, attempt
+        self.parent, self.attempt, self.following = parent, attempt, following
         self.ranges: Ranges = []
         self.id = self.offset = self._sending = 0
 
@@ -182,6 +198,7 @@ class Submission:
             order.env_values,
             [one for one in code if one.digest not in self.sent],
             packer.ended and order.count is None,
+            self.following.name() if self.following is not None else b"",
         )
         submit.token = self.tokens.make(self.parent, self.attempt, submit, code)
         pending = self.link.send_request("POST", "/v1/submission", encode(submit))
@@ -192,6 +209,8 @@ class Submission:
             submit.code = [one for one in code if one.digest in answer.missing]
             answer = _submitted(self.link.request("POST", "/v1/submission", encode(submit)))
         self.sent.update(one.digest for one in code)
+        if self.following is not None:
+            self.following.submitted(answer.first, answer.followed)
         self.id, self.offset = answer.submission, len(chunk.ends)
         self.ranges = [(answer.first, order.count if order.count is not None else len(chunk.ends))]
         if failure is not None:

@@ -49,6 +49,7 @@ ROUTES = [
     Route("POST", "/v1/submission", submission.submit),
     Route("POST", "/v1/chunk", submission.chunk),
     Route("POST", "/v1/result", result.stream),
+    Route("POST", "/v1/follow", result.follow),
     Route("POST", "/v1/job/status", job.status),
     Route("POST", "/v1/job/info", job.info),
     Route("POST", "/v1/job/kill", job.kill),

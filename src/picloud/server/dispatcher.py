@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from picloud.server import scheduler
 from picloud.server.fleet import Fleet, Worker
-from picloud.server.hub import Hub, Watcher
+from picloud.server.hub import Follower, Hub, Watcher
 from picloud.server.placement import Placer
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
@@ -80,7 +80,12 @@ class Dispatcher:
     # -- the hot path -------------------------------------------------------------------------------------------
 
     async def accept(
-        self, act: Callable[[Transaction], tuple[T, set[int]]], account: int, count: int = MANY, spec: SpecOf | None = None
+        self,
+        act: Callable[[Transaction], tuple[T, set[int]]],
+        account: int,
+        count: int = MANY,
+        spec: SpecOf | None = None,
+        follower: Follower | None = None,
     ) -> T:
         """Run an accepting act; returns its answer when that is on disk.
 
@@ -90,6 +95,7 @@ class Dispatcher:
         Args:
             count: how many jobs are accepted, at most.
             spec: makes the spec of a submission that is accepted here, which spares a query.
+            follower: to be told of the end of a single job.
         """
         idle = {w.kind.id: w for w in self._fleet if w.kind.account == account and self._idle(w)}
         wants = {kind: worker.slots - len(worker.held) for kind, worker in idle.items()}
@@ -105,26 +111,29 @@ class Dispatcher:
         def committed(found: Accepted[T]) -> None:
             if not found.waits:
                 self._release(idle)
-                self._accepted(account, found)
+                self._accepted(account, found, follower)
 
         try:
             found = await self._storage.write_early(both, committed, lone="accept" if count <= FEW else "")
         finally:
             self._release(idle)
         if found.waits:
-            self._accepted(account, found)
+            self._accepted(account, found, follower)
         return found.answer
 
     def _release(self, idle: dict[int, Worker]) -> None:
         while idle:
             idle.popitem()[1].leasing = False
 
-    def _accepted(self, account: int, found: Accepted[Any]) -> None:
+    def _accepted(self, account: int, found: Accepted[Any], follower: Follower | None) -> None:
         """Jobs were accepted, and some of them leased: hand those out, see to the rest."""
         answer, ready, taken, _ = found
         count = answer.accepted if isinstance(answer, Submitted) else MANY
         if ready and isinstance(answer, Submitted):
             self._hub.expect(account, answer.first, count)
+            if follower is not None and count == 1:
+                self._hub.follow(follower, answer.first)
+                answer.followed = True
         for worker, (leases, specs) in taken.values():
             self._deliver(worker, leases, specs)
         self.more(kind for kind in ready if kind not in taken or len(taken[kind][1][0]) < count)

@@ -44,7 +44,8 @@ async def submit(control: Control, request: Request) -> None:
     def spec(submission: int) -> Spec | None:
         return _spec(made, who.account, message) if submission == made else None
 
-    answer = await control.dispatcher.accept(act, who.account, len(message.arguments.ends), spec)
+    follower = control.hub.follower(who.account, message.follow) if message.count == 1 and not who.attempt else None
+    answer = await control.dispatcher.accept(act, who.account, len(message.arguments.ends), spec, follower)
     await request.answer(encode(answer))
 
 
