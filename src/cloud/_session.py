@@ -77,8 +77,8 @@ class Session:
             if self._tokens is None:
                 self._tokens = Tokens()
         if self.door:
-            parent, attempt = os.environ.get("PICLOUD_JID", ""), os.environ.get("PICLOUD_ATTEMPT", "")
-            return Submission(self.link, order, self._sent, self._tokens, parent, attempt).run(jobs)
+            parent, n = os.environ.get("PICLOUD_JID", ""), os.environ.get("PICLOUD_ATTEMPT", "")
+            return Submission(self.link, order, self._sent, self._tokens, parent, f"{parent}.{n}").run(jobs)
         following = self._following() if order.count == 1 else None
         return Submission(self.link, order, self._sent, self._tokens, following=following).run(jobs)
 

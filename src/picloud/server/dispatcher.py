@@ -114,7 +114,7 @@ class Dispatcher:
                 self._accepted(account, found, follower)
 
         try:
-            found = await self._storage.write_early(both, committed, lone="accept" if count <= FEW else "")
+            found = await self._storage.write_early(both, committed, few="accept" if count <= FEW else "")
         finally:
             self._release(idle)
         if found.waits:
@@ -189,7 +189,8 @@ class Dispatcher:
             else:
                 worker.finishing = False
 
-        self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed, lone="finish" if len(outcomes) <= FEW else "")
+        few = "finish" if len(outcomes) <= FEW else ""
+        self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed, few=few)
 
     @staticmethod
     def _end(tx: Transaction, worker: Worker, outcomes: list[Outcome]) -> Finish:

@@ -7,12 +7,12 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from picloud.settings import Settings
-from picloud.store.db import Database, Transaction
+from picloud.store.db import Database, Settled, Transaction
 from picloud.wire.error import StorageFull
 
 P = ParamSpec("P")
@@ -35,10 +35,10 @@ class Storage:
         """Run an act in a durable transaction; returns after it is on disk."""
         return await asyncio.wrap_future(self.db.write(lambda tx: act(tx, *args, **kwargs)))
 
-    async def write_early(self, act: Callable[[Transaction], T], early: Callable[[T], None], lone: str) -> T:
+    async def write_early(self, act: Callable[[Transaction], T], early: Callable[[T], None], few: str) -> T:
         """Like :meth:`write`; ``early(answer)`` is called in the loop when the act is committed and not yet on disk.
 
-        ``lone``: see :meth:`picloud.store.db.Database.write`.
+        ``few``: the kind of an act of a few rows, see :meth:`picloud.store.db.Database.write_few`.
         """
         loop, here = asyncio.get_running_loop(), threading.get_ident()
 
@@ -48,8 +48,8 @@ class Storage:
             else:
                 loop.call_soon_threadsafe(early, answer)
 
-        written = self.db.write(act, early=committed, lone=lone)
-        return written.result() if written.done() else await asyncio.wrap_future(written)
+        written = self.db.write_few(few, act, early=committed) if few else self.db.write(act, early=committed)
+        return written.result() if isinstance(written, Settled) else await asyncio.wrap_future(written)
 
     async def note(self, act: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an act whose loss in a power cut does no harm (it survives the death of any process)."""
@@ -65,20 +65,21 @@ class Storage:
         done: Callable[[T], Any],
         failed: Callable[[BaseException], Any],
         durable: bool = True,
-        lone: str = "",
+        few: str = "",
     ) -> None:
         """Queue an act now, in order, and call ``done(result)`` or ``failed(error)`` in the loop after its commit, perhaps
         before this returns."""
 
-        def settle(ended: asyncio.Future[T] | Future[T]) -> None:
+        def settle(ended: asyncio.Future[T] | Settled[T]) -> None:
             error = ended.exception() if not ended.cancelled() else asyncio.CancelledError()
             if error is None:
                 done(ended.result())
             else:
                 failed(error)
 
-        written = self.db.write(act, durable=durable, lone=lone)
-        if written.done():
+        write = self.db.write if not few else partial(self.db.write_few, few)
+        written = write(act, durable=durable)
+        if isinstance(written, Settled):
             settle(written)
         else:
             asyncio.wrap_future(written).add_done_callback(settle)

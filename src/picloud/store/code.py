@@ -1,6 +1,7 @@
 """Code that jobs need: pickled functions and packed modules, once an account, by sha256.
 
-missing(tx, account, digests, brought: list[Code], now) -> list[str]    stores what was brought; what still lacks
+missing(tx, account, digests, have, brought: list[Code], now) -> list[str]    stores what was brought; what still lacks
+HAVE                                                                    a query: those of ``digests`` that ``account`` has
 put(tx, account, brought: list[Code], now)                              BadRequest where a digest is wrong
 get(tx, account, digest) -> Code                                        NotFound
 """
@@ -8,22 +9,26 @@ get(tx, account, digest) -> Code                                        NotFound
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from sqlalchemy import Connection, Text, bindparam, select
 
-from picloud.store.rows import Listed, add, as_list, from_json, gathered, listing, text, to_json
+from picloud.store.rows import Listed, add, from_json, gathered, text, to_json
 from picloud.store.schema import code
 from picloud.wire.error import BadRequest, NotFound
 from picloud.wire.message import Code
 
 
-def missing(tx: Connection, account: int, digests: list[str], brought: list[Code], now: int) -> list[str]:
+def missing(tx: Connection, account: int, digests: list[str], have: Iterable[str], brought: list[Code], now: int) -> list[str]:
     """Store the pieces among ``brought`` that are new; the digests that the account still lacks.
+
+    Args:
+        have: what :data:`HAVE` found of ``digests``.
 
     Raises:
         BadRequest: a piece does not have the digest it claims.
     """
-    have = set(listing(tx, _HAVE, account=account, digests=as_list(digests)))
+    have = set(have)
     fresh = [piece for piece in brought if piece.digest not in have]
     put(tx, account, fresh, now)
     have.update(piece.digest for piece in fresh)
@@ -56,5 +61,5 @@ def get(tx: Connection, account: int, digest: str) -> Code:
 
 
 _digests = Listed("digests")
-_HAVE = select(gathered(code.c.digest)).where(code.c.account == bindparam("account"), code.c.digest.in_(_digests.chosen(Text)))
+HAVE = select(gathered(code.c.digest)).where(code.c.account == bindparam("account"), code.c.digest.in_(_digests.chosen(Text)))
 _GET = select(code).where(code.c.account == bindparam("account"), code.c.digest == bindparam("digest"))

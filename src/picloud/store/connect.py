@@ -11,6 +11,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from picloud.wire.error import CloudException, SetupError, StorageFull, Unavailable
 
+OURS = "transactions are ours"
+"""In the ``info`` of a connection: whoever uses it begins and ends transactions on the driver."""
 CHECKPOINT_PAGES = 1000
 """Pages (4 KB) of write-ahead log after which the checkpointer moves them into the file, beside the writer."""
 HARD_CHECKPOINT_PAGES = 16_000
@@ -65,7 +67,8 @@ def sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        raw_of(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+        if not connection.info.get(OURS):
+            raw_of(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
 

@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
@@ -38,6 +38,7 @@ from sqlalchemy.exc import DBAPIError
 from picloud.store import migrate
 from picloud.store.connect import (
     CHECKPOINT_PAGES,
+    OURS,
     check_sqlite,
     database_url,
     first_line,
@@ -71,6 +72,35 @@ class _Work:
     durable: bool
     early: Callable[[Any], object] | None
     future: Future[Any]
+
+    def run(self, tx: Connection) -> Any:
+        return self.act(tx, *self.args)
+
+
+class Settled(Generic[T]):
+    """An answer that is there already: what is asked of a future, without its locks."""
+
+    __slots__ = ("_answer", "_error")
+
+    def __init__(self, answer: T | None = None, error: BaseException | None = None) -> None:
+        self._answer, self._error = answer, error
+
+    def done(self) -> bool:
+        return True
+
+    def cancelled(self) -> bool:
+        return False
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        return self._error
+
+    def result(self, timeout: float | None = None) -> T:
+        if self._error is not None:
+            raise self._error
+        return self._answer  # type: ignore[return-value]
+
+
+Answer = Future[T] | Settled[T]
 
 
 def must_last(tx: Connection) -> None:
@@ -143,7 +173,6 @@ class Database:
         *args: Any,
         durable: bool = True,
         early: Callable[[T], object] | None = None,
-        lone: str = "",
     ) -> Future[T]:
         """Run ``act(tx, *args)`` in a transaction. The future is done when the transaction is on disk
         (``durable``), or at least committed.
@@ -151,20 +180,26 @@ class Database:
         Args:
             early: called with the answer as soon as it is committed, before it is on disk, in a thread of ours. For what
                 may go on meanwhile, since a power cut would take it back together with its cause.
-            lone: the kind of an act of a few rows. Where the writer has nothing to do, and had no such act a moment ago, it
-                runs at once in the calling thread, for two changes of thread take longer than it does; then ``early``; then,
-                on a disk that is quick at it, the fsync. The future is done then.
         """
         future: Future[T] = Future()
-        work = _Work(act, args, durable, early, future)
-        if lone and self._write_here(work, lone):
-            return future
         with self._door:
             if not self._closing.is_set():
-                self._waiting.put(work)
+                self._waiting.put(_Work(act, args, durable, early, future))
                 return future
         future.set_exception(Unavailable("the store is closed"))
         return future
+
+    def write_few(
+        self, kind: str, act: Callable[[Connection], T], *, durable: bool = True, early: Callable[[T], object] | None = None
+    ) -> Answer[T]:
+        """The same for an act of a few rows, in less time where it is a lone one.
+
+        Where the writer has nothing to do, and had no act of this ``kind`` a moment ago, it runs at once in the calling
+        thread, for two changes of thread take longer than it does; then ``early``; then, on a disk that is quick at it, the
+        fsync. The answer is there then.
+        """
+        here = self._write_here(kind, act, durable, early) if self.sqlite else None
+        return here or self.write(act, durable=durable, early=early)
 
     def read(self, query: Callable[..., T], *args: Any) -> Future[T]:
         """Run ``query(tx, *args)`` in a short transaction (on SQLite it sees one state of the database, on PostgreSQL each of
@@ -214,30 +249,51 @@ class Database:
             self._writing().close()
         self._unsynced.put(None)
 
-    def _write_here(self, work: _Work, kind: str) -> bool:
-        """Run one act in this thread if nobody writes, waits to, or did a moment ago; False where it has to queue.
+    def _write_here(
+        self, kind: str, act: Callable[[Connection], T], durable: bool, early: Callable[[T], object] | None
+    ) -> Answer[T] | None:
+        """Run one act in this thread if nobody writes, waits to, or did a moment ago; None where it has to queue.
 
         Acts that come in quick succession belong into groups, which the writer's thread makes of them.
         """
         now, wrote = time.monotonic(), self._wrote
-        if not self.sqlite or not self._waiting.empty() or now - max(wrote[""], wrote.get(kind, 0.0)) < QUIET:
-            return False
+        if not self._waiting.empty() or now - max(wrote[""], wrote.get(kind, 0.0)) < QUIET:
+            return None
         if not self._pen.acquire(blocking=False):
-            return False
+            return None
         try:
-            if self._closing.is_set():
-                return False
-            self._write_group(self._writing(), [work], lone=True)
+            return None if self._closing.is_set() else self._write_lone(act, durable, early)
         finally:
             wrote[kind] = time.monotonic()
             self._pen.release()
-        self._written.set()
-        return True
+            self._written.set()
+
+    def _write_lone(self, act: Callable[[Connection], T], durable: bool, early: Callable[[T], object] | None) -> Answer[T]:
+        connection = self._writing()
+        try:
+            (answer,) = self._transact(connection, [act], [])
+        except BaseException as error:  # noqa: BLE001 (whatever an act raises is its caller's)
+            return Settled(error=translated(error) if isinstance(error, self._errors) else error)
+        if early is not None:
+            early(answer)
+        if not durable and not lasts(connection):
+            return Settled(answer)
+        if self._sync_time < PROMPT and self._unsynced.empty():
+            return Settled(answer, self._fsync())
+        future: Future[T] = Future()
+        self._unsynced.put([(future, answer)])
+        return future
 
     def _writing(self) -> Connection:
-        """The one connection that writes; whoever holds the pen may use it."""
+        """The one connection that writes; whoever holds the pen may use it.
+
+        For SQLAlchemy it is in one transaction for good, so that acts can use it as any other connection; the real ones
+        below are begun and ended by ``_transact``, which takes a third of the time.
+        """
         if self._writer is None:
             self._writer = self._engine.connect()
+            self._writer.info[OURS] = True
+            self._writer.begin()
         return self._writer
 
     def _next_group(self) -> list[_Work]:
@@ -253,12 +309,12 @@ class Database:
             self._waiting.put(None)  # the end was among them: to be seen again after this group
         return group
 
-    def _write_group(self, connection: Connection, group: list[_Work], *, lone: bool = False) -> None:
+    def _write_group(self, connection: Connection, group: list[_Work]) -> None:
         group = [work for work in group if work.future.set_running_or_notify_cancel()]
         while group:
             answers: list[Any] = []
             try:
-                self._transact(connection, group, answers)
+                self._transact(connection, [work.run for work in group], answers)
             except BaseException as error:  # noqa: BLE001 (whatever an act raises is its caller's)
                 told = translated(error) if isinstance(error, self._errors) else error
                 at_commit = len(answers) == len(group) or isinstance(told, StorageFull)
@@ -266,21 +322,29 @@ class Database:
                     work.future.set_exception(told)
                 group = [work for work in group if not work.future.done()]
                 continue
-            later = self._committed(group, answers, must_last=bool(connection.info["must_last"]))
-            if later and lone and self._sync_time < PROMPT and self._unsynced.empty():
-                self._synced(later)
-            elif later:
-                self._unsynced.put(later)
+            self._committed(group, answers, must_last=lasts(connection))
             return
 
-    def _transact(self, connection: Connection, group: list[_Work], answers: list[Any]) -> None:
-        connection.info["must_last"] = False
-        with connection.begin():
-            for work in group:
-                answers.append(work.act(connection, *work.args))
+    def _transact(self, connection: Connection, acts: list[Callable[[Connection], T]], answers: list[T]) -> list[T]:
+        """Run acts in one transaction, adding their answers one by one.
 
-    def _committed(self, group: list[_Work], answers: list[Any], *, must_last: bool) -> list[tuple[Future[Any], Any]]:
-        """Give the answers that may go now. The others wait for the next fsync, beside which the next group is written."""
+        The transaction is begun and ended on the driver; see ``_writing`` for what SQLAlchemy thinks of it.
+        """
+        connection.info["must_last"] = False
+        raw = raw_of(connection)
+        raw.execute("BEGIN IMMEDIATE")
+        try:
+            for act in acts:
+                answers.append(act(connection))
+            raw.execute("COMMIT")
+        except BaseException:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+            raise
+        return answers
+
+    def _committed(self, group: list[_Work], answers: list[Any], *, must_last: bool) -> None:
+        """Give the answers that may go now; the others wait for the next fsync, beside which the next group is written."""
         later: list[tuple[Future[Any], Any]] = []
         for work, answer in zip(group, answers, strict=True):
             if work.early is not None:
@@ -289,7 +353,8 @@ class Database:
                 later.append((work.future, answer))
             else:
                 work.future.set_result(answer)
-        return later
+        if later:
+            self._unsynced.put(later)
 
     def _sync(self) -> None:
         """The fsyncs of the write-ahead log: one for all groups that were committed since the last one began."""
@@ -302,20 +367,22 @@ class Database:
                 later += more or []
             if not later:
                 return
-            self._synced(later)
+            error = self._fsync()
+            for future, answer in later:
+                if error is None:
+                    future.set_result(answer)
+                else:
+                    future.set_exception(error)
 
-    def _synced(self, later: list[tuple[Future[Any], Any]]) -> None:
-        """Bring all that is committed to the disk, then give these answers."""
+    def _fsync(self) -> Unavailable | None:
+        """Bring all that is committed to the disk; the error where that fails."""
         began = time.monotonic()
         try:
             os.fdatasync(self._log())
         except OSError as error:
-            for future, _ in later:
-                future.set_exception(Unavailable(f"the database's disk failed: {error}", hint="see the system's log"))
-            return
+            return Unavailable(f"the database's disk failed: {error}", hint="see the system's log")
         self._sync_time += (time.monotonic() - began - self._sync_time) / 8
-        for future, answer in later:
-            future.set_result(answer)
+        return None
 
     def _log(self) -> int:
         """The write-ahead log's file, which lives as long as our connections."""

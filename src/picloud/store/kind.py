@@ -1,6 +1,7 @@
 """Kinds: what decides which worker may run a job. Rows are made once and never change.
 
 ensure(tx, account, core_type, cores) -> int        the kind's id
+FIND                                                a query: the id of such a kind
 get(tx, kind) -> Kind                               NotFound
 """
 
@@ -26,10 +27,10 @@ class Kind(Struct, frozen=True):
 def ensure(tx: Connection, account: int, core_type: str, cores: int) -> int:
     """The id of the kind, which is made where it is new."""
     key: dict[str, object] = {"account": account, "core_type": core_type, "cores": cores}
-    found = one(tx, _FIND, **key)
+    found = one(tx, FIND, **key)
     if found is None:
         tx.execute(add(kind), {**key, "env": "", "vol": ""})
-        found = one(tx, _FIND, **key)
+        found = one(tx, FIND, **key)
     return int(found[0])
 
 
@@ -45,7 +46,7 @@ def get(tx: Connection, kind_id: int) -> Kind:
     return Kind(*row)
 
 
-_FIND = select(kind.c.id).where(
+FIND = select(kind.c.id).where(
     kind.c.account == bindparam("account"), kind.c.core_type == bindparam("core_type"), kind.c.cores == bindparam("cores"),
     kind.c.env == "", kind.c.vol == "",
 )  # fmt: skip

@@ -61,6 +61,7 @@ class Runner:
         self.specs: dict[int, Spec] = {}
         self.spec: Spec | None = None
         self.job = (0, 0)
+        self.attempt = 0
         self.in_user_code = self.leaving = False
         self.done: Done | None = None
         self.tail = b""
@@ -131,8 +132,10 @@ class Runner:
     def _perform(self, key: int, flags: int, data: memoryview) -> Done:
         """Load, call, save; never raises but for a broken worker."""
         step, begin, jid, n = "function", 0, *self.job
-        os.environb[b"PICLOUD_JID"] = b"%d" % jid
-        os.environb[b"PICLOUD_ATTEMPT"] = b"%d.%d" % self.job
+        self.place.jid.set(b"%d" % jid)
+        if n != self.attempt:
+            self.attempt = n
+            os.environ["PICLOUD_ATTEMPT"] = str(n)
         try:
             self.in_user_code = True
             spec = self._enter(key)

@@ -104,8 +104,8 @@ def test_kinds_are_made_once(ann: Keeper) -> None:
 
 
 def test_code_is_kept_by_digest_and_account(ann: Keeper, db: Database) -> None:
-    assert ann.write(code.missing, ann.account, [CODE.digest, CODE.digest], [], 1) == [CODE.digest]
-    assert ann.write(code.missing, ann.account, [CODE.digest], [CODE], 1) == []
+    assert ann.write(code.missing, ann.account, [CODE.digest, CODE.digest], [], [], 1) == [CODE.digest]
+    assert ann.write(code.missing, ann.account, [CODE.digest], [], [CODE], 1) == []
     assert ann.read(code.get, ann.account, CODE.digest) == CODE
     bob = Keeper(db, "bob")
     with pytest.raises(NotFound):

@@ -193,11 +193,12 @@ def test_a_lone_small_act_runs_in_the_callers_thread_and_a_crowd_in_the_writers(
 
     db.write(put, "before").result(DEADLINE)
     threading.Event().wait(database.QUIET * 2)
-    assert db.write(where, small=True).result(DEADLINE) == threading.get_ident()
-    assert db.write(where, small=False).result(DEADLINE) != threading.get_ident()
+    assert db.write_few("where", where).result(DEADLINE) == threading.get_ident()
+    assert db.write_few("where", where).result(DEADLINE) != threading.get_ident(), "the second within a moment has company"
+    assert db.write(where).result(DEADLINE) != threading.get_ident()
     gate = threading.Event()
     busy = db.write(lambda tx: gate.wait(DEADLINE))
-    crowd = db.write(where, small=True)
+    crowd = db.write_few("where", where)
     gate.set()
     assert busy.result(DEADLINE)
     assert crowd.result(DEADLINE) != threading.get_ident()
@@ -209,7 +210,7 @@ def test_a_small_act_that_raises_leaves_nothing(db: Database) -> None:
         raise NotFound("no")
 
     with pytest.raises(NotFound):
-        db.write(fail, small=True).result(DEADLINE)
+        db.write_few("fail", fail).result(DEADLINE)
     assert db.read(names).result(DEADLINE) == []
 
 

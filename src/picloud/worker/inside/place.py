@@ -6,6 +6,7 @@ anything made in it shows as another time.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from pathlib import Path
@@ -55,6 +56,32 @@ def _open_and_again(remove: Any, path: str, _: Any) -> None:
         remove(path)
 
 
+class Variable:
+    """An environment variable with another value for each job.
+
+    ``setenv`` keeps every value it was ever given, and searches all of them each time. This one lies in memory of ours,
+    which is written over; the user's changes of it end with the job.
+    """
+
+    WIDTH = 24  # characters of a value at most
+
+    def __init__(self, name: str) -> None:
+        self._name = name.encode()
+        self._text = ctypes.create_string_buffer(self._name + b"=", len(name) + 2 + self.WIDTH)
+        self._view = memoryview(self._text).cast("B")
+        self._start = len(name) + 1
+        self._putenv = ctypes.CDLL(None).putenv
+        self._known: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]  # what os.environ shows
+        self._value: bytes | None = None
+
+    def set(self, value: bytes) -> None:
+        """Give it a value for this process and those that it starts."""
+        if self._known.get(self._name) is not self._value or self._value is None:
+            self._putenv(self._text)
+        self._view[self._start : self._start + len(value) + 1] = value + b"\0"
+        self._known[self._name] = self._value = value
+
+
 class Place:
     """Home, temporary folder, working directory, environment variables and random state of the jobs of one runner."""
 
@@ -62,6 +89,7 @@ class Place:
         self.home, self.tmp = Folder(slot / "home"), Folder(slot / "tmp")
         self._random = int.from_bytes(os.urandom(16), "little")
         self._kept: dict[str, str | None] = {}
+        self.jid = Variable("PICLOUD_JID")
         os.fchdir(self.home.fd)
 
     def clean(self) -> None:
