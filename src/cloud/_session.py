@@ -18,7 +18,7 @@ from picloud.wire.error import SetupError
 
 if TYPE_CHECKING:
     from cloud._backend import Backend, Order, Packed, Patience
-    from cloud._follow import Following
+    from cloud._line import Line
     from picloud.wire.link import Link
     from picloud.wire.message import Finished, Ranges
 
@@ -43,7 +43,7 @@ class Session:
         self._tokens: Any = None
         self._lock = threading.Lock()
         self._local = threading.local()
-        self._followings: WeakSet[Following] = WeakSet()
+        self._lines: WeakSet[Line] = WeakSet()
 
     @property
     def link(self) -> Link:
@@ -79,18 +79,18 @@ class Session:
         if self.door:
             parent, n = os.environ.get("PICLOUD_JID", ""), os.environ.get("PICLOUD_ATTEMPT", "")
             return Submission(self.link, order, self._sent, self._tokens, parent, f"{parent}.{n}").run(jobs)
-        following = self._following() if order.count == 1 else None
-        return Submission(self.link, order, self._sent, self._tokens, following=following).run(jobs)
+        line = self._line() if order.count == 1 else None
+        return Submission(self.link, order, self._sent, self._tokens, line=line).run(jobs)
 
-    def _following(self) -> Following:
-        """Where this thread is told of its single calls."""
-        found: Following | None = getattr(self._local, "following", None)
+    def _line(self) -> Line:
+        """The line of this thread, open or not."""
+        found: Line | None = getattr(self._local, "line", None)
         if found is None:
-            from cloud._follow import Following
+            from cloud._line import Line
 
-            found = self._local.following = Following(self.link)
+            found = self._local.line = Line(self.link)
             with self._lock:
-                self._followings.add(found)
+                self._lines.add(found)
         return found
 
     def statuses(self, jids: Ranges) -> bytes:
@@ -105,16 +105,16 @@ class Session:
         """See ``cloud._backend.Backend.finished``. ``bell``: lets another thread interrupt the wait."""
         from cloud._stream import fetched, finished
 
-        following: Following | None = getattr(self._local, "following", None)
-        if following is None or len(jids) != 1 or jids[0][1] != 1 or bell is not None or not payload:
+        line: Line | None = getattr(self._local, "line", None)
+        if line is None or len(jids) != 1 or jids[0][1] != 1 or bell is not None or not payload:
             yield from finished(self.link, jids, payload, patience, bell)
             return
         jid = jids[0][0]
-        if (told := following.end(jid, patience)) is not None:
+        if (told := line.end(jid, patience)) is not None:
             yield from fetched(self.link, [told])
             return
         yield from finished(self.link, jids, payload, patience)
-        following.asked(jid)
+        line.asked(jid)
 
     def info(self, jids: Ranges, fields: list[str]) -> dict[int, dict[str, Any]]:
         """See ``cloud._backend.Backend.info``."""
@@ -171,9 +171,9 @@ class Session:
         """See ``cloud._backend.Backend.close``."""
         with self._lock:
             link, self._link, self._server = self._link, None, None
-            followings, self._followings, self._local = list(self._followings), WeakSet(), threading.local()
-        for following in followings:
-            following.close()
+            lines, self._lines, self._local = list(self._lines), WeakSet(), threading.local()
+        for line in lines:
+            line.close()
         self._sent.clear()
         if link is not None:
             link.close()

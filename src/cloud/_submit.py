@@ -22,7 +22,7 @@ from picloud.wire.payload import Buffer
 
 if TYPE_CHECKING:
     from cloud._backend import Order, Packed
-    from cloud._follow import Following
+    from cloud._line import Line
 
 FIRST_CHUNK, CHUNK = 500, 2000
 """Jobs in the first chunk, small so that work begins early, and in each further one."""
@@ -115,7 +115,7 @@ class Submission:
     Args:
         sent: remembers code that the server has.
         parent, attempt: the job that submits, where one does.
-        following: where the end of a single call may be told.
+        line: by which a single call may go.
     """
 
     def __init__(
@@ -126,10 +126,10 @@ class Submission:
         tokens: Tokens,
         parent: str = "",
         attempt: str = "",
-        following: Following | None = None,
+        line: Line | None = None,
     ) -> None:
         self.link, self.order, self.sent, self.tokens = link, order, sent, tokens
-        self.parent, self.attempt, self.following = parent, attempt, following
+        self.parent, self.attempt, self.line = parent, attempt, line
         self.ranges: Ranges = []
         self.id = self.offset = self._sending = 0
 
@@ -198,19 +198,21 @@ class Submission:
             order.env_values,
             [one for one in code if one.digest not in self.sent],
             packer.ended and order.count is None,
-            self.following.name() if self.following is not None else b"",
         )
         submit.token = self.tokens.make(self.parent, self.attempt, submit, code)
-        pending = self.link.send_request("POST", "/v1/submission", encode(submit))
-        self._sending = len(chunk.ends)
-        following, failure = self._meanwhile(packer)
-        answer = _submitted(pending.read_response())
+        following, failure = None, None
+        answer = self.line.submit(submit) if self.line is not None and not submit.code else None
+        if answer is None:
+            pending = self.link.send_request("POST", "/v1/submission", encode(submit))
+            self._sending = len(chunk.ends)
+            following, failure = self._meanwhile(packer)
+            answer = _submitted(pending.read_response())
         if answer.missing:
             submit.code = [one for one in code if one.digest in answer.missing]
             answer = _submitted(self.link.request("POST", "/v1/submission", encode(submit)))
         self.sent.update(one.digest for one in code)
-        if self.following is not None:
-            self.following.submitted(answer.first, answer.followed)
+        if self.line is not None:
+            self.line.submitted(answer.first)
         self.id, self.offset = answer.submission, len(chunk.ends)
         self.ranges = [(answer.first, order.count if order.count is not None else len(chunk.ends))]
         if failure is not None:

@@ -45,10 +45,9 @@ def test_reserved_keywords_in_the_docs_exist_and_the_other_way_round() -> None:
 
 
 def test_routes_in_the_docs_exist() -> None:
-    from picloud.server import line
-    from picloud.server.app import ROUTES
+    from picloud.server.app import LINES, ROUTES
 
-    known = {route.path for route in ROUTES} | {line.PATH}
+    known = {route.path for route in ROUTES} | {*LINES}
     for path in re.findall(r"(?<=[\s`])/v1/[a-z_/{}]+", text_of_all()):
         assert path in known
 

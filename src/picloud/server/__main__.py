@@ -29,11 +29,11 @@ from picloud.edge.__main__ import EdgeOrder
 from picloud.engine import process
 from picloud.server import home as homes
 from picloud.server.api.server import TICKET_MS
-from picloud.server.app import App
+from picloud.server.app import LINES, App
 from picloud.server.control import Control
 from picloud.server.credentials import configuration, point_client, write_owner_credentials
 from picloud.server.edge import EdgeProcess
-from picloud.server.line import WorkerLine
+from picloud.server.line import Line
 from picloud.server.lock import lock
 from picloud.server.sockets import Doors, Listening, bind
 from picloud.server.storage import now_ms
@@ -97,7 +97,7 @@ class Program:
         await edge.start()
         control.spawn(edge.watch())
         app = App(control)
-        line = partial(WorkerLine, control)
+        line = partial(Line, {path: partial(opened, control) for path, opened in LINES.items()})
         servings = [Serving(app, listening.control.plain, upgrade=line)]
         if listening.control.tls:
             servings.append(Serving(app, listening.control.tls, listening.tls, upgrade=line))

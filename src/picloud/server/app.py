@@ -15,9 +15,11 @@ from enum import Enum
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from picloud.server.api import blob, job, page, result, server, submission, worker
+from picloud.server.api import blob, job, line, page, result, server, submission, worker
+from picloud.server.auth import Headers
 from picloud.server.control import Control
 from picloud.server.http import Receive, Request, Scope, Send, refuse
+from picloud.server.line import End, Line
 from picloud.wire.error import CloudException, Forbidden, NotFound, Unavailable
 
 log = logging.getLogger("picloud.http")
@@ -49,7 +51,6 @@ ROUTES = [
     Route("POST", "/v1/submission", submission.submit),
     Route("POST", "/v1/chunk", submission.chunk),
     Route("POST", "/v1/result", result.stream),
-    Route("POST", "/v1/follow", result.follow),
     Route("POST", "/v1/job/status", job.status),
     Route("POST", "/v1/job/info", job.info),
     Route("POST", "/v1/job/kill", job.kill),
@@ -64,6 +65,8 @@ ROUTES = [
     Route("POST", "/v1/worker/blob/get", blob.get, Access.worker),
     Route("GET", "/v1/worker/code/{digest}", worker.code, Access.worker),
 ]
+LINES: dict[str, Callable[[Control, Line, Headers], End]] = {"/v1/worker": worker.opened, "/v1/line": line.opened}
+"""The WebSockets, with what lets a connection in; see ``server.line``."""
 
 _PART = {"jid": r"(\d{1,18})", "digest": r"([0-9a-f]{64})"}
 

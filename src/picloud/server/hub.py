@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Protocol
 
 from picloud.wire.error import Unavailable
 from picloud.wire.job import Failure
@@ -91,38 +93,14 @@ class Watcher:
         return out
 
 
-class Follower:
-    """A stream without an end, of a client that submits single jobs and asks for each result: their ends are told unasked.
-
-    Nothing is repeated on it. Where that would be needed the stream is closed, and the client asks as usual.
-    """
-
-    def __init__(self) -> None:
-        self.frames: list[bytes] = []
-        self.jids: set[int] = set()  # those still to be told
-        self.closed = False
-        self.wake = asyncio.Event()
-        self._queued = 0
+class Follower(Protocol):
+    """A client's line: the ends of jobs that it submitted are told there unasked, once."""
 
     def offer(self, finished: list[Finished]) -> None:
-        """Queue the ends of jobs that are to be told."""
-        body = encode(finished)
-        self.frames.append(len(body).to_bytes(4, "big") + body)
-        self._queued += len(body)
-        self.jids.difference_update(item.jid for item in finished)
-        if self._queued > QUEUE_BYTES:
-            self.closed = True
-        self.wake.set()
+        """Tell ends of jobs."""
 
-    def take(self) -> bytes:
-        """Everything queued, as bytes to send."""
-        sent, self.frames, self._queued = b"".join(self.frames), [], 0
-        self.wake.clear()
-        return sent
-
-    def close(self) -> None:
-        self.closed = True
-        self.wake.set()
+    def lose(self) -> None:
+        """An end cannot be told here: the client has to ask."""
 
 
 class Hub:
@@ -137,7 +115,6 @@ class Hub:
         self._narrow: dict[int, list[Watcher]] = {}
         self._wide: dict[int, set[Watcher]] = {}
         self._all: set[Watcher] = set()
-        self._followers: dict[tuple[int, bytes], Follower] = {}
         self._followed: dict[int, Follower] = {}
         self._closed = False
 
@@ -195,37 +172,14 @@ class Hub:
                 for jid in range(first, first + count):
                     self._forget(jid, watcher)
 
-    def open(self, account: int, name: bytes) -> Follower:
-        """Begin a stream without an end.
-
-        Raises:
-            Unavailable: the server stops.
-        """
-        if self._closed:
-            raise Unavailable("the server stops", hint="ask again")
-        before = self._followers.get((account, name))
-        if before is not None:
-            before.close()
-        made = self._followers[account, name] = Follower()
-        return made
-
-    def leave(self, account: int, name: bytes, follower: Follower) -> None:
-        """End such a stream."""
-        follower.close()
-        for jid in follower.jids:
-            self._followed.pop(jid, None)
-        if self._followers.get((account, name)) is follower:
-            del self._followers[account, name]
-
-    def follower(self, account: int, name: bytes) -> Follower | None:
-        """The open stream of that name."""
-        found = self._followers.get((account, name))
-        return found if found is not None and not found.closed else None
-
     def follow(self, follower: Follower, jid: int) -> None:
         """Tell the end of a job there; only for one that was just accepted."""
-        follower.jids.add(jid)
         self._followed[jid] = follower
+
+    def unfollow(self, jids: Iterable[int]) -> None:
+        """A follower has gone."""
+        for jid in jids:
+            self._followed.pop(jid, None)
 
     def publish(self, finished: list[Finished]) -> None:
         """Tell everybody; call only after the commit that finished these jobs."""
@@ -255,9 +209,9 @@ class Hub:
                 if any(watcher.overlaps(first, count) for first, count in closed):
                     watcher.behind = True
                     watcher.wake.set()
-            for jid, follower in self._followed.items():
+            for jid, follower in list(self._followed.items()):
                 if any(first <= jid < first + count for first, count in closed):
-                    follower.close()
+                    follower.lose()
 
     def close(self) -> None:
         """End every stream, now and from now on: clients come back to the next server."""
@@ -265,8 +219,6 @@ class Hub:
         for watcher in self._all:
             watcher.closed = True
             watcher.wake.set()
-        for follower in self._followers.values():
-            follower.close()
 
     def _forget(self, jid: int, watcher: Watcher) -> None:
         found = self._narrow.get(jid)

@@ -7,7 +7,9 @@ HTTP (client to control; every body msgpack unless the route says JSON; errors a
     POST /v1/chunk        Chunk   -> Accepted         a further chunk; a repeat is a no-op, another body a Conflict
     POST /v1/result       Watch   -> stream of frames: u32 big-endian length + msgpack list[Finished];
                                      a frame of length 0 is a heartbeat (every 5 s)
-    POST /v1/follow       Follow  -> the same stream without an end: jobs that a Submit puts on it are told there unasked
+
+WebSocket /v1/line, for programs that call and wait, call and wait (one binary message = one Submit of a single job that
+brings no code, or one Told): each Submit is answered in order, and the job's end is told unasked.
 
 WebSocket /v1/worker (one binary message = one msgpack-encoded member of ToServer / ToWorker, tagged by ``type``).
 Jids are numbered per installation; an *attempt* is (jid, n), n = 1, 2, ...; a *lease* is its random 16 bytes.
@@ -62,7 +64,6 @@ class Submit(Struct):
     env_values: dict[str, str] = field(default_factory=dict)  # never shown
     code: list[Code] = field(default_factory=list)  # what the server may lack
     final: bool = False  # count None: nothing more will come
-    follow: bytes = b""  # a stream of /v1/follow on which to tell the end of this job
 
 
 class Submitted(Struct):
@@ -70,7 +71,7 @@ class Submitted(Struct):
     first: int  # first jid; the whole range first..first+count-1 is reserved when count is known
     accepted: int  # jobs stored so far
     missing: list[str] = field(default_factory=list)
-    followed: bool = False  # the job's end will be told on the stream ``follow``
+    followed: bool = False  # the job's end will be told on the line where it was submitted
 
 
 class Chunk(Struct):
@@ -93,16 +94,20 @@ class Watch(Struct):
     payload: bool = True  # False: states only (join)
 
 
-class Follow(Struct):
-    id: bytes  # 16 bytes, made by the client
-
-
 class Finished(Struct, array_like=True, omit_defaults=True, gc=False):
     jid: int
     status: int  # wire.job.Status, a final one
     data: bytes | None = None  # packed result (picloud.wire.payload)
     blob: str = ""  # where the result is a blob
     failure: Failure | None = None
+
+
+class Told(Struct, array_like=True, omit_defaults=True):
+    """To a client's line: the answer to its oldest open Submit, or ends of jobs."""
+
+    submitted: Submitted | None = None
+    error: str = ""  # JSON of a CloudException
+    finished: list[Finished] = field(default_factory=list)
 
 
 # -- worker to server ---------------------------------------------------------------------------------------------

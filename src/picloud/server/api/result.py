@@ -10,10 +10,10 @@ import msgspec
 from picloud.server.check import check_ranges
 from picloud.server.control import Control
 from picloud.server.http import MSGPACK, Request
-from picloud.server.hub import Follower, Watcher
+from picloud.server.hub import Watcher
 from picloud.store import job as jobs
 from picloud.wire.error import BadRequest
-from picloud.wire.message import Follow, Watch
+from picloud.wire.message import Watch
 
 HEARTBEAT = 5.0
 """Seconds between two signs of life of a stream that has nothing to tell."""
@@ -22,7 +22,6 @@ HEAD = 0.02
 PAGE = 2000
 _HEAD = [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]
 _watch = msgspec.msgpack.Decoder(Watch).decode
-_follow = msgspec.msgpack.Decoder(Follow).decode
 
 
 def parse(body: bytes) -> Watch:
@@ -52,29 +51,6 @@ async def stream(control: Control, request: Request) -> None:
         control.hub.remove(watcher)
         if waits is not None:
             control.dispatcher.end_wait(waits)
-
-
-async def follow(control: Control, request: Request) -> None:
-    """POST /v1/follow"""
-    try:
-        name = _follow(await request.body()).id
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"not the name of a stream: {error}") from error
-    account = request.principal.account
-    follower = control.hub.open(account, name)
-    gone = asyncio.ensure_future(_until_gone(request, follower))
-    try:
-        await request.send({"type": "http.response.start", "status": 200, "headers": _HEAD})
-        await request.send({"type": "http.response.body", "body": b"\0\0\0\0", "more_body": True})
-        while not follower.closed:
-            sent = follower.take() or b"\0\0\0\0" * bool(follower.jids)
-            if sent:
-                await request.send({"type": "http.response.body", "body": sent, "more_body": True})
-            await _woken(follower, HEARTBEAT)
-        await request.send({"type": "http.response.body", "body": b"", "more_body": False})
-    finally:
-        gone.cancel()
-        control.hub.leave(account, name, follower)
 
 
 async def _send(control: Control, request: Request, watcher: Watcher) -> None:
@@ -111,19 +87,15 @@ async def _ready(watcher: Watcher, seconds: float = HEARTBEAT) -> bool:
     """Wait until there is something to do for a watcher; False after so many seconds without."""
     if watcher.frames or watcher.behind or not watcher.left:
         return True
-    return await _woken(watcher, seconds)
-
-
-async def _woken(stream: Watcher | Follower, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
-            await stream.wake.wait()
+            await watcher.wake.wait()
     except TimeoutError:
         return False
     return True
 
 
-async def _until_gone(request: Request, watcher: Watcher | Follower) -> None:
+async def _until_gone(request: Request, watcher: Watcher) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         while (await request.receive())["type"] != "http.disconnect":
             pass

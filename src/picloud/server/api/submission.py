@@ -10,9 +10,11 @@ import hashlib
 
 import msgspec
 
+from picloud.server.auth import Principal
 from picloud.server.check import check_chunk, check_submit
 from picloud.server.control import Control
 from picloud.server.http import Request
+from picloud.server.hub import Follower
 from picloud.server.storage import now_ms
 from picloud.store.act import accept
 from picloud.store.db import Transaction
@@ -29,7 +31,15 @@ async def submit(control: Control, request: Request) -> None:
         message = _submit(await request.body())
     except msgspec.MsgspecError as error:
         raise BadRequest(f"not a submission: {error}", hint="client and server may differ in version") from error
-    who = request.principal
+    await request.answer(encode(await take_in(control, request.principal, message)))
+
+
+async def take_in(control: Control, who: Principal, message: Submit, follower: Follower | None = None) -> Submitted:
+    """Check and store a submission; ``follower`` is told of the end of a single job.
+
+    Raises:
+        CloudException: it cannot be accepted, and nothing of it is stored.
+    """
     control.storage.check_space()
     check_submit(message, control)
     await control.blobs_present(who.account, message.arguments)
@@ -44,9 +54,7 @@ async def submit(control: Control, request: Request) -> None:
     def spec(submission: int) -> Spec | None:
         return _spec(made, who.account, message) if submission == made else None
 
-    follower = control.hub.follower(who.account, message.follow) if message.count == 1 and not who.attempt else None
-    answer = await control.dispatcher.accept(act, who.account, len(message.arguments.ends), spec, follower)
-    await request.answer(encode(answer))
+    return await control.dispatcher.accept(act, who.account, len(message.arguments.ends), spec, follower)
 
 
 def _spec(submission: int, account: int, m: Submit) -> Spec:

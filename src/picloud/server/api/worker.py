@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from picloud.server.auth import Headers
 from picloud.server.control import Control
 from picloud.server.fleet import Line, Worker
 from picloud.server.http import BYTES, Request
@@ -16,7 +17,7 @@ from picloud.store import log as logs
 from picloud.store.act import lease
 from picloud.wire import WIRE_VERSION
 from picloud.wire.error import BadRequest
-from picloud.wire.message import Credit, Done, Hello, Kill, Logs, Returned, Slots, Started, ToServer
+from picloud.wire.message import Credit, Done, Hello, Kill, Logs, Returned, Slots, Started, decode_to_server
 
 log = logging.getLogger("picloud.worker")
 
@@ -28,35 +29,51 @@ async def code(control: Control, request: Request, digest: str) -> None:
     await request.answer(found.data, BYTES)
 
 
-def hear(control: Control, worker: Worker, line: Line, told: ToServer) -> Coroutine[Any, Any, object] | None:
-    """Act on one message of a worker; what cannot be done at once is returned, and later messages wait for it.
+class WorkerEnd:
+    """What acts on the messages of one worker."""
 
-    Raises:
-        CloudException: it cannot be acted on.
-    """
-    match told:
-        case Done():
-            control.dispatcher.done(worker, told)
-        case Credit():
-            worker.window, worker.slots, worker.busy, worker.lent = told.window, told.slots, told.busy, told.lent
-            control.dispatcher.refill(worker)
-            control.dispatcher.wake()
-        case Started():
-            return control.storage.note(lease.started, worker.id, told.jobs, now_ms())
-        case Logs():
-            control.storage.then(
-                lambda tx: logs.append(tx, worker.id, told.chunks, control.settings.log_head, control.settings.log_tail),
-                lambda _: None,
-                _complain,
-                durable=False,
-            )
-        case Returned():
-            for jid, _, _ in told.jobs:
-                worker.held.pop(jid, None)
-            return _given_back(control, worker, told)
-        case Hello():
-            return _welcome(control, worker, line, told)
-    return None
+    def __init__(self, control: Control, line: Line, worker: Worker) -> None:
+        self._control, self._line, self._worker = control, line, worker
+
+    def __repr__(self) -> str:
+        return f"worker {self._worker.incarnation}"
+
+    def gone(self) -> None:
+        """The connection has ended."""
+        if self._worker.line is self._line:
+            self._worker.line = None
+
+    def hear(self, message: bytes) -> Coroutine[Any, Any, object] | None:
+        """Act on a message; what has to wait is returned."""
+        control, worker = self._control, self._worker
+        match told := decode_to_server(message):
+            case Done():
+                control.dispatcher.done(worker, told)
+            case Credit():
+                worker.window, worker.slots, worker.busy, worker.lent = told.window, told.slots, told.busy, told.lent
+                control.dispatcher.refill(worker)
+                control.dispatcher.wake()
+            case Started():
+                return control.storage.note(lease.started, worker.id, told.jobs, now_ms())
+            case Logs():
+                control.storage.then(
+                    lambda tx: logs.append(tx, worker.id, told.chunks, control.settings.log_head, control.settings.log_tail),
+                    lambda _: None,
+                    _complain,
+                    durable=False,
+                )
+            case Returned():
+                for jid, _, _ in told.jobs:
+                    worker.held.pop(jid, None)
+                return _given_back(control, worker, told)
+            case Hello():
+                return _welcome(control, worker, self._line, told)
+        return None
+
+
+def opened(control: Control, line: Line, headers: Headers) -> WorkerEnd:
+    """A worker connects."""
+    return WorkerEnd(control, line, control.authority.worker(headers))
 
 
 async def _given_back(control: Control, worker: Worker, told: Returned) -> None:
