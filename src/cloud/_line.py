@@ -40,7 +40,7 @@ class Line:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._connection: Connection | None = None
-        self._reader: io.BufferedReader
+        self._reader: io.BufferedReader | None = None
         self._calls: dict[int, Finished | None] = {}  # those whose ends are told here, with the ends that have come
         self._newest = self._row = 0
         self._pid, self._used = os.getpid(), 0.0
@@ -114,6 +114,7 @@ class Line:
 
     def _hear(self) -> Told:
         assert self._connection is not None
+        assert self._reader is not None
         told = _decode(frames.receive(self._connection.sock, self._reader))
         for one in told.finished:
             self._calls[one.jid] = one
@@ -122,6 +123,9 @@ class Line:
     def close(self) -> None:
         """Let go of the line; what was not told on it is asked for by HTTP."""
         connection, self._connection = self._connection, None
+        reader, self._reader = self._reader, None
         self._calls.clear()
+        if reader is not None:
+            reader.close()
         if connection is not None:
             connection.sock.close()

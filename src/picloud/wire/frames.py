@@ -36,9 +36,10 @@ def upgrade(sock: socket.socket, host: str, path: str, headers: str) -> io.Buffe
     sock.sendall(head.encode("ascii"))
     reader = sock.makefile("rb")
     line = reader.readline(1000)
-    if line[9:12] in (b"401", b"403"):
-        raise NotAuthorized("the server lets this key open no line")
     if line[9:12] != b"101":
+        reader.close()
+        if line[9:12] in (b"401", b"403"):
+            raise NotAuthorized("the server lets this key open no line")
         raise CloudException(f"the server opens no line: {line.decode('latin-1').strip() or 'no answer'}")
     while reader.readline(10_000) not in (b"\r\n", b"\n", b""):
         pass

@@ -25,7 +25,7 @@ class FullDisk:
         self.fails, self.tries = fails, 0
         self.written = asyncio.Event()
 
-    def then(self, act: Any, done: Callable[[Finish], None], failed: Callable[[BaseException], None], small: bool) -> None:
+    def then(self, act: Any, done: Callable[[Finish], None], failed: Callable[[BaseException], None], few: str) -> None:
         self.tries += 1
         if self.tries <= self.fails:
             failed(StorageFull("the database's disk is full"))

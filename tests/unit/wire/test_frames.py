@@ -1,0 +1,133 @@
+"""Our simplest WebSocket client against a full server's protocol."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+
+import pytest
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from picloud.wire import frames
+from picloud.wire.error import CloudException, NotAuthorized
+
+
+class Far:
+    """The other end, in a thread: lets in or refuses, then does what ``then`` says with each frame."""
+
+    def __init__(self, then: Callable[[ServerProtocol, Frame], None], refuse: HTTPStatus | None = None) -> None:
+        self.near, self._sock = socket.socketpair()
+        self.near.settimeout(10)
+        self._then, self._refuse = then, refuse
+        self.heard: list[tuple[Opcode, bytes]] = []
+        self.request: Request | None = None
+        self._reader: io.BufferedReader | None = None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        with self._sock, contextlib.suppress(ConnectionError):  # how a test ends is its own affair
+            self._talk()
+
+    def _talk(self) -> None:
+        protocol = ServerProtocol(max_size=None)
+        while data := self._sock.recv(1 << 20):
+            protocol.receive_data(data)
+            for event in protocol.events_received():
+                if isinstance(event, Request):
+                    self.request = event
+                    refused = self._refuse
+                    protocol.send_response(protocol.reject(refused, "no") if refused else protocol.accept(event))
+                elif isinstance(event, Frame):
+                    self.heard.append((event.opcode, bytes(event.data)))
+                    self._then(protocol, event)
+            for piece in protocol.data_to_send():
+                self._sock.sendall(piece)
+            if protocol.close_expected():
+                break
+
+    def upgrade(self, headers: str = "") -> io.BufferedReader:
+        self._reader = frames.upgrade(self.near, "localhost", "/v1/line", headers)
+        return self._reader
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self.near.close()
+        self.thread.join(10)
+
+
+@pytest.fixture
+def far() -> Iterator[Callable[..., Far]]:
+    made: list[Far] = []
+
+    def make(then: Callable[[ServerProtocol, Frame], None], refuse: HTTPStatus | None = None) -> Far:
+        made.append(Far(then, refuse))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def echo(protocol: ServerProtocol, frame: Frame) -> None:
+    if frame.opcode is Opcode.BINARY:
+        protocol.send_binary(bytes(frame.data))
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 1_000_000])
+def test_messages_of_every_length_come_back_whole(far: Callable[..., Far], size: int) -> None:
+    other = far(echo)
+    reader = other.upgrade("Authorization: Basic x\r\n")
+    message = bytes(range(256)) * (size // 256 + 1)
+    frames.send(other.near, message[:size])
+    assert frames.receive(other.near, reader) == message[:size]
+    assert other.request is not None
+    assert (other.request.path, other.request.headers["Authorization"]) == ("/v1/line", "Basic x")
+
+
+def test_pieces_make_one_message_and_pings_in_between_are_answered(far: Callable[..., Far]) -> None:
+    def in_pieces(protocol: ServerProtocol, frame: Frame) -> None:
+        if frame.opcode is Opcode.BINARY:
+            protocol.send_binary(b"one ", fin=False)
+            protocol.send_ping(b"there?")
+            protocol.send_continuation(b"two ", fin=False)
+            protocol.send_continuation(b"three", fin=True)
+
+    other = far(in_pieces)
+    reader = other.upgrade()
+    frames.send(other.near, b"go")
+    assert frames.receive(other.near, reader) == b"one two three"
+    frames.send(other.near, b"again")
+    assert frames.receive(other.near, reader) == b"one two three"
+    assert (Opcode.PONG, b"there?") in other.heard
+
+
+@pytest.mark.parametrize("code", [1000, 1012])
+def test_a_closed_line_is_an_error_not_a_message(far: Callable[..., Far], code: int) -> None:
+    other = far(lambda protocol, _: protocol.send_close(code))
+    reader = other.upgrade()
+    frames.send(other.near, b"go")
+    with pytest.raises(ConnectionError):
+        frames.receive(other.near, reader)
+
+
+def test_a_connection_that_breaks_is_an_error(far: Callable[..., Far]) -> None:
+    other = far(lambda protocol, _: protocol.fail(1011))
+    reader = other.upgrade()
+    frames.send(other.near, b"go")
+    with pytest.raises(OSError):  # noqa: PT011 - whichever the system calls it
+        for _ in range(3):
+            frames.receive(other.near, reader)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(HTTPStatus.FORBIDDEN, NotAuthorized), (HTTPStatus.NOT_FOUND, CloudException)])
+def test_who_may_not_open_one_is_told_so(far: Callable[..., Far], status: HTTPStatus, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        far(echo, status).upgrade()
