@@ -218,6 +218,15 @@ class LocalEngine:
         return environment.get(process.WORKER) or ("" if door.startswith("/") else door.partition("/")[0])
 
 
+def living(home: Path) -> set[str]:
+    """The incarnations whose worker process runs on this machine, for whoever is about to end them without their server."""
+    found = set()
+    for pid in process.marked(process.of_home(home)):
+        if os.fsencode(COMMAND[-1]) in process.command(pid):
+            found.add(process.environment(pid).get(process.WORKER, ""))
+    return found - {""}
+
+
 async def _within(seconds: float, event: asyncio.Event) -> bool:
     if seconds > 0:
         with contextlib.suppress(TimeoutError):

@@ -56,6 +56,14 @@ def environment(pid: int) -> dict[str, str]:
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
+def command(pid: int) -> list[bytes]:
+    """The words a process was started with; empty if it has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
 def mark(name: str, value: str) -> bytes:
     """The mark of processes that have exactly ``name=value`` in their environment."""
     return os.fsencode(f"\0{name}={value}\0")

@@ -25,8 +25,11 @@ START_FREE = 64 * MIB
 
 FOLDERS = ("blob", "work", "tls", "credentials")
 SERVER_FILE = "server.json"
+STOPPED_FILE = "stopped-workers"
+"""Incarnations that `picloud down` was about to end: no job is to blame for that. The next server reads and removes it."""
 
-_OURS = {"settings.toml", "cloudconf.py", "picloud.sqlite", "server.lock", "server.json", "server.log", "lost+found", *FOLDERS}
+
+_OURS = {"settings.toml", "cloudconf.py", "picloud.sqlite", "server.lock", "server.json", "server.log", STOPPED_FILE, "lost+found", *FOLDERS}
 
 
 class ServerFile(Struct, kw_only=True):
@@ -148,6 +151,25 @@ def running(home: Path) -> ServerFile | None:
     """The server that answers for this home now, or None."""
     file = read_server_file(home)
     return file if file and process.alive(file.pid, file.ticks) else None
+
+
+def note_stopped(home: Path, incarnations: set[str]) -> None:
+    """Remember, across power cuts, workers that are about to be ended on purpose."""
+    if incarnations - (known := stopped(home)):
+        write_private(home / STOPPED_FILE, "".join(f"{name}\n" for name in sorted(incarnations | known)).encode())
+
+
+def stopped(home: Path) -> set[str]:
+    """The workers that were ended on purpose since the last server began."""
+    try:
+        return set((home / STOPPED_FILE).read_text().split())
+    except FileNotFoundError:
+        return set()
+
+
+def forget_stopped(home: Path) -> None:
+    """All of them are accounted for."""
+    (home / STOPPED_FILE).unlink(missing_ok=True)
 
 
 def write_private(path: Path, data: bytes) -> None:
