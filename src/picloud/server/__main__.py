@@ -39,7 +39,7 @@ from picloud.serving import Serving
 from picloud.settings import Settings, load
 from picloud.store import account as accounts
 from picloud.store.db import Database
-from picloud.store.files import open_files
+from picloud.store.files import Files, open_files
 from picloud.wire.error import CloudException
 
 log = logging.getLogger("picloud.server")
@@ -65,6 +65,8 @@ class Program:
         """
         homes.prepare(self.settings)
         with lock(self.home):
+            files = open_files(self.settings.blobs, self.home / "blob")
+            await asyncio.to_thread(files.check)  # now, and not when the first large result has nowhere to go
             earlier = homes.read_server_file(self.home)
             listening = bind(
                 self.settings, earlier.port if earlier else None, urlsplit(earlier.address).port if earlier else None
@@ -72,15 +74,15 @@ class Program:
             os.environ[process.INSTANCE] = process.instance(self.home)
             db = Database.open(self.settings.database or f"sqlite:///{self.home / 'picloud.sqlite'}")
             try:
-                await self._serve(db, listening)
+                await self._serve(db, files, listening)
             finally:
                 db.close()
                 listening.control.close()
                 listening.edge.close()
 
-    async def _serve(self, db: Database, listening: Listening) -> None:
+    async def _serve(self, db: Database, files: Files, listening: Listening) -> None:
         secret = _secret(self.home / "secret")
-        control = Control(self.settings, db, open_files(self.settings.blobs, self.home / "blob"), secret)
+        control = Control(self.settings, db, files, secret)
         control.address = listening.loopback
         control.edges = {"http": Doors.port(listening.edge.plain), "https": Doors.port(listening.edge.tls)}
         order = EdgeOrder(

@@ -29,7 +29,17 @@ STOPPED_FILE = "stopped-workers"
 """Incarnations that `picloud down` was about to end: no job is to blame for that. The next server reads and removes it."""
 
 
-_OURS = {"settings.toml", "cloudconf.py", "picloud.sqlite", "server.lock", "server.json", "server.log", STOPPED_FILE, "lost+found", *FOLDERS}
+_OURS = {
+    "settings.toml",
+    "cloudconf.py",
+    "picloud.sqlite",
+    "server.lock",
+    "server.json",
+    "server.log",
+    STOPPED_FILE,
+    "lost+found",
+    *FOLDERS,
+}
 
 
 class ServerFile(Struct, kw_only=True):
