@@ -303,19 +303,16 @@ class Remote:
 
     def size(self, name: str) -> int:
         """Its size in bytes."""
-        try:
-            with _telling():
+        with _telling():
+            try:
                 return int(self._obstore.head(self._store, _checked(name))["size"])
-        except FileNotFoundError as error:
-            raise NotFound(f"the bytes of blob {name} are not there") from error
+            except FileNotFoundError as error:
+                raise NotFound(f"the bytes of blob {name} are not there") from error
 
     def delete(self, name: str) -> None:
         """Remove it."""
-        try:
-            with _telling():
-                self._obstore.delete(self._store, _checked(name))
-        except FileNotFoundError:
-            return
+        with _telling(), contextlib.suppress(FileNotFoundError):
+            self._obstore.delete(self._store, _checked(name))
 
     def path(self, name: str) -> Path | None:
         """There is none."""
@@ -349,7 +346,7 @@ class Remote:
 
 @contextlib.contextmanager
 def _telling() -> Iterator[None]:
-    """Say it in our words when an object store fails us; that something is not there is told as it is.
+    """Say it in our words when an object store fails us.
 
     Raises:
         Unavailable: with the first line of what the library says.
@@ -358,12 +355,8 @@ def _telling() -> Iterator[None]:
 
     try:
         yield
-    except FileNotFoundError:
-        raise
     except (BaseError, OSError) as error:
-        raise Unavailable(
-            f"the store of blobs fails: {_first_line(error)}", hint="try again later; see picloud doctor"
-        ) from error
+        raise Unavailable(f"the store of blobs fails: {_first_line(error)}", hint="try again; see picloud doctor") from error
 
 
 def _first_line(reason: object) -> str:
