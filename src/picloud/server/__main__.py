@@ -51,8 +51,10 @@ OPEN_FILES = 65_536
 class Program:
     """One run of the control process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, configured: Settings | None = None) -> None:
+        """``configured``: the settings without flags of the command line, where that is not the same."""
         self.settings = settings
+        self._configured = homes.Configured.of(configured or settings)
         self.home = Path(settings.home)
         self.grace: float | None = settings.drain
         self._stop = asyncio.Event()
@@ -145,6 +147,7 @@ class Program:
             host=self.settings.host,
             port=Doors.port(listening.control.tls or listening.control.plain),
             insecure=self.settings.insecure,
+            configured=self._configured,
         )
         return homes.write_server_file(self.home, file)
 
@@ -192,7 +195,7 @@ def main() -> None:
     sys.setswitchinterval(0.0005)  # the store's thread must not wait 5 ms for the GIL; design section 6
     overrides: dict[str, Any] = msgspec.json.decode(sys.stdin.readline() or "{}")
     try:
-        uvloop.run(Program(load(**overrides)).run())
+        uvloop.run(Program(load(**overrides), load()).run())
     except CloudException as error:
         print(msgspec.json.encode({"error": error.to_dict()}).decode(), flush=True)
         raise SystemExit(1) from error

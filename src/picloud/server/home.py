@@ -11,9 +11,10 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Self
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from picloud.engine import process
 from picloud.server.mounts import OVERLAY, file_system, is_network
@@ -42,6 +43,25 @@ _OURS = {
 }
 
 
+class Configured(Struct, frozen=True):
+    """How settings.toml and environment said that the server shall listen, whatever flags said."""
+
+    host: str = Settings().host
+    port: int = Settings().port
+    insecure: bool = Settings().insecure
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(settings.host, settings.port, settings.insecure)
+
+    def changed_since(self, former: Configured) -> dict[str, str | int | bool]:
+        """What the user has set anew. No port of her own (0, or the default one) is no reason to leave the former one."""
+        found = {name: getattr(self, name) for name in self.__struct_fields__ if getattr(self, name) != getattr(former, name)}
+        if self.port in (0, Configured().port):
+            found.pop("port", None)
+        return found
+
+
 class ServerFile(Struct, kw_only=True):
     """``server.json``: who serves this home. Written when the server answers, removed when it stops for good."""
 
@@ -58,6 +78,7 @@ class ServerFile(Struct, kw_only=True):
     host: str = ""  # the options it was started with, for ``picloud restart``
     port: int = 0  # really bound
     insecure: bool = False
+    configured: Configured = field(default_factory=Configured)
     ticks: int = 0  # start time of the process since boot; filled in when written
 
 
