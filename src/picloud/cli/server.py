@@ -15,12 +15,13 @@ import msgspec
 from picloud import __version__
 from picloud import settings as options
 from picloud.cli import lifecycle
-from picloud.cli.call import configured
+from picloud.cli.call import Server, configured
 from picloud.cli.flags import as_json, command
 from picloud.cli.output import answer
 from picloud.cli.status import login_url
 from picloud.server import home as homes
 from picloud.server.address import listen
+from picloud.server.credentials import configuration, secret_of
 from picloud.server.home import ServerFile
 from picloud.settings import Settings
 from picloud.wire.error import CloudException
@@ -49,7 +50,7 @@ def up(**overrides: Any) -> None:
     settings = options.load(**overrides)
     file, new = lifecycle.start(settings, overrides | _kept(homes.read_server_file(Path(settings.home)), overrides))
     if not new:
-        file.login_url = _fresh_link()
+        file.login_url = _fresh_link(file)
     _tell(file, new, "" if new else _differs(file, _changed(file) | {k: v for k, v in overrides.items() if v}))
 
 
@@ -116,10 +117,11 @@ def _changed(former: ServerFile) -> dict[str, Any]:
     return dict(homes.Configured.of(options.load()).changed_since(former.configured))
 
 
-def _fresh_link() -> str:
+def _fresh_link(file: ServerFile) -> str:
     """A link to log in; "" where this user has no key for it."""
+    secret = secret_of(options.home(), file.owner_key) if file.owner_key else ""
     try:
-        return login_url(configured())
+        return login_url(Server(file.address, file.owner_key, secret) if secret else configured())
     except CloudException:
         return ""
 
@@ -178,6 +180,9 @@ def _tell(file: ServerFile, new: bool, advice: str = "") -> None:
         lines.append(f"On another machine: {typed}")
     elif remote:
         lines.append(f"On another machine: picloud setup {remote} --insecure")
+    if file.client and file.client == configuration(options.home()).get("url", "").rstrip("/"):
+        here = f"picloud setup {file.address} -a {file.owner_key}"
+        lines.append(f"Your client stays with {file.client}. To use this server: {here}")
     if advice:
         lines.append(advice)
     answer(msgspec.to_builtins(file) | {"new": new, "setup": typed, "advice": advice or None}, "\n".join(lines))

@@ -30,7 +30,7 @@ from picloud.server import home as homes
 from picloud.server.api.server import TICKET_MS
 from picloud.server.app import App
 from picloud.server.control import Control
-from picloud.server.credentials import configuration, point_client, write_owner_credentials
+from picloud.server.credentials import configuration, configure, other_server, point_client, secret_of, write_secret
 from picloud.server.edge import EdgeProcess
 from picloud.server.lock import lock
 from picloud.server.sockets import Doors, Listening, bind
@@ -127,11 +127,7 @@ class Program:
             await control.storage.write(accounts.create, _owner_name(), now_ms())
         owner = (await control.storage.read(accounts.every))[0]
         control.authority.owner = owner.id
-        if first or not (self.home / "credentials").is_dir() or not any((self.home / "credentials").iterdir()):
-            key, key_secret = await control.storage.write(accounts.key_create, owner.id, now_ms())
-            write_owner_credentials(self.home, key, key_secret, listening.loopback)
-        elif configuration(self.home).get("url"):
-            point_client(self.home, listening.loopback)
+        key, elsewhere = await self._introduce_client(control, owner.id, listening.loopback)
         ticket = await control.storage.write(accounts.ticket_create, owner.id, now_ms(), TICKET_MS)
         file = homes.ServerFile(
             address=listening.loopback,
@@ -142,6 +138,8 @@ class Program:
             tls_fingerprint=listening.fingerprint,
             login_url=f"{listening.loopback}/#{ticket}",
             owner=owner.name,
+            owner_key=key,
+            client=elsewhere,
             first=first,
             remote=listening.remote,
             host=self.settings.host,
@@ -150,6 +148,27 @@ class Program:
             configured=self._configured,
         )
         return homes.write_server_file(self.home, file)
+
+    async def _introduce_client(self, control: Control, owner: int, url: str) -> tuple[str, str]:
+        """See to it that this user has a key, and that her client uses us, unless it was set up for another server.
+
+        Returns:
+            The owner's key, and the URL of that other server or "".
+        """
+        used = configuration(self.home).get("api_key", "")
+        ours = used.isdigit() and await control.storage.read(accounts.key_known, int(used))
+        elsewhere = other_server(self.home, url, ours)
+        live = [str(row["key"]) for row in await control.storage.read(accounts.keys, owner) if row["revoked"] is None]
+        stored = next((key for key in live if secret_of(self.home, key)), "")
+        if not stored:
+            made, secret = await control.storage.write(accounts.key_create, owner, now_ms())
+            write_secret(self.home, made, secret)
+        key = stored or str(made)
+        if not elsewhere and ours:
+            point_client(self.home, url)
+        elif not elsewhere and (not stored or used):
+            configure(self.home, api_key=key, url=url, fingerprint="")
+        return key, elsewhere
 
     def _hear_signals(self) -> None:
         loop = asyncio.get_running_loop()
