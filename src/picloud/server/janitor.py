@@ -11,8 +11,8 @@ from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
 from picloud.store import account as accounts
 from picloud.store import blob as blobs
-from picloud.store import retention
-from picloud.store.act import accept, lease
+from picloud.store import closing, retention
+from picloud.store.act import accept, close, lease
 from picloud.store.files import Files
 
 log = logging.getLogger("picloud.janitor")
@@ -39,6 +39,7 @@ class Janitor:
             await asyncio.sleep(TICK)
             for name, period, chore in (
                 ("due", TICK, self._due),
+                ("closing", TICK, self._closing),
                 ("vanished", VANISHED_EVERY, self._vanished),
                 ("retention", RETENTION_EVERY, self._retention),
                 ("blobs", BLOBS_EVERY, self._blobs),
@@ -61,6 +62,13 @@ class Janitor:
         """Jids that a client announced and never sent end as killed, cause not_sent."""
         before = now_ms() - int(self._settings.not_sent_after * 1000)
         self._dispatcher.settle(await self._storage.write(accept.vanished, before, now_ms()))
+
+    async def _closing(self) -> None:
+        """Jobs that ended unsent in great numbers get their rows; what is left after a tick comes with the next."""
+        until = time.monotonic() + TICK
+        while time.monotonic() < until and await self._storage.read(closing.any_left):
+            self._dispatcher.settle(await self._storage.write(close.proceed, now_ms()))
+            await asyncio.sleep(BREATH)
 
     async def _retention(self) -> None:
         """Payloads and logs, job rows, login tickets go after their time."""
