@@ -11,7 +11,7 @@ from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
 from picloud.store import account as accounts
 from picloud.store import blob as blobs
-from picloud.store import closing, retention
+from picloud.store import closing, code, retention
 from picloud.store.act import accept, close, lease
 from picloud.store.files import Files
 
@@ -21,9 +21,14 @@ TICK = 0.5
 VANISHED_EVERY = 15.0
 RETENTION_EVERY = 3600.0
 BLOBS_EVERY = 6 * 3600.0
+CODE_EVERY = 24 * 3600.0
 UNUSED_MS = 24 * 3_600_000
 BREATH = 0.05
 """Seconds between two bites of retention, for everybody else."""
+WALK = 20_000
+"""Submissions looked at in one read."""
+AT_ONCE = 100
+"""Pieces of code removed in one act; each may be megabytes."""
 
 
 class Janitor:
@@ -43,6 +48,7 @@ class Janitor:
                 ("vanished", VANISHED_EVERY, self._vanished),
                 ("retention", RETENTION_EVERY, self._retention),
                 ("blobs", BLOBS_EVERY, self._blobs),
+                ("code", CODE_EVERY, self._code),
             ):
                 if time.monotonic() - self._last.get(name, 0.0) >= period:
                     self._last[name] = time.monotonic()
@@ -76,6 +82,25 @@ class Janitor:
         for remove, days in ((retention.payloads, self._settings.keep_payloads), (retention.jobs, self._settings.keep_jobs)):
             while await self._storage.note(remove, now_ms() - int(days * 1000)):  # noqa: ASYNC110 - bites, not polling
                 await asyncio.sleep(BREATH)
+        before = now_ms() - max(int(self._settings.keep_jobs * 1000), UNUSED_MS)
+        done: int | None = 0
+        while done is not None:
+            done = await self._storage.note(retention.submissions, before, done)
+            await asyncio.sleep(BREATH)
+
+    async def _code(self) -> None:
+        """Functions and modules that no submission needs go after a day."""
+        before = now_ms() - UNUSED_MS
+        newest, loose = await self._storage.read(code.every)
+        for until in range(newest, 0, -WALK):
+            if not loose:
+                return
+            loose -= await self._storage.read(code.named, until - WALK, until)
+            await asyncio.sleep(BREATH)
+        unneeded = sorted(loose)
+        for at in range(0, len(unneeded), AT_ONCE):
+            await self._storage.note(code.remove, set(unneeded[at : at + AT_ONCE]), newest, before)
+            await asyncio.sleep(BREATH)
 
     async def _blobs(self) -> None:
         """Bytes that no row names go: condemned after a day, deleted a cycle later."""

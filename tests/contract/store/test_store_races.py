@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from picloud.store import account, closing, job
+from picloud.store import account, closing, code, job
 from picloud.store.act import accept, close, finish, kill, lease, revoke
 from picloud.store.db import Database
 from picloud.wire.error import Conflict
 from picloud.wire.message import Chunk, Lease
-from tests.contract.store.storekeeper import DEADLINE, Keeper, arguments, done, failed, overlapped, submission
+from tests.contract.store.storekeeper import CODE, DEADLINE, Keeper, arguments, done, failed, overlapped, submission
 
 Overlap = Callable[[Callable[..., Any], Callable[..., Any]], tuple[Any, Any]]
 
@@ -133,6 +133,20 @@ def test_a_dependency_on_closed_jobs_while_they_get_their_rows(ann: Keeper, both
         while ann.write(close.proceed, ann.now).more:
             pass
         assert ann.status(child.first) == "stalled"
+
+
+def test_code_is_swept_or_referred_to_but_never_both(ann: Keeper, both: Overlap) -> None:
+    for swapped in (False, True):
+        ann.write(code.put, ann.account, [CODE], 10)
+        m = submission(1)
+        m.code = []
+        newest, loose = ann.read(code.every)
+        acts = [
+            lambda tx, at=newest, loose=loose: code.remove(tx, loose - code.named(tx, 0, at), at, 2_000),
+            lambda tx, m=m: accept.submit(tx, ann.account, m, now=ann.tick())[0],
+        ]
+        removed, answer = reversed(both(*reversed(acts))) if swapped else both(*acts)
+        assert (removed, answer.missing) in [(1, [CODE.digest]), (0, [])]
 
 
 def test_the_same_submission_twice_at_once(ann: Keeper, both: Overlap) -> None:

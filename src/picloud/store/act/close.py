@@ -26,8 +26,11 @@ def proceed(tx: Connection, now: int, among: Ranges | None = None, limit: int = 
     bite = closing.next_bite(tx, among, limit)
     if bite is None:
         return finish
-    owner = tx.execute(select(submission).where(submission.c.id == bite.of.submission)).one()
+    finish.more = bite.more
+    owner = tx.execute(select(submission).where(submission.c.id == bite.of.submission)).one_or_none()
+    if owner is None:
+        return finish  # so old that it was removed
     jobs.write_unsent(tx, owner, bite.of.first, bite.count, bite.of.cause, now)
-    finish.closed, finish.more = [(bite.of.first, bite.count)], bite.more
+    finish.closed = [(bite.of.first, bite.count)]
     gate.spread(tx, gate.held_by(tx, bite.of.first, bite.count), finish, now)
     return finish
