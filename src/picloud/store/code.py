@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, func, select, tuple_
+from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, func, select
 
 from picloud.store.rows import Listed, add, as_list, from_json, gathered, listing, one, run, text, to_json
 from picloud.store.schema import code, submission
@@ -87,8 +87,8 @@ def remove(tx: Connection, pieces: set[Piece], newest: int, before: int) -> int:
     # Locked first: who is about to refer to one either has done so when we look, or finds it gone.
     old = {(account, digest) for account, digest in listing(tx, _OLD, pieces=as_list(sorted(pieces)), before=before)}
     loose = old - named(tx, newest, LAST)
-    if loose:
-        run(tx, _REMOVE, pieces=as_list(sorted(loose)))
+    for owner in {account for account, _ in loose}:
+        run(tx, _REMOVE, account_=owner, digests=as_list([digest for account, digest in loose if account == owner]))
     return len(loose)
 
 
@@ -121,7 +121,5 @@ _old = (
     .subquery()
 )
 _OLD = select(gathered(_old.c.account, _old.c.digest))
-_REMOVE = delete(code).where(
-    tuple_(code.c.account, code.c.digest).in_(select(_pieces.c(0), _pieces.c(1, Text)).select_from(_pieces.table))
-)
+_REMOVE = delete(code).where(code.c.account == bindparam("account_"), code.c.digest.in_(_digests.chosen(Text)))
 _GET = select(code).where(code.c.account == bindparam("account"), code.c.digest == bindparam("digest"))
