@@ -27,7 +27,7 @@ BREATH = 0.05
 """Seconds between two bites of retention, for everybody else."""
 WALK = 20_000
 """Submissions looked at in one read."""
-AT_ONCE = 100
+AT_ONCE = 20
 """Pieces of code removed in one act; each may be megabytes."""
 
 
