@@ -93,6 +93,10 @@ def _from_file(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):  # whether the home is one, its check says better
         return {}
+    except PermissionError as error:
+        what = path if os.path.exists(path) else path.parent
+        hint = "it is another user's: set PICLOUD_HOME to a folder of your own"
+        raise SetupError(f"{what} may not be read by this user", hint=hint) from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise SetupError(f"cannot read {path}: {error}", hint="correct or remove it") from error
 

@@ -140,10 +140,14 @@ class _Closing:
         self.commit() if kind is None else self.abort()
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class _FolderSink(_Closing):
     def __init__(self, target: Path, temporary: Path) -> None:
         self._target, self._temporary = target, temporary
-        self._file = open(temporary, "xb", buffering=0)  # noqa: SIM115 (closed by commit or abort)
+        self._file = open(temporary, "xb", buffering=0, opener=_private)  # noqa: SIM115 (closed by commit or abort)
         self._size = 0
 
     def write(self, data: bytes) -> None:
@@ -161,7 +165,8 @@ class _FolderSink(_Closing):
         os.fsync(self._file.fileno())
         self._file.close()
         fresh = not self._target.parent.exists()
-        self._target.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self._target.parent.parent, self._target.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
         os.rename(self._temporary, self._target)
         _sync_folder(self._target.parent)
         if fresh:
@@ -182,7 +187,7 @@ class Folder:
         self._temporary = root / "new"
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._temporary.mkdir(exist_ok=True)
+            self._temporary.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise _unusable(root, error) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from picloud.server.control import Control
 from picloud.server.credentials import configuration, secret_of, write_owner_credentials
 from picloud.serving import Serving
 from picloud.settings import Settings
+from picloud.store.files import open_files
 from tests.conftest import server_home
 
 
@@ -82,6 +84,20 @@ def test_a_client_that_was_set_up_for_another_server_stays_there_and_is_told(
     assert len(list((home / "credentials").iterdir())) == 2
     write_owner_credentials(home, said["owner_key"], secret_of(home, said["owner_key"]), said["address"])
     assert started(home, capsys)["client"] == ""
+
+
+def test_the_home_is_its_owners_alone(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = os.umask(0)
+    try:
+        started(home, capsys)
+        with open_files("", home / "blob").create("0123456789abcdef") as sink:
+            sink.write(b"x")
+    finally:
+        os.umask(before)
+    assert (home / "picloud.sqlite").exists()
+    (home / "picloud.sqlite").chmod(0o644)
+    started(home, capsys)
+    assert {path.name: path.stat().st_mode & 0o077 for path in home.rglob("*") if path.stat().st_mode & 0o077} == {}
 
 
 def test_another_server_of_this_machine_counts_only_while_it_lives(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
