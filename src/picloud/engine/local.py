@@ -204,6 +204,7 @@ class LocalEngine:
         if killed:
             log.info("worker %s left %d processes: killed", incarnation, killed)
         remove_tree(self._folder(incarnation))
+        remove_tree(process.shelter(self._home, incarnation))
 
     def _sweep(self, keep: set[str]) -> None:
         owners = {self._owner(process.environment(pid)) for pid in process.marked(process.of_home(self._home))}
@@ -214,7 +215,9 @@ class LocalEngine:
 
     def _owner(self, environment: dict[str, str]) -> str:
         """The worker that a process of ours belongs to; "" for the server itself."""
-        door = environment.get(process.DOOR, "").removeprefix(f"{self._home / 'work'}/")
+        door = environment.get(process.DOOR, "")
+        for place in (f"{self._home / 'work'}/", str(process.shelter(self._home, ""))):
+            door = door.removeprefix(place)
         return environment.get(process.WORKER) or ("" if door.startswith("/") else door.partition("/")[0])
 
 
