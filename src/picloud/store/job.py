@@ -42,12 +42,14 @@ from picloud.store.rows import (
 )
 from picloud.store.rows import listing as listed
 from picloud.store.schema import READY, argument, chunk, code, job, kind, lease, log, result, submission
-from picloud.wire.error import Conflict, NotFound
+from picloud.wire.error import Conflict, NotFound, TooLarge
 from picloud.wire.job import FIRST_FINAL, Cause, Status
 from picloud.wire.message import Finished, Ranges
 
 WINDOW = 1 << 16
 """Jids looked at in one step."""
+MOST_STATUSES = 100_000_000
+"""A byte each."""
 HIGHEST = 1 << 60
 """No jid lies above."""
 READY_CAP = 1000
@@ -63,7 +65,10 @@ def statuses(tx: Connection, account: int, ranges: Ranges) -> bytes:
 
     Raises:
         NotFound: a jid is not of this account; the first such one is named.
+        TooLarge: more than MOST_STATUSES, which a map of unsent jobs may have.
     """
+    if (asked := sum(count for _, count in ranges)) > MOST_STATUSES:
+        raise TooLarge(f"the states of {asked} jobs at once", hint="ask for parts of the range", limit=MOST_STATUSES)
     reserved = _Reserved(tx, account, ranges)
     return b"".join(_statuses(tx, account, *window, reserved) for window in _windows(account, ranges))
 
@@ -264,9 +269,10 @@ def check_final(tx: Connection, account: int, ranges: Ranges) -> None:
     """
     reserved = _Reserved(tx, account, ranges)
     for first, count in _windows(account, ranges):
-        for at, status in enumerate(_statuses(tx, account, first, count, reserved)):
-            if status < FIRST_FINAL:
-                raise Conflict(f"job {first + at} is not finished", jid=first + at, hint="kill it first")
+        found = _statuses(tx, account, first, count, reserved)
+        if min(found) < FIRST_FINAL:
+            jid = next(first + at for at, status in enumerate(found) if status < FIRST_FINAL)
+            raise Conflict(f"job {jid} is not finished", jid=jid, hint="kill it first")
 
 
 def delete(tx: Connection, account: int, ranges: Ranges) -> int:

@@ -16,7 +16,7 @@ from picloud.store import account, blob, code, job, kind, listing, log, migrate,
 from picloud.store.act import info
 from picloud.store.db import Database
 from picloud.store.schema import metadata
-from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound, SetupError
+from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound, SetupError, TooLarge
 from picloud.wire.job import Cause
 from picloud.wire.message import Code, LogChunk
 from tests.contract.store.storekeeper import CODE, Keeper, done, failed, submission
@@ -231,6 +231,16 @@ def test_status_of_ranges_in_any_order(ann: Keeper) -> None:
 
 
 # -- migrations -------------------------------------------------------------------------------------------------------
+
+
+def test_too_many_states_at_once_are_refused_and_unknown_jids_found_soon(ann: Keeper) -> None:
+    made = ann.map(1 << 39, 1)
+    with pytest.raises(TooLarge):
+        ann.read(job.statuses, ann.account, [(made.first, 1 << 39)])
+    with pytest.raises(NotFound):
+        ann.read(job.check_final, ann.account, [(1 << 45, 1 << 39)])
+    with pytest.raises(Conflict, match=f"job {made.first} is not finished"):
+        ann.read(job.check_final, ann.account, [(made.first, 1 << 39)])
 
 
 def test_migrations_end_in_the_tables_of_the_schema(fresh_url: str) -> None:
