@@ -48,7 +48,7 @@ from picloud.wire.message import Finished, Ranges
 
 WINDOW = 1 << 16
 """Jids looked at in one step."""
-MOST_STATUSES = 100_000_000
+MOST_STATUSES = 50_000_000
 """A byte each."""
 HIGHEST = 1 << 60
 """No jid lies above."""
@@ -67,10 +67,13 @@ def statuses(tx: Connection, account: int, ranges: Ranges) -> bytes:
         NotFound: a jid is not of this account; the first such one is named.
         TooLarge: more than MOST_STATUSES, which a map of unsent jobs may have.
     """
-    if (asked := sum(count for _, count in ranges)) > MOST_STATUSES:
-        raise TooLarge(f"the states of {asked} jobs at once", hint="ask for parts of the range", limit=MOST_STATUSES)
+    made = bytearray()
     reserved = _Reserved(tx, account, ranges)
-    return b"".join(_statuses(tx, account, *window, reserved) for window in _windows(account, ranges))
+    for first, count in _windows(account, ranges):
+        if len(made) + count > MOST_STATUSES:
+            raise TooLarge(f"the states of more than {MOST_STATUSES} jobs at once", hint="ask for parts of the range")
+        made += _statuses(tx, account, first, count, reserved)
+    return bytes(made)
 
 
 def _statuses(tx: Connection, account: int, first: int, count: int, reserved: _Reserved) -> bytes:

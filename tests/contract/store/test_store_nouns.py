@@ -230,9 +230,6 @@ def test_status_of_ranges_in_any_order(ann: Keeper) -> None:
             ann.read(job.statuses, ann.account, [unknown])
 
 
-# -- migrations -------------------------------------------------------------------------------------------------------
-
-
 def test_too_many_states_at_once_are_refused_and_unknown_jids_found_soon(ann: Keeper) -> None:
     made = ann.map(1 << 39, 1)
     with pytest.raises(TooLarge):
@@ -241,6 +238,9 @@ def test_too_many_states_at_once_are_refused_and_unknown_jids_found_soon(ann: Ke
         ann.read(job.check_final, ann.account, [(1 << 45, 1 << 39)])
     with pytest.raises(Conflict, match=f"job {made.first} is not finished"):
         ann.read(job.check_final, ann.account, [(made.first, 1 << 39)])
+
+
+# -- migrations -------------------------------------------------------------------------------------------------------
 
 
 def test_migrations_end_in_the_tables_of_the_schema(fresh_url: str) -> None:
