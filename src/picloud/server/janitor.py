@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
+from collections.abc import Awaitable, Callable
 
 from picloud.server.dispatcher import Dispatcher
 from picloud.server.storage import Storage, now_ms
@@ -36,26 +36,27 @@ class Janitor:
 
     def __init__(self, storage: Storage, dispatcher: Dispatcher, files: Files, settings: Settings) -> None:
         self._storage, self._dispatcher, self._files, self._settings = storage, dispatcher, files, settings
-        self._last: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Chores until cancelled; one that fails is logged and comes again."""
+        """Chores until cancelled, each in a loop of its own: a long one delays no other."""
+        await asyncio.gather(
+            self._again_and_again("due", TICK, self._due),
+            self._again_and_again("closing", TICK, self._closing),
+            self._again_and_again("vanished", VANISHED_EVERY, self._vanished),
+            self._again_and_again("retention", RETENTION_EVERY, self._retention),
+            self._again_and_again("blobs", BLOBS_EVERY, self._blobs),
+            self._again_and_again("code", CODE_EVERY, self._code),
+        )
+
+    async def _again_and_again(self, name: str, period: float, chore: Callable[[], Awaitable[None]]) -> None:
+        """One chore; if it fails, that is logged and it comes again."""
+        await asyncio.sleep(TICK)
         while True:
-            await asyncio.sleep(TICK)
-            for name, period, chore in (
-                ("due", TICK, self._due),
-                ("closing", TICK, self._closing),
-                ("vanished", VANISHED_EVERY, self._vanished),
-                ("retention", RETENTION_EVERY, self._retention),
-                ("blobs", BLOBS_EVERY, self._blobs),
-                ("code", CODE_EVERY, self._code),
-            ):
-                if time.monotonic() - self._last.get(name, 0.0) >= period:
-                    self._last[name] = time.monotonic()
-                    try:
-                        await chore()
-                    except Exception:
-                        log.exception("chore %s failed", name)
+            try:
+                await chore()
+            except Exception:
+                log.exception("chore %s failed", name)
+            await asyncio.sleep(period)
 
     async def _due(self) -> None:
         """Jobs whose retry time came become ready."""
@@ -70,9 +71,8 @@ class Janitor:
         self._dispatcher.settle(await self._storage.write(accept.vanished, before, now_ms()))
 
     async def _closing(self) -> None:
-        """Jobs that ended unsent in great numbers get their rows; what is left after a tick comes with the next."""
-        until = time.monotonic() + TICK
-        while time.monotonic() < until and await self._storage.read(closing.any_left):
+        """Jobs that ended unsent in great numbers get their rows."""
+        while await self._storage.read(closing.any_left):
             self._dispatcher.settle(await self._storage.write(close.proceed, now_ms()))
             await asyncio.sleep(BREATH)
 
