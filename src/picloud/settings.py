@@ -46,7 +46,7 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     port: int = 7421  # 0 = any free one
     insecure: bool = False  # plain HTTP on ``host``
     database: str = ""  # SQLAlchemy URL; "" = SQLite in home
-    blobs: str = ""  # URL of the blob store; "" = a folder in home
+    blobs: str = ""  # URL of an object store, or a folder's absolute path; "" = a folder in home
     default_type: str = ""  # "" = the first of f2, c2, c1 of which one per core fits in RAM
     core_types: dict[str, CoreType] = field(default_factory=lambda: dict(CORE_TYPES))
     units_per_core: int = 8000  # thousandths of a compute unit that one core of the host offers
@@ -93,6 +93,10 @@ def _from_file(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):  # whether the home is one, its check says better
         return {}
+    except PermissionError as error:
+        what = path if os.path.exists(path) else path.parent
+        hint = "it is another user's: set PICLOUD_HOME to a folder of your own"
+        raise SetupError(f"{what} may not be read by this user", hint=hint) from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise SetupError(f"cannot read {path}: {error}", hint="correct or remove it") from error
 

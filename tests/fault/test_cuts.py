@@ -57,7 +57,8 @@ def starts(effects: Path) -> int:
     return len(effects.read_text().split()) if effects.exists() else 0
 
 
-def test_stopping_the_server_again_and_again_fails_no_job(own: Server, verbs: Verbs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", [False, True], ids=["server stopped", "server killed before"])
+def test_stopping_the_server_again_and_again_fails_no_job(own: Server, verbs: Verbs, tmp_path: Path, killed: bool) -> None:
     effects, enough = tmp_path / "effects", MAX_ATTEMPTS + 1
 
     def patient() -> int:
@@ -70,6 +71,8 @@ def test_stopping_the_server_again_and_again_fails_no_job(own: Server, verbs: Ve
     jid = verbs.call(patient)
     for stops in range(1, enough):
         until(lambda count=stops: starts(effects) == count)  # type: ignore[misc]
+        if killed:
+            os.kill(own.pid, signal.SIGKILL)
         own.picloud("down")
         assert not list(process.marked(process.of_home(own.home)))
         up(own)

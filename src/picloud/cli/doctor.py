@@ -128,6 +128,17 @@ def _disk(settings: Settings) -> Finding:
     return Finding("disk", "ok", f"{free / GIB:.1f} GiB free")
 
 
+def _blobs(settings: Settings) -> Finding:
+    from picloud.store.files import Remote, folder_of
+
+    folder = folder_of(settings.blobs, Path(settings.home) / "blob")
+    if folder is None:
+        Remote(settings.blobs).check()
+        return Finding("blobs", "ok", f"{settings.blobs}: wrote, read and deleted one")
+    homes.check_writable(next(path for path in (folder, *folder.parents) if path.is_dir()))
+    return Finding("blobs", "ok", str(folder))
+
+
 def _server(settings: Settings) -> Finding:
     file = homes.running(Path(settings.home))
     if file:
@@ -219,6 +230,7 @@ CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "home": _home,
     "disk": _disk,
     "database": _database,
+    "blobs": _blobs,
     "server": _server,
     "client": _client,
     "machine": _machine,

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from picloud.engine import process
+from picloud.engine import local, process
 from picloud.server import home as homes
 from picloud.server.home import ServerFile
 from picloud.server.lock import holder
@@ -151,6 +151,8 @@ def stop(settings: Settings, tell: Callable[[str], None] = lambda text: None) ->
     # A server that is still starting, or whose server.json was removed, holds the lock all the same.
     pid = found.pid if found else holder(home)
     since = process.started(pid) if pid else None
+    # First, for nobody knows whether the server, if there is one, gets as far as closing its workers' rows in order.
+    homes.note_stopped(home, local.living(home))
     if pid and since:
         tell(f"Stopping; running jobs have {settings.drain:g} s.")
         process.terminate(pid, since, settings.drain + STOP_MARGIN)

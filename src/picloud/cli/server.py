@@ -15,13 +15,15 @@ import msgspec
 from picloud import __version__
 from picloud import settings as options
 from picloud.cli import lifecycle
-from picloud.cli.call import configured
+from picloud.cli.call import Server, configured
 from picloud.cli.flags import as_json, command
 from picloud.cli.output import answer
 from picloud.cli.status import login_url
 from picloud.server import home as homes
 from picloud.server.address import listen
+from picloud.server.credentials import configuration, secret_of
 from picloud.server.home import ServerFile
+from picloud.settings import Settings
 from picloud.wire.error import CloudException
 
 
@@ -48,8 +50,8 @@ def up(**overrides: Any) -> None:
     settings = options.load(**overrides)
     file, new = lifecycle.start(settings, overrides | _kept(homes.read_server_file(Path(settings.home)), overrides))
     if not new:
-        file.login_url = _fresh_link()
-    _tell(file, new, "" if new else _differs(file, overrides))
+        file.login_url = _fresh_link(file)
+    _tell(file, new, "" if new else _differs(file, _changed(file) | {k: v for k, v in overrides.items() if v}))
 
 
 @command("down")
@@ -74,12 +76,12 @@ def restart(**overrides: Any) -> None:
 
     Jobs run on meanwhile: their workers reconnect to the new server.
     """
-    settings = options.load(**overrides)
-    former = homes.read_server_file(Path(settings.home))
-    _check_listening(overrides, former)
-    former = lifecycle.stop_server_only(settings) or former
+    former = homes.read_server_file(options.home())
     overrides |= _kept(former, overrides)
-    file, new = lifecycle.start(options.load(**overrides), overrides)
+    settings = options.load(**overrides)
+    _check_listening(settings, former)
+    lifecycle.stop_server_only(settings)
+    file, new = lifecycle.start(settings, overrides)
     _tell(file, new)
 
 
@@ -102,31 +104,38 @@ def _kept(former: ServerFile | None, overrides: dict[str, Any]) -> dict[str, Any
 
     Args:
         former: as its ``server.json`` tells, which `picloud down` removes and a crash leaves.
+        overrides: flags; they win, and so does a setting that the user has changed meanwhile.
     """
     if former is None:
         return {}
     kept = {"host": former.host or None, "port": former.port or None, "insecure": former.insecure or None}
-    return {name: value for name, value in kept.items() if overrides.get(name) is None}
+    return {name: value for name, value in kept.items() if overrides.get(name) is None and name not in _changed(former)}
 
 
-def _fresh_link() -> str:
+def _changed(former: ServerFile) -> dict[str, Any]:
+    """The settings about listening that are others than when that server started."""
+    return dict(homes.Configured.of(options.load()).changed_since(former.configured))
+
+
+def _fresh_link(file: ServerFile) -> str:
     """A link to log in; "" where this user has no key for it."""
+    secret = secret_of(options.home(), file.owner_key) if file.owner_key else ""
     try:
-        return login_url(configured())
+        return login_url(Server(file.address, file.owner_key, secret) if secret else configured())
     except CloudException:
         return ""
 
 
-def _check_listening(overrides: dict[str, Any], former: ServerFile | None) -> None:
+def _check_listening(settings: Settings, former: ServerFile | None) -> None:
     """Find out that the new server could not listen before the old one is stopped for it.
 
     Raises:
         SetupError: the address is not ours, or the port is in use by another program.
     """
-    if overrides["host"]:
-        listen(overrides["host"], 0).close()
-    if overrides["port"] and not (former and former.port == overrides["port"]):
-        listen("127.0.0.1", overrides["port"]).close()
+    if settings.host and not (former and former.host == settings.host):
+        listen(settings.host, 0).close()
+    if settings.port and not (former and former.port == settings.port):
+        listen("127.0.0.1", settings.port).close()
 
 
 def _shell_code(code: int) -> int:
@@ -171,6 +180,9 @@ def _tell(file: ServerFile, new: bool, advice: str = "") -> None:
         lines.append(f"On another machine: {typed}")
     elif remote:
         lines.append(f"On another machine: picloud setup {remote} --insecure")
+    if file.client and file.client == configuration(options.home()).get("url", "").rstrip("/"):
+        here = f"picloud setup {file.address} -a {file.owner_key}"
+        lines.append(f"Your client stays with {file.client}. To use this server: {here}")
     if advice:
         lines.append(advice)
     answer(msgspec.to_builtins(file) | {"new": new, "setup": typed, "advice": advice or None}, "\n".join(lines))

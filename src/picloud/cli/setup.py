@@ -12,7 +12,7 @@ from picloud.cli.call import Server, call, fingerprint, is_trusted, parts
 from picloud.cli.flags import command
 from picloud.cli.output import answer
 from picloud.server.address import is_loopback
-from picloud.server.credentials import configuration, write_owner_credentials
+from picloud.server.credentials import configuration, secret_of, write_owner_credentials
 from picloud.wire.error import SetupError
 
 DEFAULT_URL = "http://127.0.0.1:7421"
@@ -29,8 +29,8 @@ DEFAULT_URL = "http://127.0.0.1:7421"
 def setup(url: str | None, pinned: str | None, api_key: int | None, api_secretkey: str | None, insecure: bool) -> None:
     """Use a server from this machine and user.
 
-    What is not given is taken from PICLOUD_URL, PICLOUD_API_KEY and PICLOUD_API_SECRETKEY, else asked for. The key is
-    tried before anything is stored.
+    What is not given is taken from PICLOUD_URL, PICLOUD_API_KEY and PICLOUD_API_SECRETKEY, else asked for; a secret that
+    is stored already need not be given again. The key is tried before anything is stored.
     """
     home = settings.home()
     url = (url or os.environ.get("PICLOUD_URL") or _ask("Server", configuration(home).get("url") or DEFAULT_URL)).rstrip("/")
@@ -38,7 +38,7 @@ def setup(url: str | None, pinned: str | None, api_key: int | None, api_secretke
     key = str(api_key or os.environ.get("PICLOUD_API_KEY") or _ask("API key"))
     if not key.isdigit():
         raise click.UsageError(f"an API key is a number, not {key!r}")
-    secret = api_secretkey or os.environ.get("PICLOUD_API_SECRETKEY") or _ask("Secret", hidden=True)
+    secret = api_secretkey or os.environ.get("PICLOUD_API_SECRETKEY") or secret_of(home, key) or _ask("Secret", hidden=True)
     found = call(Server(url, key, secret, pinned), "GET", "/v1/server")
     write_owner_credentials(home, key, secret, url, pinned)
     account = found.get("account", "")

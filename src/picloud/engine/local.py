@@ -204,6 +204,7 @@ class LocalEngine:
         if killed:
             log.info("worker %s left %d processes: killed", incarnation, killed)
         remove_tree(self._folder(incarnation))
+        remove_tree(process.shelter(self._home, incarnation))
 
     def _sweep(self, keep: set[str]) -> None:
         owners = {self._owner(process.environment(pid)) for pid in process.marked(process.of_home(self._home))}
@@ -214,8 +215,19 @@ class LocalEngine:
 
     def _owner(self, environment: dict[str, str]) -> str:
         """The worker that a process of ours belongs to; "" for the server itself."""
-        door = environment.get(process.DOOR, "").removeprefix(f"{self._home / 'work'}/")
+        door = environment.get(process.DOOR, "")
+        for place in (f"{self._home / 'work'}/", str(process.shelter(self._home, ""))):
+            door = door.removeprefix(place)
         return environment.get(process.WORKER) or ("" if door.startswith("/") else door.partition("/")[0])
+
+
+def living(home: Path) -> set[str]:
+    """The incarnations whose worker process runs on this machine, for whoever is about to end them without their server."""
+    found = set()
+    for pid in process.marked(process.of_home(home)):
+        if os.fsencode(COMMAND[-1]) in process.command(pid):
+            found.add(process.environment(pid).get(process.WORKER, ""))
+    return found - {""}
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:

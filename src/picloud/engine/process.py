@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import signal
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -56,6 +57,14 @@ def environment(pid: int) -> dict[str, str]:
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
+def command(pid: int) -> list[bytes]:
+    """The words a process was started with; empty if it has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
 def mark(name: str, value: str) -> bytes:
     """The mark of processes that have exactly ``name=value`` in their environment."""
     return os.fsencode(f"\0{name}={value}\0")
@@ -63,12 +72,19 @@ def mark(name: str, value: str) -> bytes:
 
 def of_home(home: Path) -> tuple[bytes, ...]:
     """The marks of an installation."""
-    return mark(INSTANCE, instance(home)), os.fsencode(f"\0{DOOR}={home / 'work'}/")
+    places = (f"{home / 'work'}/", shelter(home, ""))
+    return mark(INSTANCE, instance(home)), *(os.fsencode(f"\0{DOOR}={place}") for place in places)
 
 
 def of_worker(home: Path, incarnation: str) -> tuple[bytes, ...]:
     """The marks of one worker and all that runs below it."""
-    return mark(WORKER, incarnation), os.fsencode(f"\0{DOOR}={home / 'work' / incarnation}/")
+    folders = (home / "work" / incarnation, shelter(home, incarnation))
+    return mark(WORKER, incarnation), *(os.fsencode(f"\0{DOOR}={folder}/") for folder in folders)
+
+
+def shelter(home: Path, incarnation: str) -> Path:
+    """Where a worker puts its doors if the path of its own folder is too long for a socket; nobody guesses the name."""
+    return Path(tempfile.gettempdir(), f"picloud-{instance(home)}-{incarnation}")
 
 
 def marked(marks: Iterable[bytes]) -> Iterator[int]:

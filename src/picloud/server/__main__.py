@@ -31,7 +31,7 @@ from picloud.server import home as homes
 from picloud.server.api.server import TICKET_MS
 from picloud.server.app import LINES, App
 from picloud.server.control import Control
-from picloud.server.credentials import configuration, point_client, write_owner_credentials
+from picloud.server.credentials import configuration, configure, other_server, point_client, secret_of, write_secret
 from picloud.server.edge import EdgeProcess
 from picloud.server.line import Line
 from picloud.server.lock import lock
@@ -41,7 +41,7 @@ from picloud.serving import Serving
 from picloud.settings import Settings, load
 from picloud.store import account as accounts
 from picloud.store.db import Database
-from picloud.store.files import open_files
+from picloud.store.files import Files, open_files
 from picloud.wire.error import CloudException
 
 log = logging.getLogger("picloud.server")
@@ -53,8 +53,10 @@ OPEN_FILES = 65_536
 class Program:
     """One run of the control process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, configured: Settings | None = None) -> None:
+        """``configured``: the settings without flags of the command line, where that is not the same."""
         self.settings = settings
+        self._configured = homes.Configured.of(configured or settings)
         self.home = Path(settings.home)
         self.grace: float | None = settings.drain
         self._stop = asyncio.Event()
@@ -67,6 +69,8 @@ class Program:
         """
         homes.prepare(self.settings)
         with lock(self.home):
+            files = open_files(self.settings.blobs, self.home / "blob")
+            await asyncio.to_thread(files.check)  # now, and not when the first large result has nowhere to go
             earlier = homes.read_server_file(self.home)
             listening = bind(
                 self.settings, earlier.port if earlier else None, urlsplit(earlier.address).port if earlier else None
@@ -74,15 +78,15 @@ class Program:
             os.environ[process.INSTANCE] = process.instance(self.home)
             db = Database.open(self.settings.database or f"sqlite:///{self.home / 'picloud.sqlite'}")
             try:
-                await self._serve(db, listening)
+                await self._serve(db, files, listening)
             finally:
                 db.close()
                 listening.control.close()
                 listening.edge.close()
 
-    async def _serve(self, db: Database, listening: Listening) -> None:
+    async def _serve(self, db: Database, files: Files, listening: Listening) -> None:
         secret = _secret(self.home / "secret")
-        control = Control(self.settings, db, open_files(self.settings.blobs, self.home / "blob"), secret)
+        control = Control(self.settings, db, files, secret)
         control.address = listening.loopback
         control.edges = {"http": Doors.port(listening.edge.plain), "https": Doors.port(listening.edge.tls)}
         order = EdgeOrder(
@@ -126,11 +130,7 @@ class Program:
             await control.storage.write(accounts.create, _owner_name(), now_ms())
         owner = (await control.storage.read(accounts.every))[0]
         control.authority.owner = owner.id
-        if first or not (self.home / "credentials").is_dir() or not any((self.home / "credentials").iterdir()):
-            key, key_secret = await control.storage.write(accounts.key_create, owner.id, now_ms())
-            write_owner_credentials(self.home, key, key_secret, listening.loopback)
-        elif configuration(self.home).get("url"):
-            point_client(self.home, listening.loopback)
+        key, elsewhere = await self._introduce_client(control, owner.id, listening.loopback)
         ticket = await control.storage.write(accounts.ticket_create, owner.id, now_ms(), TICKET_MS)
         file = homes.ServerFile(
             address=listening.loopback,
@@ -141,13 +141,37 @@ class Program:
             tls_fingerprint=listening.fingerprint,
             login_url=f"{listening.loopback}/#{ticket}",
             owner=owner.name,
+            owner_key=key,
+            client=elsewhere,
             first=first,
             remote=listening.remote,
             host=self.settings.host,
             port=Doors.port(listening.control.tls or listening.control.plain),
             insecure=self.settings.insecure,
+            configured=self._configured,
         )
         return homes.write_server_file(self.home, file)
+
+    async def _introduce_client(self, control: Control, owner: int, url: str) -> tuple[str, str]:
+        """See to it that this user has a key, and that her client uses us, unless it was set up for another server.
+
+        Returns:
+            The owner's key, and the URL of that other server or "".
+        """
+        used = configuration(self.home).get("api_key", "")
+        ours = used.isdigit() and await control.storage.read(accounts.key_known, int(used))
+        elsewhere = other_server(self.home, url, ours)
+        live = [str(row["key"]) for row in await control.storage.read(accounts.keys, owner) if row["revoked"] is None]
+        stored = next((key for key in live if secret_of(self.home, key)), "")
+        if not stored:
+            made, secret = await control.storage.write(accounts.key_create, owner, now_ms())
+            write_secret(self.home, made, secret)
+        key = stored or str(made)
+        if not elsewhere and ours:
+            point_client(self.home, url)
+        elif not elsewhere and (not stored or used):
+            configure(self.home, api_key=key, url=url, fingerprint="")
+        return key, elsewhere
 
     def _hear_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -193,7 +217,7 @@ def main() -> None:
     sys.setswitchinterval(0.0005)  # the store's thread must not wait 5 ms for the GIL; design section 6
     overrides: dict[str, Any] = msgspec.json.decode(sys.stdin.readline() or "{}")
     try:
-        uvloop.run(Program(load(**overrides)).run())
+        uvloop.run(Program(load(**overrides), load()).run())
     except CloudException as error:
         print(msgspec.json.encode({"error": error.to_dict()}).decode(), flush=True)
         raise SystemExit(1) from error

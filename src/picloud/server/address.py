@@ -74,6 +74,11 @@ def reachable(host: str) -> str:
             return socket.gethostname()
 
 
+def in_use(port: int) -> bool:
+    """Whether a program listens on a TCP port of this machine."""
+    return bool(_listening(port))
+
+
 def port_holder(port: int) -> str:
     """Who listens on a TCP port of this machine: ``pid 17 (python3 -m http.server)``, or "" if that cannot be seen."""
     sockets = _listening(port)

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from picloud.server.address import is_loopback
+from picloud.server.address import in_use, is_loopback
 from picloud.server.home import write_private
 
 CONFIGURATION = "cloudconf.py"
@@ -26,15 +26,52 @@ def write_owner_credentials(home: Path, key: int | str, secret: str, url: str, f
         url: of the server.
         fingerprint: sha256 of the server's certificate, hex; None where the client trusts it by other means.
     """
-    folder = home / "credentials" / str(key)
-    for path in (home, folder.parent, folder):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_secret(home, key, secret)
+    configure(home, api_key=str(key), url=url, fingerprint=fingerprint or "")
+
+
+def write_secret(home: Path, key: int | str, secret: str) -> None:
+    """Store the secret of a key (0600), whether or not the client uses it now."""
+    path = _auth(home, key)
+    for folder in (home, path.parent.parent, path.parent):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     parser = configparser.ConfigParser(interpolation=None)
     parser["ApiKey"] = {"key": str(key), "secretkey": secret}
     text = io.StringIO()
     parser.write(text)
-    write_private(folder / "cloudauth", text.getvalue().encode())
-    configure(home, api_key=str(key), url=url, fingerprint=fingerprint or "")
+    write_private(path, text.getvalue().encode())
+
+
+def secret_of(home: Path, key: int | str) -> str:
+    """The stored secret of a key; "" if there is none."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(_auth(home, key))
+        return parser["ApiKey"]["secretkey"]
+    except (OSError, KeyError, configparser.Error):
+        return ""
+
+
+def other_server(home: Path, url: str, ours: bool) -> str:
+    """The URL of another server that this user's client was set up for; "" if it may be pointed at us.
+
+    A key that we do not know and a port of this machine that nobody serves any more are what a removed installation leaves.
+
+    Args:
+        home: of the client, and of the server that starts.
+        url: where that one listens.
+        ours: whether the client's key is one of that installation.
+    """
+    current = configuration(home).get("url", "").rstrip("/")
+    place = urlsplit(current)
+    if ours or current in ("", url):
+        return ""
+    gone = is_loopback(place.hostname or "") and not (place.port and in_use(place.port))
+    return "" if gone else current
+
+
+def _auth(home: Path, key: int | str) -> Path:
+    return home / "credentials" / str(key) / "cloudauth"
 
 
 def point_client(home: Path, url: str) -> None:

@@ -11,9 +11,10 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Self
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from picloud.engine import process
 from picloud.server.mounts import OVERLAY, file_system, is_network
@@ -25,8 +26,40 @@ START_FREE = 64 * MIB
 
 FOLDERS = ("blob", "work", "tls", "credentials")
 SERVER_FILE = "server.json"
+STOPPED_FILE = "stopped-workers"
+"""Incarnations that `picloud down` was about to end: no job is to blame for that. The next server reads and removes it."""
 
-_OURS = {"settings.toml", "cloudconf.py", "picloud.sqlite", "server.lock", "server.json", "server.log", "lost+found", *FOLDERS}
+
+_OURS = {
+    "settings.toml",
+    "cloudconf.py",
+    "picloud.sqlite",
+    "server.lock",
+    "server.json",
+    "server.log",
+    STOPPED_FILE,
+    "lost+found",
+    *FOLDERS,
+}
+
+
+class Configured(Struct, frozen=True):
+    """How settings.toml and environment said that the server shall listen, whatever flags said."""
+
+    host: str = Settings().host
+    port: int = Settings().port
+    insecure: bool = Settings().insecure
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(settings.host, settings.port, settings.insecure)
+
+    def changed_since(self, former: Configured) -> dict[str, str | int | bool]:
+        """What the user has set anew. No port of her own (0, or the default one) is no reason to leave the former one."""
+        found = {name: getattr(self, name) for name in self.__struct_fields__ if getattr(self, name) != getattr(former, name)}
+        if self.port in (0, Configured().port):
+            found.pop("port", None)
+        return found
 
 
 class ServerFile(Struct, kw_only=True):
@@ -40,11 +73,14 @@ class ServerFile(Struct, kw_only=True):
     tls_fingerprint: str | None = None  # sha256 of the certificate, hex
     login_url: str = ""  # works once
     owner: str = ""  # account name
+    owner_key: str = ""  # an API key of it whose secret is stored in this home
+    client: str = ""  # URL of another server, which this user's client was set up for and stays with
     first: bool = False  # this start created the installation
     remote: str | None = None  # URL for other machines
     host: str = ""  # the options it was started with, for ``picloud restart``
     port: int = 0  # really bound
     insecure: bool = False
+    configured: Configured = field(default_factory=Configured)
     ticks: int = 0  # start time of the process since boot; filled in when written
 
 
@@ -148,6 +184,25 @@ def running(home: Path) -> ServerFile | None:
     """The server that answers for this home now, or None."""
     file = read_server_file(home)
     return file if file and process.alive(file.pid, file.ticks) else None
+
+
+def note_stopped(home: Path, incarnations: set[str]) -> None:
+    """Remember, across power cuts, workers that are about to be ended on purpose."""
+    if incarnations - (known := stopped(home)):
+        write_private(home / STOPPED_FILE, "".join(f"{name}\n" for name in sorted(incarnations | known)).encode())
+
+
+def stopped(home: Path) -> set[str]:
+    """The workers that were ended on purpose since the last server began."""
+    try:
+        return set((home / STOPPED_FILE).read_text().split())
+    except FileNotFoundError:
+        return set()
+
+
+def forget_stopped(home: Path) -> None:
+    """All of them are accounted for."""
+    (home / STOPPED_FILE).unlink(missing_ok=True)
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from picloud.engine.base import Engine, Order, Placement
+from picloud.server import home as homes
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.kind import Kind, size
 from picloud.server.scheduler import Host, KindView
@@ -152,7 +153,12 @@ class Placer:
     # -- adoption -------------------------------------------------------------------------------------------------
 
     async def adopt(self) -> None:
-        """At start: take over the workers of an earlier server, revoke those that are gone."""
+        """At start: take over the workers of an earlier server, revoke those that are gone.
+
+        Those that `picloud down` ended, because their own server could not, are gone without anybody's blame.
+        """
+        home = Path(self._settings.home)
+        stopped = homes.stopped(home)
         for row in await self._storage.read(workers.live):
             worker = Worker(row.id, row.incarnation, row.secret_hash, await self.know(row))
             worker.idle_since = time.monotonic()
@@ -163,8 +169,12 @@ class Placer:
                 worker.pid, worker.window = row.pid, 1
                 self.placements[row.incarnation] = placement
                 await self._engine.point(placement, self.url)
+            elif row.incarnation in stopped:
+                self._ended_by_us.add(row.incarnation)
+                await self.ended(row.incarnation, "ended by picloud down")
             else:
                 await self.ended(row.incarnation, "gone before this server started")
+        homes.forget_stopped(home)
         await self._engine.sweep()
 
     # -- inside ---------------------------------------------------------------------------------------------------

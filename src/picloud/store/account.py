@@ -6,6 +6,7 @@
     every(tx) -> list[Account]
     key_create(tx, account, now, label="") -> (key, secret)     the secret is shown this once
     key_check(tx, key, secret) -> Account               NotAuthorized
+    key_known(tx, key) -> bool
     keys(tx, account) -> list[dict]
     key_revoke(tx, account, key, now)                   NotFound
     ticket_create(tx, account, now, lifetime_ms) -> ticket
@@ -110,6 +111,11 @@ def key_check(tx: Connection, key: int, secret: str) -> Account:
     if not hmac.compare_digest(row.secret_hash if row else bytes(32), _hash(secret)) or row is None or row.revoked:
         raise NotAuthorized("the API key or its secret is wrong", hint="run `picloud setup`")
     return Account(*row[:4])
+
+
+def key_known(tx: Connection, key: int) -> bool:
+    """Whether a key, of whatever account, is one of this installation."""
+    return 0 <= key < 1 << 62 and tx.execute(_KEY, {"key": key}).one_or_none() is not None
 
 
 def keys(tx: Connection, account_id: int) -> list[dict[str, Any]]:

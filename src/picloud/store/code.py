@@ -4,6 +4,13 @@ missing(tx, account, digests, have, brought: list[Code], now) -> list[str]    st
 HAVE                                                                    a query: those of ``digests`` that ``account`` has
 put(tx, account, brought: list[Code], now)                              BadRequest where a digest is wrong
 get(tx, account, digest) -> Code                                        NotFound
+every(tx) -> (newest, pieces)                                           all pieces, and the newest submission
+named(tx, after, until) -> pieces                                       those that these submissions need
+remove(tx, pieces, newest, before) -> int                               those among them that nothing needs
+
+A *piece* is (account, digest). Whether a submission needs one, no index tells: the sweeper walks all submissions in short
+reads, newest first, and what no one of them named is removed in an act that looks at those which came meanwhile. A client
+that remembers a removed piece as sent is told that it is missing, and sends it.
 """
 
 from __future__ import annotations
@@ -11,10 +18,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, Text, bindparam, select
+from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, func, select
 
-from picloud.store.rows import Listed, add, from_json, gathered, text, to_json
-from picloud.store.schema import code
+from picloud.store.rows import Listed, add, as_list, from_json, gathered, listing, one, run, text, to_json
+from picloud.store.schema import code, submission
 from picloud.wire.error import BadRequest, NotFound
 from picloud.wire.message import Code
 
@@ -60,6 +67,64 @@ def get(tx: Connection, account: int, digest: str) -> Code:
     return Code(row.digest, row.kind, row.data, from_json(row.info))
 
 
-_digests = Listed("digests")
-HAVE = select(gathered(code.c.digest)).where(code.c.account == bindparam("account"), code.c.digest.in_(_digests.chosen(Text)))
+def every(tx: Connection) -> tuple[int, set[Piece]]:
+    """The number of the newest submission, and all pieces of code there were before it was looked up."""
+    pieces = {(account, digest) for account, digest in run(tx, _EVERY)}
+    return one(tx, _NEWEST)[0] or 0, pieces
+
+
+def named(tx: Connection, after: int, until: int) -> set[Piece]:
+    """The pieces that the submissions with numbers above ``after`` up to ``until`` need."""
+    found = set()
+    for account, function, modules in run(tx, _NAMED, after=after, until=until):
+        found.add((account, function))
+        found.update((account, digest) for digest in from_json(modules))
+    return found
+
+
+def remove(tx: Connection, pieces: set[Piece], newest: int, before: int) -> int:
+    """Remove those pieces that were stored before ``before`` (epoch ms) and that no submission needs.
+
+    Args:
+        pieces: ones that no submission up to ``newest`` needs.
+        newest: the number of a submission; later ones are looked at here.
+    """
+    # Locked first: who is about to refer to one either has done so when we look, or finds it gone.
+    old = {(account, digest) for account, digest in listing(tx, _OLD, pieces=as_list(sorted(pieces)), before=before)}
+    loose = old - named(tx, newest, LAST)
+    for owner in {account for account, _ in loose}:
+        run(tx, _REMOVE, account_=owner, digests=as_list([digest for account, digest in loose if account == owner]))
+    return len(loose)
+
+
+Piece = tuple[int, str]
+"""(account, digest)."""
+LAST = 1 << 62
+"""No submission has a higher number."""
+_digests, _pieces = Listed("digests"), Listed("pieces")
+_have = (
+    select(code.c.digest)
+    .where(code.c.account == bindparam("account"), code.c.digest.in_(_digests.chosen(Text)))
+    .with_for_update(read=True)
+    .subquery()
+)
+HAVE = select(gathered(_have.c.digest))
+_EVERY = select(code.c.account, code.c.digest)
+_NEWEST = select(func.max(submission.c.id))
+_NAMED = (
+    select(submission.c.account, submission.c.function, submission.c.modules)
+    .where(submission.c.id > bindparam("after", type_=BigInteger), submission.c.id <= bindparam("until", type_=BigInteger))
+    .distinct()
+)
+_asked = (code.c.account == _pieces.c(0)) & (code.c.digest == _pieces.c(1, Text))
+_old = (
+    select(code.c.account, code.c.digest)
+    .join_from(_pieces.table, code, _asked)
+    .where(code.c.created < bindparam("before", type_=BigInteger))
+    .order_by(code.c.account, code.c.digest)
+    .with_for_update(of=code)
+    .subquery()
+)
+_OLD = select(gathered(_old.c.account, _old.c.digest))
+_REMOVE = delete(code).where(code.c.account == bindparam("account_"), code.c.digest.in_(_digests.chosen(Text)))
 _GET = select(code).where(code.c.account == bindparam("account"), code.c.digest == bindparam("digest"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -50,8 +53,22 @@ def raw_of(connection: Connection) -> sqlite3.Connection:
     return raw  # type: ignore[no-any-return]
 
 
+def make_private(database: Path) -> None:
+    """See to it that an SQLite file, new or old, is its owner's alone; its log takes after it.
+
+    An old one is never opened here: closing it again would end the locks that SQLite holds in this process.
+    """
+    with contextlib.suppress(OSError):  # a folder that is not there or not ours, SQLite says better
+        os.close(os.open(database, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
+        with contextlib.suppress(OSError):
+            database.with_name(name).chmod(0o600)
+
+
 def sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
     """Connections to an SQLite file, for the writer or for readers."""
+    if writing and url.database:
+        make_private(Path(url.database))
     engine = create_engine(url, connect_args={"check_same_thread": False, "cached_statements": 512, "timeout": 30},
                            pool_size=size + 1, max_overflow=0, query_cache_size=1000)  # fmt: skip
 

@@ -13,12 +13,15 @@ Ranges are (first, count) pairs. A jid that was reserved and is not sent yet cou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import BigInteger, Connection, bindparam, func, null, select
 from sqlalchemy import delete as remove
 
+from picloud.store import closing
 from picloud.store.certificate import certificate
 from picloud.store.rows import (
     EVERY,
@@ -30,6 +33,7 @@ from picloud.store.rows import (
     gathered,
     glued,
     hexed,
+    merged,
     one,
     pieces,
     run_on,
@@ -38,10 +42,14 @@ from picloud.store.rows import (
 )
 from picloud.store.rows import listing as listed
 from picloud.store.schema import READY, argument, chunk, code, job, kind, lease, log, result, submission
-from picloud.wire.error import Conflict, NotFound
+from picloud.wire.error import Conflict, NotFound, TooLarge
 from picloud.wire.job import FIRST_FINAL, Cause, Status
 from picloud.wire.message import Finished, Ranges
 
+WINDOW = 1 << 16
+"""Jids looked at in one step."""
+MOST_STATUSES = 50_000_000
+"""A byte each."""
 HIGHEST = 1 << 60
 """No jid lies above."""
 READY_CAP = 1000
@@ -57,19 +65,33 @@ def statuses(tx: Connection, account: int, ranges: Ranges) -> bytes:
 
     Raises:
         NotFound: a jid is not of this account; the first such one is named.
+        TooLarge: more than MOST_STATUSES, which a map of unsent jobs may have.
     """
-    made = []
-    for first, count in ranges:
-        found, digits = one(tx, _STATUSES, **_place(account, first, count))
-        if found == count:
-            made.append((digits or "").encode().translate(_DIGITS))
-            continue
-        unsent(tx, account, [(first, count)])
-        known = bytearray(int(Status.waiting) for _ in range(count))
-        for jid, status in listed(tx, _STATUS_PAIRS, **_place(account, first, count)):
-            known[jid - first] = status
-        made.append(bytes(known))
-    return b"".join(made)
+    made = bytearray()
+    reserved = _Reserved(tx, account, ranges)
+    for first, count in _windows(account, ranges):
+        if len(made) + count > MOST_STATUSES:
+            raise TooLarge(f"the states of more than {MOST_STATUSES} jobs at once", hint="ask for parts of the range")
+        made += _statuses(tx, account, first, count, reserved)
+    return bytes(made)
+
+
+def _statuses(tx: Connection, account: int, first: int, count: int, reserved: _Reserved) -> bytes:
+    place = _place(account, first, count)
+    found, digits = one(tx, _STATUSES, **place)
+    if found == count:
+        return str(digits or "").encode().translate(_DIGITS)
+    covered = reserved.ranges  # read before the rows: of what moves from here to there meanwhile, one at least is seen
+    known, rows = bytearray(count), listed(tx, _STATUS_PAIRS, **place)
+    for gap in _gaps([jid for jid, _ in rows], first, first + count):
+        _covered(gap, covered)
+    for closed in reserved.closed:
+        start, end = max(first, closed.first) - first, min(first + count, closed.end) - first
+        if start < end:
+            known[start:end] = bytes([int(closed.status)]) * (end - start)
+    for jid, status in rows:
+        known[jid - first] = status
+    return bytes(known)
 
 
 def finished(tx: Connection, account: int, ranges: Ranges, after: int, limit: int) -> list[Finished]:
@@ -94,7 +116,7 @@ def _finished(tx: Connection, account: int, start: int, end: int, limit: int) ->
 
 
 def unsent(tx: Connection, account: int, ranges: Ranges, *, lock: bool = False) -> Ranges:
-    """Those jids of the ranges that are reserved and not sent yet.
+    """Those jids of the ranges that are reserved and have no row: not sent yet, or closed (:mod:`picloud.store.closing`).
 
     Args:
         lock: keep them so until the transaction ends.
@@ -103,15 +125,43 @@ def unsent(tx: Connection, account: int, ranges: Ranges, *, lock: bool = False) 
         NotFound: a jid is neither a job of the account nor reserved by it; the first one is named.
     """
     made: Ranges = []
-    for first, count in ranges:
+    reserved = _Reserved(tx, account, ranges, lock)
+    for first, count in _windows(account, ranges):
         place = _place(account, first, count)
         if one(tx, _COUNT, **place)[0] == count:
             continue
-        rows = tx.execute(_OPEN_SHARED if lock else _OPEN, place).all()
-        open_ranges = [gap for row in rows for gap in unsent_of(tx, row)]
+        covered = reserved.ranges
         for gap in _gaps([jid for jid, _ in listed(tx, _STATUS_PAIRS, **place)], first, first + count):
-            made += _covered(gap, open_ranges)
-    return made
+            made += _covered(gap, covered)
+    return merged(made)
+
+
+class _Reserved:
+    """The jids of an account that are reserved and may lack rows, read when they are first asked for."""
+
+    def __init__(self, tx: Connection, account: int, within: Ranges, lock: bool = False) -> None:
+        self._tx, self._account, self._lock = tx, account, lock
+        self._first = min((first for first, _ in within), default=0)
+        self._end = max((first + count for first, count in within), default=0)
+
+    @cached_property
+    def ranges(self) -> Ranges:
+        place = _place(self._account, self._first, self._end - self._first)
+        rows = self._tx.execute(_OPEN_SHARED if self._lock else _OPEN, place).all()
+        unsent = [gap for row in rows for gap in unsent_of(self._tx, row)]
+        return merged([*unsent, *((one.first, one.end - one.first) for one in self.closed)])
+
+    @cached_property
+    def closed(self) -> list[closing.Closing]:
+        return closing.covering(self._tx, self._account, lock=self._lock)
+
+
+def _windows(account: int, ranges: Ranges) -> Iterator[tuple[int, int]]:
+    """The ranges in pieces that a list in memory can hold."""
+    for first, count in ranges:
+        _place(account, first, count)
+        for start in range(first, first + count, WINDOW):
+            yield start, min(WINDOW, first + count - start)
 
 
 def _place(account: int, first: int, count: int) -> dict[str, int]:
@@ -171,7 +221,15 @@ class Owner(Struct):
 
 
 def close_unsent(tx: Connection, s: Any, first: int, count: int, cause: Cause, now: int) -> None:
-    """Make final rows for jids of a submission (its row, or an Owner) that were reserved and not sent."""
+    """End jids of a submission (its row, or an Owner) that were reserved and not sent; if they are many, bite by bite."""
+    if count > closing.AT_ONCE:
+        closing.begin(tx, s.id, first, count, cause)
+    else:
+        write_unsent(tx, s, first, count, cause, now)
+
+
+def write_unsent(tx: Connection, s: Any, first: int, count: int, cause: Cause, now: int) -> None:
+    """Their final rows."""
     status = Status.stalled if cause == Cause.dependency else Status.killed
     tx.execute(_UNSENT, {"first": first, "count": count, "submission_": s.id, "account_": s.account, "kind_": s.kind,
                          "status_": int(status), "cause_": int(cause), "now": now})  # fmt: skip
@@ -205,6 +263,21 @@ def counts(tx: Connection, account: int | None = None) -> dict[str, int]:
             "processing": started}  # fmt: skip
 
 
+def check_final(tx: Connection, account: int, ranges: Ranges) -> None:
+    """All of these jobs are finished.
+
+    Raises:
+        NotFound: a jid is not of this account.
+        Conflict: one is unfinished; the first is named.
+    """
+    reserved = _Reserved(tx, account, ranges)
+    for first, count in _windows(account, ranges):
+        found = _statuses(tx, account, first, count, reserved)
+        if min(found) < FIRST_FINAL:
+            jid = next(first + at for at, status in enumerate(found) if status < FIRST_FINAL)
+            raise Conflict(f"job {jid} is not finished", jid=jid, hint="kill it first")
+
+
 def delete(tx: Connection, account: int, ranges: Ranges) -> int:
     """Remove finished jobs with arguments, results and logs; how many there were. The ledger's lines stay.
 
@@ -212,11 +285,9 @@ def delete(tx: Connection, account: int, ranges: Ranges) -> int:
         NotFound: a jid is not of this account.
         Conflict: one is unfinished.
     """
+    check_final(tx, account, ranges)
     gone = 0
     for first, count in ranges:
-        for at, status in enumerate(statuses(tx, account, [(first, count)])):
-            if status < FIRST_FINAL:
-                raise Conflict(f"job {first + at} is not finished", jid=first + at, hint="kill it first")
         place = {"first": first, "end": first + count}
         for table in (argument, result, log):
             tx.execute(remove(table).where(table.c.jid >= bindparam("first"), table.c.jid < bindparam("end")), place)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, insert, inspect, text
 
+from picloud.store.connect import make_private
 from picloud.store.schema import counter, metadata
 from picloud.wire.error import SetupError
 
@@ -56,6 +57,7 @@ def revision(tx: Connection) -> str | None:
 def copy(path: Path, found: str) -> Path:
     """Copy an SQLite file, with what its log holds, beside it; the copy's path."""
     target = path.with_name(f"{path.name}.before-{HEAD}-was-{found}")
+    make_private(target)
     with sqlite3.connect(path) as source, sqlite3.connect(target) as sink:
         source.backup(sink)
     source.close()

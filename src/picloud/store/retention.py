@@ -2,17 +2,19 @@
 
     payloads(tx, before, limit) -> int      arguments, results and logs of jobs that finished before (epoch ms)
     jobs(tx, before, limit) -> int          their rows; the ledger's lines stay for ever
+    submissions(tx, before, after, limit) -> int | None     submissions that no job is left of
 
-Both return how many jobs they cleared; call again while that is ``limit``. Blobs that nothing names any more are the
-sweeper's (``blob.sweep``).
+The first two return how many jobs they cleared; call again while that is ``limit``. Blobs that nothing names any more are the
+sweeper's (``blob.sweep``), and so is code (``code.remove``).
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Connection, bindparam, delete, select
+from sqlalchemy import BigInteger, Connection, bindparam, delete, func, select
+from sqlalchemy.sql import ColumnElement
 
-from picloud.store.rows import Listed, as_list, gathered, listing, run
-from picloud.store.schema import argument, job, log, result
+from picloud.store.rows import Listed, as_list, constant, gathered, listing, run
+from picloud.store.schema import argument, chunk, dependency, job, log, result, submission, submission_env
 
 
 def payloads(tx: Connection, before: int, limit: int = 1000) -> int:
@@ -31,7 +33,27 @@ def jobs(tx: Connection, before: int, limit: int = 1000) -> int:
     return len(jids)
 
 
-_jids = Listed("jids")
+def submissions(tx: Connection, before: int, after: int, limit: int = 1000) -> int | None:
+    """Remove submissions made before ``before`` (epoch ms) whose jobs are all gone. Looks at ``limit`` of them.
+
+    The newest one stays: SQLite would give its number to the next, and workers may remember what that meant.
+
+    Args:
+        after: the number of the submission up to which this was called already; 0 to begin with.
+
+    Returns:
+        Up to which it is done now; None at the end.
+    """
+    seen = [row[0] for row in run(tx, _SEEN, after=after, limit=limit) if row[1] < before]
+    if not seen:
+        return None
+    empty = as_list(listing(tx, _EMPTY, ids=as_list(seen)))
+    for statement in _SUBMISSIONS:
+        run(tx, statement, ids=empty)
+    return int(seen[-1])
+
+
+_jids, _ids = Listed("jids"), Listed("ids")
 _before, _limit = bindparam("before", type_=BigInteger), bindparam("limit", type_=BigInteger)
 _with_payload = (
     select(argument.c.jid)
@@ -44,4 +66,38 @@ _with_payload = (
 _WITH_PAYLOAD = select(gathered(_with_payload.c.jid))
 _OLD = select(gathered(select(job.c.jid).where(job.c.finished < _before).order_by(job.c.jid).limit(_limit).subquery().c.jid))
 _PAYLOADS = [delete(table).where(table.c.jid.in_(_jids.chosen())) for table in (argument, result, log)]
+_newest = select(func.max(submission.alias("newest").c.id)).scalar_subquery()
+_SEEN = (
+    select(submission.c.id, submission.c.created)
+    .where(submission.c.id > bindparam("after", type_=BigInteger), submission.c.id < _newest)
+    .order_by(submission.c.id)
+    .limit(_limit)
+)
+
+
+def _jobs_of(first: ColumnElement[int], count: ColumnElement[int]) -> ColumnElement[bool]:
+    return select(job.c.jid).where(job.c.jid >= first, job.c.jid < first + count).exists()
+
+
+_in_chunks = select(chunk.c.offset).where(chunk.c.submission == submission.c.id, _jobs_of(chunk.c.first, chunk.c.count)).exists()
+_empty = (
+    select(submission.c.id)
+    .where(
+        submission.c.id.in_(_ids.chosen()),
+        submission.c.final == constant(1),
+        ~_jobs_of(submission.c.first, func.coalesce(submission.c.count, submission.c.head)),
+        ~_in_chunks,
+    )
+    .subquery()
+)
+_EMPTY = select(gathered(_empty.c.id))
+_SUBMISSIONS = [
+    delete(table).where(column.in_(_ids.chosen()))
+    for table, column in (
+        (submission_env, submission_env.c.submission),
+        (chunk, chunk.c.submission),
+        (dependency, dependency.c.child),
+        (submission, submission.c.id),
+    )
+]
 _JOBS = delete(job).where(job.c.jid.in_(_jids.chosen()))

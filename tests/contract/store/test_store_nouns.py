@@ -16,7 +16,7 @@ from picloud.store import account, blob, code, job, kind, listing, log, migrate,
 from picloud.store.act import info
 from picloud.store.db import Database
 from picloud.store.schema import metadata
-from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound, SetupError
+from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound, SetupError, TooLarge
 from picloud.wire.job import Cause
 from picloud.wire.message import Code, LogChunk
 from tests.contract.store.storekeeper import CODE, Keeper, done, failed, submission
@@ -230,6 +230,16 @@ def test_status_of_ranges_in_any_order(ann: Keeper) -> None:
             ann.read(job.statuses, ann.account, [unknown])
 
 
+def test_too_many_states_at_once_are_refused_and_unknown_jids_found_soon(ann: Keeper) -> None:
+    made = ann.map(1 << 39, 1)
+    with pytest.raises(TooLarge):
+        ann.read(job.statuses, ann.account, [(made.first, 1 << 39)])
+    with pytest.raises(NotFound):
+        ann.read(job.check_final, ann.account, [(1 << 45, 1 << 39)])
+    with pytest.raises(Conflict, match=f"job {made.first} is not finished"):
+        ann.read(job.check_final, ann.account, [(made.first, 1 << 39)])
+
+
 # -- migrations -------------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +286,82 @@ def test_a_database_that_cannot_be_opened_is_one_clear_error(tmp_path: Path) -> 
     for url in (f"sqlite:///{tmp_path}/no/such/folder/p.sqlite", f"sqlite:///{tmp_path}/file", "postgresql://x@127.0.0.1:1/y"):
         with pytest.raises(SetupError, match="cannot open the database"):
             Database.open(url)
+
+
+def piece(data: bytes) -> Code:
+    return Code(hashlib.sha256(data).hexdigest(), "module", data)
+
+
+def swept(ann: Keeper, before: int) -> int:
+    """What a sweep removes, done as the janitor does it."""
+    newest, loose = ann.read(code.every)
+    return int(ann.write(code.remove, loose - ann.read(code.named, 0, newest), newest, before))
+
+
+def test_code_that_no_submission_needs_goes_after_its_time(ann: Keeper, db: Database) -> None:
+    bob = Keeper(db, "bob")
+    needed, loose, fresh = piece(b"needed"), piece(b"loose"), piece(b"fresh")
+    m = submission(1)
+    m.modules, m.code = [needed.digest], [CODE, needed]
+    ann.submit(m)
+    ann.write(code.put, ann.account, [loose], 10)
+    ann.write(code.put, bob.account, [CODE], 10)
+    ann.write(code.put, ann.account, [fresh], 5_000)
+    assert swept(ann, 2_000) == 2
+    for kept in (CODE, needed, fresh):
+        assert ann.read(code.get, ann.account, kept.digest) == kept
+    for account_id, gone in ((ann.account, loose), (bob.account, CODE)):
+        with pytest.raises(NotFound):
+            ann.read(code.get, account_id, gone.digest)
+    assert swept(ann, 2_000) == 0
+
+
+def test_a_client_that_takes_swept_code_for_sent_is_asked_for_it(ann: Keeper) -> None:
+    ann.write(code.put, ann.account, [CODE], 10)
+    m = submission(1)
+    m.code = []
+    assert swept(ann, 2_000) == 1
+    assert ann.submit(m).missing == [CODE.digest]
+    m.code = [CODE]
+    assert ann.submit(m).missing == []
+    assert ann.take(ann.worker())
+
+
+def test_code_that_comes_to_be_needed_during_the_sweep_stays(ann: Keeper) -> None:
+    ann.write(code.put, ann.account, [CODE], 10)
+    newest, loose = ann.read(code.every)
+    loose -= ann.read(code.named, 0, newest)
+    m = submission(1)
+    m.code = []
+    assert ann.submit(m).missing == []
+    assert ann.write(code.remove, loose, newest, 2_000) == 0
+    assert ann.read(code.get, ann.account, CODE.digest) == CODE
+
+
+def test_submissions_go_when_their_jobs_are_gone(ann: Keeper) -> None:
+    emptied, blocks, kept, last = ann.map(2), ann.map(None, 1), ann.map(2), ann.map(1)
+    ann.chunk(blocks, 1, 2, final=True)
+    ann.kill(None)
+    for made, count in ((emptied, 2), (kept, 1), (last, 1)):
+        ann.write(job.delete, ann.account, [(made.first, count)])
+
+    def left() -> list[int]:
+        return ann.read(lambda tx: list(tx.execute(text("SELECT id FROM submission ORDER BY id")).scalars()))
+
+    def sweep(before: int, limit: int = 2) -> None:
+        after: int | None = 0
+        while after is not None:
+            after = ann.write(retention.submissions, before, after, limit)
+
+    every = [one.submission for one in (emptied, blocks, kept, last)]
+    sweep(1)
+    assert left() == every
+    sweep(ann.now + 1)
+    assert left() == every[1:]
+    ann.write(retention.jobs, ann.now + 1, 10)
+    sweep(ann.now + 1, 100)
+    assert left() == [last.submission]
+    assert ann.read(lambda tx: tx.execute(text("SELECT count(*) FROM chunk")).scalar_one()) == 0
 
 
 def test_old_payloads_go_before_old_jobs_and_the_ledger_stays(ann: Keeper) -> None:

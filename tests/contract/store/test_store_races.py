@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from picloud.store import account, job
-from picloud.store.act import accept, finish, kill, lease, revoke
+from picloud.store import account, closing, code, job
+from picloud.store.act import accept, close, finish, kill, lease, revoke
 from picloud.store.db import Database
 from picloud.wire.error import Conflict
 from picloud.wire.message import Chunk, Lease
-from tests.contract.store.storekeeper import DEADLINE, Keeper, arguments, done, failed, overlapped, submission
+from tests.contract.store.storekeeper import CODE, DEADLINE, Keeper, arguments, done, failed, overlapped, submission
 
 Overlap = Callable[[Callable[..., Any], Callable[..., Any]], tuple[Any, Any]]
 
@@ -119,6 +119,34 @@ def test_started_and_returned_against_kill(ann: Keeper, both: Overlap) -> None:
     both(lambda tx: kill.kill(tx, ann.account, [(1, 1)], 5), lambda tx: lease.started(tx, by, triples(one), 5))
     both(lambda tx: kill.kill(tx, ann.account, [(2, 1)], 5), lambda tx: lease.returned(tx, by, triples(two), 5))
     assert ann.status(1, 2) == "killed killed"
+
+
+def test_a_dependency_on_closed_jobs_while_they_get_their_rows(ann: Keeper, both: Overlap) -> None:
+    count = closing.AT_ONCE + 5
+    for swapped in (False, True):
+        made = ann.map(count, 1)
+        ann.kill([(made.first, count)])
+        m = submission(1, depends_on=[(made.first + 5, 1)])
+        acts = [lambda tx: close.proceed(tx, ann.tick()), lambda tx, m=m: accept.submit(tx, ann.account, m, now=ann.tick())]
+        answers = both(*reversed(acts)) if swapped else both(*acts)
+        child = answers[0 if swapped else 1][0]
+        while ann.write(close.proceed, ann.now).more:
+            pass
+        assert ann.status(child.first) == "stalled"
+
+
+def test_code_is_swept_or_referred_to_but_never_both(ann: Keeper, both: Overlap) -> None:
+    for swapped in (False, True):
+        ann.write(code.put, ann.account, [CODE], 10)
+        m = submission(1)
+        m.code = []
+        newest, loose = ann.read(code.every)
+        acts = [
+            lambda tx, at=newest, loose=loose: code.remove(tx, loose - code.named(tx, 0, at), at, 2_000),
+            lambda tx, m=m: accept.submit(tx, ann.account, m, now=ann.tick())[0],
+        ]
+        removed, answer = reversed(both(*reversed(acts))) if swapped else both(*acts)
+        assert (removed, answer.missing) in [(1, [CODE.digest]), (0, [])]
 
 
 def test_the_same_submission_twice_at_once(ann: Keeper, both: Overlap) -> None:

@@ -80,6 +80,7 @@ def serve(options: settings.Settings) -> None:
         address=server.address,  # type: ignore[attr-defined]
         pid=os.getpid(), started=int(time.time() * 1000), version=__version__, owner="ann", first=first, remote=remote,
         login_url=f"http://127.0.0.1:{port}/#ticket", host=options.host, port=port, insecure=options.insecure,
+        configured=homes.Configured.of(settings.load()),
         tls_fingerprint="ab12" if remote and not options.insecure else None,
     )  # fmt: skip
     homes.write_server_file(home, file)

@@ -151,6 +151,53 @@ def test_up_after_a_crash_listens_where_others_look_for_it(picloud: Picloud) -> 
     assert picloud("up", "--json").json["host"] == ""
 
 
+def free_port() -> int:
+    with listen("127.0.0.1", 0) as found:
+        return int(found.getsockname()[1])
+
+
+@pytest.mark.parametrize("way", ["up after a crash", "restart"])
+def test_a_port_that_the_user_has_set_meanwhile_wins(picloud: Picloud, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    first = picloud("up", "--json").json
+    wanted = free_port()
+    monkeypatch.setenv("PICLOUD_PORT", str(wanted))
+    assert picloud("up").out.splitlines()[-1] == f"To change how it listens: picloud restart --port {wanted}"
+    if way != "restart":
+        os.kill(first["pid"], signal.SIGKILL)
+        os.waitpid(first["pid"], 0)
+    assert picloud(way.split()[0], "--json").json["port"] == wanted
+    monkeypatch.setenv("PICLOUD_PORT", "0")
+    assert picloud("restart", "--json").json["port"] == wanted
+
+
+def test_a_flag_outlives_a_crash_where_the_settings_are_as_before(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PICLOUD_PORT", str(free_port()))
+    flagged = free_port()
+    first = picloud("up", "--port", str(flagged), "--json").json
+    os.kill(first["pid"], signal.SIGKILL)
+    os.waitpid(first["pid"], 0)
+    assert picloud("up", "--json").json["port"] == flagged
+    assert picloud("restart", "--json").json["port"] == flagged
+
+
+def test_a_host_that_the_user_has_removed_is_not_listened_on(picloud: Picloud, home: Path) -> None:
+    (home / "settings.toml").write_text("host = '10.1.2.3'\ninsecure = true\n")
+    first = picloud("up", "--json").json
+    os.kill(first["pid"], signal.SIGKILL)
+    os.waitpid(first["pid"], 0)
+    (home / "settings.toml").unlink()
+    second = picloud("up", "--json").json
+    assert [second[name] for name in ("host", "port", "insecure")] == ["", first["port"], False]
+
+
+def test_a_restart_onto_a_port_in_use_leaves_the_server_alone(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = picloud("up", "--json").json
+    with listen("127.0.0.1", 0) as taken:
+        monkeypatch.setenv("PICLOUD_PORT", str(taken.getsockname()[1]))
+        assert picloud("restart").code == 3
+    assert health(first["address"])["pid"] == first["pid"]
+
+
 def test_a_host_prints_the_line_to_type_elsewhere(picloud: Picloud) -> None:
     said = picloud("up", "--host", "10.1.2.3", "--json").json
     port = said["port"]

@@ -14,7 +14,7 @@ import pytest
 import cloud
 from picloud.cli import setup
 from picloud.server.certificate import certificate
-from picloud.server.credentials import configuration
+from picloud.server.credentials import configuration, write_secret
 
 Picloud = Callable[..., Any]
 
@@ -58,6 +58,13 @@ def test_setup_with_flags_tries_the_key_and_stores_it(picloud: Picloud, home: Pa
     assert configuration(home) == {"api_key": "4711", "url": url, "fingerprint": pinned}
     assert stat.S_IMODE(auth(home).stat().st_mode) == 0o600
     assert picloud("status", "--json").json["jobs"] == {"queued": 5, "processing": 1}
+
+
+def test_a_stored_secret_need_not_be_given_again(picloud: Picloud, home: Path, secure: tuple[str, str]) -> None:
+    url, pinned = secure
+    write_secret(home, 4711, "s3cret")
+    assert picloud("setup", url, "--fingerprint", pinned, "-a", "4711").code == 0
+    assert configuration(home)["api_key"] == "4711"
 
 
 def test_setup_from_the_environment(

@@ -237,12 +237,16 @@ def test_stop_of_a_worker_that_has_gone_clears_its_folder(run: Run) -> None:
     run(story)
 
 
-def test_sweep_ends_what_runs_in_slots_of_workers_that_have_gone(run: Run) -> None:
+@pytest.mark.parametrize("long", [False, True], ids=["", "path too long for a socket"])
+def test_sweep_ends_what_runs_in_slots_of_workers_that_have_gone(run: Run, long: bool) -> None:
     async def story(bench: Bench) -> None:
-        door = bench.home / "work" / "beef" / "slot-1" / "door.sock"
+        folder = process.shelter(bench.home, "beef") if long else bench.home / "work" / "beef"
+        door = folder / "slot-1" / "door.sock"
+        door.parent.mkdir(parents=True)
         left = await asyncio.create_subprocess_exec("sleep", "300", env={process.DOOR: str(door)})
         await bench.engine.sweep()
         assert await asyncio.wait_for(left.wait(), 5) == -signal.SIGKILL
+        assert not folder.exists()
 
     run(story)
 

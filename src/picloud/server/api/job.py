@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -11,16 +12,21 @@ from picloud.server.check import check_ranges
 from picloud.server.control import Control
 from picloud.server.http import BYTES, Request
 from picloud.server.storage import now_ms
+from picloud.store import closing
 from picloud.store import job as jobs
 from picloud.store import listing as listings
+from picloud.store.act import close
 from picloud.store.act import info as infos
 from picloud.store.act import kill as kills
 from picloud.store.act.rerun import rerun as copy
 from picloud.store.log import STREAMS
+from picloud.store.rows import merged
 from picloud.wire.error import BadRequest
 from picloud.wire.message import Ranges
 
 LIST_LIMIT = 1000
+AT_ONCE = 4096
+"""Jobs deleted in one act, so that everybody else can write in between."""
 
 
 class Jids(msgspec.Struct):
@@ -76,9 +82,40 @@ async def kill(control: Control, request: Request) -> None:
 async def delete(control: Control, request: Request) -> None:
     """POST /v1/job/delete"""
     message = await _parse(request)
-    deleted = await control.storage.write(jobs.delete, request.principal.account, message.jids or [])
+    account, wanted = request.principal.account, merged(message.jids or [])
+    await control.storage.read(jobs.check_final, account, wanted)  # before anything goes
+    if any(one.overlaps(wanted) for one in await control.storage.read(closing.covering, account)):
+        await _closed(control, wanted)
+    deleted = 0
+    for piece in pieces(wanted, AT_ONCE):
+        deleted += await control.storage.write(jobs.delete, account, piece)
     control.hub.forget()
     await request.json({"deleted": deleted})
+
+
+async def _closed(control: Control, wanted: Ranges) -> None:
+    """Wait until jobs that were never sent have their rows; others write in between."""
+    more = True
+    while more:
+        result = await control.storage.write(close.proceed, now_ms(), wanted)
+        control.dispatcher.settle(result)
+        more = result.more
+
+
+def pieces(ranges: Ranges, most: int) -> Iterator[Ranges]:
+    """The ranges in lists of at most ``most`` jids each."""
+    piece: Ranges = []
+    room = most
+    for first, count in ranges:
+        while count:
+            size = min(count, room)
+            piece.append((first, size))
+            first, count, room = first + size, count - size, room - size
+            if not room:
+                yield piece
+                piece, room = [], most
+    if piece:
+        yield piece
 
 
 async def rerun(control: Control, request: Request) -> None:

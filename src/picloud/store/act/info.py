@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Connection, bindparam, null, select, union_all
 
+from picloud.store import closing, log
 from picloud.store import job as jobs
-from picloud.store import log
 from picloud.store.certificate import certificate
 from picloud.store.rows import from_json, gathered, hexed, listing, unpack_failure
 from picloud.store.schema import argument, attempt, code, job, lease, result, submission, worker
@@ -44,9 +44,15 @@ def read(tx: Connection, account: int, ranges: Ranges, log_bytes: int = 65_536, 
         raise BadRequest(f"info of more than {LONGEST} jobs at once", hint="ask for fewer; cloud.jobs() lists many")
     made: dict[int, dict[str, Any]] = {}
     wanted = list(streams)
+    closed = closing.covering(tx, account)
     for first, count in ranges:
         for jid in (at for start, size in jobs.unsent(tx, account, [(first, count)]) for at in range(start, start + size)):
-            made[jid] = {"status": Status.waiting.name, "cause": None, "attempts": []}
+            ended = next((one for one in closed if one.first <= jid < one.end), None)
+            made[jid] = {
+                "status": (ended.status if ended else Status.waiting).name,
+                "cause": ended.cause.name if ended else None,
+                "attempts": [],
+            }
         place = {"account": account, "first": first, "end": first + count}
         attempts: dict[int, list[dict[str, Any]]] = {}
         for row in listing(tx, _ATTEMPTS, **place):

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, bindparam, null, select, union_all, update
 
+from picloud.store import closing
 from picloud.store import job as jobs
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
@@ -31,9 +32,9 @@ def kill(tx: Connection, account: int, ranges: Ranges | None, now: int, *, limit
     """
     wanted = None if ranges is None else merged(ranges)
     finish = Finish()
-    unsent = _close_unsent(tx, account, wanted, now)
+    unsent, finish.more = _close_unsent(tx, account, wanted, limit, now)
     jids = _all(tx, account, limit) if wanted is None else _among(tx, account, wanted, limit)
-    finish.more = len(jids) == limit
+    finish.more |= len(jids) == limit
     if jids:
         tx.execute(_KILL, {"jids": as_list(jids), "now": now})
     finish.closed = merged([*unsent, *((jid, 1) for jid in jids)])
@@ -46,17 +47,41 @@ def kill(tx: Connection, account: int, ranges: Ranges | None, now: int, *, limit
     return finish, running
 
 
-def _close_unsent(tx: Connection, account: int, wanted: Ranges | None, now: int) -> Ranges:
-    """Make killed jobs of what was not sent yet; when it comes it finds its place taken."""
-    if wanted is not None and not jobs.unsent(tx, account, wanted):
-        return []
+def _close_unsent(tx: Connection, account: int, wanted: Ranges | None, limit: int, now: int) -> tuple[Ranges, bool]:
+    """Make killed jobs of what was not sent yet; when it comes it finds its place taken, or its submission closed.
+
+    Returns:
+        What was closed, and whether the limit left something.
+    """
+    gaps = None if wanted is None else jobs.unsent(tx, account, wanted)
+    if gaps == []:
+        return [], False
     closed: Ranges = []
+    left = limit
     for s in tx.execute(_OPEN, {"account": account}).all():
-        for first, count in jobs.unsent_of(tx, s):
-            for start, size in [(first, count)] if wanted is None else _both([(first, count)], wanted):
-                jobs.close_unsent(tx, s, start, size, Cause.killed, now)
-                closed.append((start, size))
-    return closed
+        if s.gate == gate.STALLED:
+            continue  # what it has not sent has ended already
+        rest = jobs.unsent_of(tx, s)
+        mine = rest if gaps is None else _both(rest, gaps)
+        if (size := sum(count for _, count in mine)) > closing.AT_ONCE:
+            if gaps is None or merged(mine) == jobs.unsent(tx, account, rest):
+                tx.execute(_COMPLETE, {"id_": s.id})  # nothing may take the place of what has no row yet
+            else:
+                mine, left = _first(mine, left), max(0, left - size)
+        for first, count in mine:
+            jobs.close_unsent(tx, s, first, count, Cause.killed, now)
+        closed += mine
+    return closed, left == 0
+
+
+def _first(ranges: Ranges, most: int) -> Ranges:
+    """The first jids of the ranges, at most so many."""
+    made = []
+    for first, count in ranges:
+        if most > 0:
+            made.append((first, min(count, most)))
+            most -= count
+    return made
 
 
 def _both(left: Ranges, right: Ranges) -> Ranges:
@@ -119,6 +144,7 @@ _KILL = (
     .values(status=int(Status.killed), cause=int(Cause.killed), finished=_bound("now"), due=null())
 )
 _RUNNING = select(gathered(lease.c.worker, lease.c.jid, lease.c.n)).where(lease.c.jid.in_(_jids.chosen()))
+_COMPLETE = update(submission).where(submission.c.id == bindparam("id_")).values(final=1)
 _OPEN = (
     select(submission)
     .where(submission.c.final == constant(0), submission.c.account == _bound("account"), submission.c.count.is_not(None))
