@@ -28,10 +28,12 @@ def _milliseconds(since: Any) -> int | None:
     if since is None:
         return None
     if isinstance(since, datetime):
-        return int(since.timestamp() * 1000)
+        return max(0, int(since.timestamp() * 1000))
     if isinstance(since, bool) or not isinstance(since, int | float):
         raise TypeError(f"since must be a datetime or seconds since the epoch, not {since!r}")
-    return int(since * 1000)
+    if not abs(since) < 1 << 50:
+        raise ValueError(f"since must be seconds since the epoch, not {since}")
+    return max(0, int(since * 1000))
 
 
 def _shown(name: str, value: Any) -> Any:

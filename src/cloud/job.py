@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from cloud._results import Cache
 
 finished_statuses = ["done", "stalled", "error", "killed"]
+_VERY_MANY = 10_000_000
+"""Jobs above which we ask whether there are so many before making room for what they return."""
 _LOOKED_AT = 8
 """Items of a map whose classes' modules are looked for; the rest is taken to be alike."""
 
@@ -154,7 +156,7 @@ class Verbs:
         asked, deadline = _asked(jids), _results.Deadline(timeout)
         if asked.ranges:
             with _interruptible("join", asked):
-                _results.wait(self._backend(), asked, deadline, ignore_errors)
+                _results.wait(_knowing(self._backend(), asked), asked, deadline, ignore_errors)
 
     def result(self, jids: Any, timeout: float | None = None, ignore_errors: bool = False, deadlock_check: bool = True) -> Any:
         """What jobs returned, waiting for it; arguments and errors as in :meth:`join`.
@@ -169,7 +171,7 @@ class Verbs:
         asked, deadline = _asked(jids), _results.Deadline(timeout)
         backend = self._backend()
         with _interruptible("result", asked):
-            values = _results.gather(backend, self._cache(backend), asked, deadline, ignore_errors)
+            values = _results.gather(_knowing(backend, asked), self._cache(backend), asked, deadline, ignore_errors)
         return values[0] if asked.single else values
 
     def iresult(
@@ -198,7 +200,7 @@ class Verbs:
         if isinstance(num_in_parallel, bool) or not isinstance(num_in_parallel, int):
             raise TypeError(f"num_in_parallel must be an int, not {num_in_parallel!r}")
         kind = _results.Results if ordered else _results.AsTheyEnd
-        return kind(backend, self._cache(backend), asked, timeout, ignore_errors)
+        return kind(_knowing(backend, asked), self._cache(backend), asked, timeout, ignore_errors)
 
     # -- looking and ending ---------------------------------------------------------------------------------------
 
@@ -309,6 +311,17 @@ def _asked(jids: Any) -> Asked:
     from cloud._jids import asked
 
     return asked(jids)
+
+
+def _knowing(backend: Backend, asked: Asked) -> Backend:
+    """The backend, which knows all the jobs if they are very many.
+
+    Raises:
+        NotFound: it does not.
+    """
+    if len(asked) > _VERY_MANY:
+        backend.statuses(asked.ranges)
+    return backend
 
 
 @contextmanager

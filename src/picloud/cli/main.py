@@ -101,6 +101,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def run(words: list[str]) -> int:
     """Run ``picloud`` and return the exit code."""
     try:
+        _check_text(words)
         code = picloud.main(args=words, prog_name="picloud", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -119,6 +120,13 @@ def run(words: list[str]) -> int:
         return UNEXPECTED
     except Exception as error:  # noqa: BLE001 - the outermost frame: what nobody foresaw is shown whole
         return _unexpected(error, words)
+
+
+def _check_text(words: list[str]) -> None:
+    """Refuse bytes that are not UTF-8: they could neither be sent nor stored as text."""
+    for word in words:
+        if not word.isascii() and any("\ud800" <= sign <= "\udfff" for sign in word):
+            raise click.UsageError(f"not UTF-8: {word!r}")
 
 
 def _shown(error: CloudException) -> str:

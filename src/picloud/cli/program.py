@@ -12,14 +12,17 @@ from typing import Any
 import click
 
 from picloud.cli import output
-from picloud.cli.client import JIDS, client, each, spelled
+from picloud.cli.client import JIDS, client, spelled
 from picloud.cli.flags import as_json, command, given
 
-_SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
+_SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]}
 """What follows the program's name belongs to the program."""
 
 _BARE = re.compile(r"(?:[\w@%+=:,./-]|\{[A-Za-z_]\w*\})+", re.ASCII)
 """A word that means the same to a shell with and without quotes, parameters included."""
+
+_KEYWORD = re.compile(r"\b_(type|cores|env|vol|label|max_runtime|depends_on_errors|depends_on|priority)\b")
+"""A keyword of ``cloud.call`` in a message of its; here people typed the flag."""
 
 _COPY = "picloud_copy"
 """Parameter that makes each copy of a command a job of its own."""
@@ -102,7 +105,6 @@ def line(words: tuple[str, ...]) -> str:
 
 def _keywords(flags: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``cloud.shell`` that the common flags stand for; what was not given is left to it."""
-    depends = flags["depends_on"]
     named = {
         "return_file": flags["return_file"],
         "ignore_exit_status": flags["ignore_exit_status"] or None,
@@ -113,7 +115,7 @@ def _keywords(flags: dict[str, Any]) -> dict[str, Any]:
         "_vol": list(flags["vol"]) or None,
         "_label": flags["label"],
         "_max_runtime": flags["max_runtime"],
-        "_depends_on": None if depends is None else each(depends),
+        "_depends_on": flags["depends_on"],
         "_depends_on_errors": flags["depends_on_errors"],
         "_restartable": False if flags["not_restartable"] else None,
         "_priority": flags["priority"],
@@ -126,7 +128,12 @@ def _checked(act: Callable[[], Any]) -> Any:
     try:
         return act()
     except (TypeError, ValueError) as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(_KEYWORD.sub(_as_flag, str(error))) from error
+
+
+def _as_flag(found: re.Match[str]) -> str:
+    """The flag that a keyword of ``cloud.call`` is here."""
+    return f"--{found[1].replace('_', '-')}"
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -145,7 +152,7 @@ def _lines(path: str) -> list[str]:
     try:
         found = [text for text in Path(path).read_text().splitlines() if text.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"cannot read {path}: {error}") from error
+        raise click.UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     return ["@" + os.path.join(os.path.dirname(path), text[1:]) if text.startswith("@") else text for text in found]
 
 

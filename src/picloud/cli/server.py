@@ -14,7 +14,7 @@ import msgspec
 
 from picloud import __version__
 from picloud import settings as options
-from picloud.cli import lifecycle
+from picloud.cli import lifecycle, packages
 from picloud.cli.call import configured
 from picloud.cli.flags import as_json, command
 from picloud.cli.output import answer
@@ -118,11 +118,12 @@ def _fresh_link() -> str:
 
 
 def _check_listening(overrides: dict[str, Any], former: ServerFile | None) -> None:
-    """Find out that the new server could not listen before the old one is stopped for it.
+    """Find out that the new server could not run or listen before the old one is stopped for it.
 
     Raises:
-        SetupError: the address is not ours, or the port is in use by another program.
+        SetupError: a package is missing, the address is not ours, or the port is in use by another program.
     """
+    packages.check()
     if overrides["host"]:
         listen(overrides["host"], 0).close()
     if overrides["port"] and not (former and former.port == overrides["port"]):

@@ -26,9 +26,10 @@ def test_without_arguments_help_and_exit_code_1(picloud: Picloud) -> None:
     assert said.out.startswith("Usage: picloud")
 
 
+@pytest.mark.parametrize("flag", ["-h", "--help"])
 @pytest.mark.parametrize("name", commands())
-def test_every_command_has_help_that_begins_as_the_list_says(picloud: Picloud, name: str) -> None:
-    said = picloud(name, "--help")
+def test_every_command_has_help_that_begins_as_the_list_says(picloud: Picloud, name: str, flag: str) -> None:
+    said = picloud(name, flag)
     assert said.code == 0
     assert said.out.startswith(f"Usage: picloud {name}")
     [line] = [section[name][1] for section in main.COMMANDS.values() if name in section]
@@ -99,6 +100,17 @@ def test_ctrl_c_is_exit_code_130(picloud: Picloud, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("picloud.cli.lifecycle.stop", interrupted)
     assert picloud("down").code == 130
+
+
+def test_words_that_are_no_text_are_wrong_usage(picloud: Picloud) -> None:
+    said = picloud("jobs", "--func", "\udcff", "--json")
+    assert (said.code, said.error["code"]) == (2, "usage")
+
+
+def test_verbose_tells_which_server_and_key(picloud: Picloud) -> None:
+    said = picloud("-v", "-a", "12", "-k", "s3cret", "--json", "jobs")
+    assert said.err.startswith("picloud: key 12 at http://127.0.0.1:7421; configuration in ")
+    assert "s3cret" not in said.err
 
 
 def test_facts_of_an_error_that_json_cannot_say_do_no_harm(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:

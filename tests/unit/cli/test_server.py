@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from picloud.cli import lifecycle
+from picloud.cli import lifecycle, packages
 from picloud.engine import process
 from picloud.server import home as homes
 from picloud.server.address import listen
@@ -223,3 +223,11 @@ def test_the_server_ends_when_serve_is_killed(home: Path) -> None:
         serving.kill()
     assert isinstance(pid, int)
     assert process.wait(pid, 5)
+
+
+def test_up_without_the_extra_says_what_to_install(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "PACKAGES", ("uvicorn", "surely_not_installed_anywhere"))
+    for words in (("up",), ("serve",), ("restart",)):
+        error = picloud(*words, "--json").error
+        assert error["message"] == "to run a server, this Python lacks surely_not_installed_anywhere"
+        assert "picloud[server]" in error["hint"]
