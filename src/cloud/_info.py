@@ -13,6 +13,8 @@ from picloud.wire.error import NotFound
 from picloud.wire.message import Ranges
 
 DEFAULT = ("stdout", "stderr", "status", "runtime")
+HINT = "_hint"
+"""What to do about a failure: the client takes it from there."""
 STORED = (
     "status",
     "exception",
@@ -42,12 +44,12 @@ STORED = (
     "parent_jid",
     "depends_on",
     "code_version",
-    "_hint",
+    HINT,
 )
 """Fields that the server tells as they are."""
 LOADED = ("args", "kwargs", "func_object")
 """Fields that the client unpickles."""
-_TIMES = ("created", "started", "finished")
+_TIMES = ("created", "leased", "started", "ended", "finished")
 
 
 def fields(requested: Any) -> tuple[str, ...]:
@@ -79,8 +81,8 @@ def _unknown(name: str) -> str:
 
 def facts(backend: Backend, jids: Ranges, names: tuple[str, ...]) -> dict[int, dict[str, Any]]:
     """jid -> field -> value."""
-    stored = sorted({name.partition(".")[0] for name in names} - set(LOADED))
-    found = backend.info(jids, stored)
+    stored = {name.partition(".")[0] for name in names} - set(LOADED)
+    found = backend.info(jids, sorted(stored | {"failure"} if HINT in stored else stored))
     return {jid: {name: _value(backend, jid, facts, name) for name in names} for jid, facts in found.items()}
 
 
@@ -88,12 +90,20 @@ def _value(backend: Backend, jid: int, facts: dict[str, Any], name: str) -> Any:
     if name in LOADED:
         return _loaded(backend, jid, name)
     top, _, rest = name.partition(".")
+    if top == HINT:
+        return (facts.get("failure") or {}).get("advice") or None
     value = facts.get(top)
-    if top in _TIMES and isinstance(value, int | float):
-        return datetime.fromtimestamp(value / 1000, UTC)
+    if top in _TIMES:
+        return _moment(value)
+    if top == "attempts" and not rest:
+        return [{key: _moment(said) if key in _TIMES else said for key, said in one.items()} for one in value or ()]
     for key in rest.split(".") if rest else ():
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def _moment(value: Any) -> Any:
+    return datetime.fromtimestamp(value / 1000, UTC) if isinstance(value, int | float) else value
 
 
 def _loaded(backend: Backend, jid: int, name: str) -> Any:

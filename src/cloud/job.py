@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from cloud._jids import Asked, Jids
     from cloud._options import Chosen
     from cloud._results import Cache
+    from picloud.wire.message import Ranges
 
 finished_statuses = ["done", "stalled", "error", "killed"]
+SHELL = "picloud"
 _VERY_MANY = 10_000_000
 """Jobs above which we ask whether there are so many before making room for what they return."""
 _LOOKED_AT = 8
@@ -29,16 +31,17 @@ class Verbs:
 
     Args:
         backend: gives the place where jobs go now.
+        module: where users find these verbs, said in advice; ``SHELL`` = on the command line.
     """
 
-    def __init__(self, backend: Callable[[], Backend]) -> None:
-        self._backend = backend
+    def __init__(self, backend: Callable[[], Backend], module: str = "cloud") -> None:
+        self._backend, self.module = backend, module
         self._caches: dict[int, tuple[Any, Cache]] = {}
         self._watchers: dict[int, tuple[Any, Callbacks]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # ``from cloud import call`` in a function that travels: the verbs of the place where it runs are meant.
-        return Verbs, (self._backend,)
+        return Verbs, (self._backend, self.module)
 
     # -- submitting -----------------------------------------------------------------------------------------------
 
@@ -107,7 +110,7 @@ class Verbs:
         )
         head = list(islice(jobs, _LOOKED_AT))
         backend = self._backend()
-        with _interruptible("map", None):
+        with self._interruptible("map", None):
             made = backend.submit(self._order(backend, func, chosen, modules, count), chain(head, jobs))
         return Jids(made) if made else []
 
@@ -155,7 +158,7 @@ class Verbs:
 
         asked, deadline = _asked(jids), _results.Deadline(timeout)
         if asked.ranges:
-            with _interruptible("join", asked):
+            with self._interruptible("join", asked):
                 _results.wait(_knowing(self._backend(), asked), asked, deadline, ignore_errors)
 
     def result(self, jids: Any, timeout: float | None = None, ignore_errors: bool = False, deadlock_check: bool = True) -> Any:
@@ -170,7 +173,7 @@ class Verbs:
 
         asked, deadline = _asked(jids), _results.Deadline(timeout)
         backend = self._backend()
-        with _interruptible("result", asked):
+        with self._interruptible("result", asked):
             values = _results.gather(_knowing(backend, asked), self._cache(backend), asked, deadline, ignore_errors)
         return values[0] if asked.single else values
 
@@ -287,6 +290,27 @@ class Verbs:
         """Where jobs go: ``opened, connection_type`` and ``server_url, api_key, api_secretkey``, or ``num_procs``."""
         return self._backend().connection_info()
 
+    @contextmanager
+    def _interruptible(self, verb: str, asked: Asked | None) -> Generator[None]:
+        """Ctrl-C leaves jobs running: say how to come back to them, or how to end them."""
+        try:
+            yield
+        except KeyboardInterrupt as stop:
+            notes = getattr(stop, "__notes__", [])
+            if asked is not None:
+                again, end = self._typed(verb, asked.ranges), self._typed("kill", asked.ranges)
+                long = " until this process ends" if self._backend().simulated else ""
+                notes = [f"the jobs run on{long}. {again} waits for them again, {end} ends them"]
+            for note in notes:
+                print(f"\ncloud: {note}", file=sys.stderr, flush=True)
+            raise
+
+    def _typed(self, verb: str, ranges: Ranges) -> str:
+        """What to type for a verb: in Python, or at the shell when the command line uses these verbs."""
+        from cloud._jids import shown, spelled
+
+        return f"`{SHELL} {verb} {shown(ranges)}`" if self.module == SHELL else f"{self.module}.{verb}({spelled(ranges)})"
+
     # -- the backend's companions ---------------------------------------------------------------------------------
 
     def _cache(self, backend: Backend) -> Cache:
@@ -322,23 +346,6 @@ def _knowing(backend: Backend, asked: Asked) -> Backend:
     if len(asked) > _VERY_MANY:
         backend.statuses(asked.ranges)
     return backend
-
-
-@contextmanager
-def _interruptible(verb: str, asked: Asked | None) -> Generator[None]:
-    """Ctrl-C leaves jobs running: say how to come back to them, or how to end them."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        from cloud._jids import spelled
-
-        notes = getattr(stop, "__notes__", [])
-        if asked is not None:
-            jids = spelled(asked.ranges)
-            notes = [f"the jobs run on. cloud.{verb}({jids}) waits for them again, cloud.kill({jids}) ends them"]
-        for note in notes:
-            print(f"\ncloud: {note}", file=sys.stderr, flush=True)
-        raise
 
 
 verbs = Verbs(_session.backend)

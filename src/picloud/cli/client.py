@@ -16,6 +16,7 @@ def client() -> Any:
     import cloud
 
     flags = given()
+    cloud.job.verbs.module = cloud.job.SHELL
     if flags.simulate:
         cloud.start_simulator()
     elif flags.api_key is not None:

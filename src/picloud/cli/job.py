@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import sys
 from typing import Any
 
 import click
@@ -19,6 +20,8 @@ LINES = ("stdout", "stderr", "logging", "syslog", "pilog", "exception", "profile
 
 COLUMNS = ("jid", "status", "function", "label", "core_type", "cores", "created", "runtime", "cause")
 """What ``picloud jobs`` shows; its JSON has more."""
+
+NARROW = tuple("type" if name == "core_type" else name for name in COLUMNS)
 
 Asked = int | list[int | range]
 
@@ -143,8 +146,14 @@ def rerun(jids: Asked, failed: bool) -> None:
 def jobs(state: str | None, label: str | None, func: str | None, since: str | None, limit: int) -> None:
     """List jobs, newest first."""
     found = client().jobs(state=state, label=label, func=func, since=moment(since) if since else None, limit=limit)
-    shown = found if as_json() else [row | {"created": _brief(row.get("created"))} for row in found]
-    output.table(COLUMNS, shown)
+    if as_json():
+        output.table(COLUMNS, found)
+    elif sys.stdout.isatty():  # within 80 columns, as a rule
+        output.table(
+            NARROW, [row | {"type": row["core_type"], "created": _brief(row["created"], "%m-%d %H:%M:%S")} for row in found]
+        )
+    else:
+        output.table(COLUMNS, [row | {"created": _brief(row["created"], "%Y-%m-%d %H:%M:%S")} for row in found])
 
 
 def moment(text: str, now: datetime.datetime | None = None) -> datetime.datetime:
@@ -170,8 +179,8 @@ def _before(now: datetime.datetime, seconds: float) -> datetime.datetime:
         return datetime.datetime.min.replace(tzinfo=datetime.UTC)  # longer ago than there are dates
 
 
-def _brief(value: Any) -> Any:
-    return value.strftime("%Y-%m-%d %H:%M:%S") if isinstance(value, datetime.datetime) else value
+def _brief(value: Any, form: str) -> Any:
+    return value.strftime(form) if isinstance(value, datetime.datetime) else value
 
 
 def _print_fact(name: str, value: Any) -> None:

@@ -14,6 +14,8 @@ import click
 from picloud.cli.flags import as_json, given
 
 GAP = "  "
+FREE = ("function", "label", "cause")
+"""Columns whose text may be broken where a terminal is narrow."""
 
 
 def answer(value: Any, text: str | None = None) -> None:
@@ -107,7 +109,7 @@ def _rich(columns: Sequence[str], cells: Sequence[Sequence[str]], header: bool) 
 
     made = Table(box=None, show_header=header, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column not in FREE)
     for line in cells:
         made.add_row(*map(Text, line))
     Console().print(made)

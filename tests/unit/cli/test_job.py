@@ -162,6 +162,26 @@ def test_jobs_newest_first(picloud: Picloud) -> None:
     assert picloud("-s", "jobs", "--since", "soon").code == 2
 
 
+def test_the_list_of_jobs_fits_a_terminal(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.join(cloud.call(lambda: 1, _label="narrow"))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    head, row = picloud("-s", "jobs", "--label", "narrow").out.splitlines()
+    assert "type" in head and "core_type" not in head
+    assert "<lambda>  narrow" in row
+
+
+def test_ctrl_c_tells_what_to_type_at_the_shell(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    jid = cloud.call(lambda: 1)
+    monkeypatch.setattr("cloud._results.wait", interrupted)
+    said = picloud("-s", "join", str(jid))
+    assert said.code == 130
+    assert f"`picloud join {jid}` waits for them again, `picloud kill {jid}` ends them" in said.err
+
+
 def test_moments() -> None:
     now = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
     assert moment("90m", now).isoformat() == "2026-11-22T10:30:00+00:00"
