@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -129,11 +130,18 @@ def _check_text(words: list[str]) -> None:
             raise click.UsageError(f"not UTF-8: {word!r}")
 
 
+_FRAMES = re.compile(
+    r"\n\nTraceback in the job:\nTraceback \(most recent call last\):\n  File \"[^\"\n]*/cloud/_program\.py\".*?(?=\nTIP: |\Z)",
+    re.DOTALL,
+)
+"""The traceback of a program that was ended from outside: it shows only how we waited for it."""
+
+
 def _shown(error: CloudException) -> str:
     """The text of an error. Of a program that failed, without the frames of ours that ran it."""
     kind = str(getattr(getattr(error, "failure", None), "type", ""))
     if not kind.endswith("CloudException"):
-        return str(error)
+        return _FRAMES.sub("", str(error))
     message = error.parameter.partition("\n\nTraceback in the job:")[0].removeprefix(f"{kind}: ")
     return message if error.jid is None else f"Job {error.jid}: {message}"
 

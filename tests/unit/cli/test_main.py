@@ -86,6 +86,21 @@ def test_a_failed_program_is_told_without_frames_of_ours(picloud: Picloud, monke
     assert picloud("down").err == "Job 5: the command ended with exit code 3\nwhy\n"
 
 
+def test_a_program_that_was_ended_shows_no_frames_of_ours(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise JobError(f"{text}\n\nTraceback in the job:\n{trace.format(file)}", jid=5, hint="split the job")
+
+    text, trace = (
+        "it ran too long",
+        'Traceback (most recent call last):\n  File "{}", line 90, in run\n    more\nKeyboardInterrupt',
+    )
+    monkeypatch.setattr("picloud.cli.lifecycle.stop", refuse)
+    file = "/x/cloud/_program.py"
+    assert picloud("down").err == "Job 5: it ran too long\nTIP: split the job\n"
+    file = "/x/mine.py"
+    assert "KeyboardInterrupt" in picloud("down").err
+
+
 def test_what_nobody_foresaw_is_exit_code_1_with_its_traceback(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("picloud.cli.lifecycle.stop", lambda *_, **__: 1 / 0)
     said = picloud("down")
