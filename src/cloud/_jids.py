@@ -149,7 +149,7 @@ def asked(jids: Any) -> Asked:
 def _possible(ranges: Ranges) -> Ranges:
     """The ranges, if the wire can carry them."""
     for first, count in ranges:
-        if not -MOST <= first <= MOST - count:
+        if not 0 <= first <= MOST - count:
             raise NotFound(f"there is no job {first if first < 0 else first + count - 1}", hint="`picloud jobs` lists yours")
     return ranges
 

@@ -72,7 +72,8 @@ def down() -> None:
 def restart(**overrides: Any) -> None:
     """Stop only the server and start it anew, with the same options unless others are given.
 
-    Jobs run on meanwhile: their workers reconnect to the new server.
+    Jobs run on meanwhile: their workers reconnect to the new server, where the old one was. Other settings than those of
+    listening are read anew.
     """
     settings = options.load(**overrides)
     former = homes.read_server_file(Path(settings.home))
@@ -80,7 +81,7 @@ def restart(**overrides: Any) -> None:
     former = lifecycle.stop_server_only(settings) or former
     overrides |= _kept(former, overrides)
     file, new = lifecycle.start(options.load(**overrides), overrides)
-    _tell(file, new)
+    _tell(file, new, _unheeded(file, settings))
 
 
 @command("serve")
@@ -107,6 +108,14 @@ def _kept(former: ServerFile | None, overrides: dict[str, Any]) -> dict[str, Any
         return {}
     kept = {"host": former.host or None, "port": former.port or None, "insecure": former.insecure or None}
     return {name: value for name, value in kept.items() if overrides.get(name) is None}
+
+
+def _unheeded(file: ServerFile, settings: options.Settings) -> str:
+    """What the settings say of listening, where a restart kept to the place in which clients and workers look."""
+    wanted = {"port": settings.port, "host": settings.host}
+    usual = {"port": (0, options.Settings().port), "host": ("",)}
+    flags = [f"--{name} {value}" for name, value in wanted.items() if value not in (*usual[name], getattr(file, name))]
+    return f"It listens where it did. To change that as the settings say: picloud restart {' '.join(flags)}" if flags else ""
 
 
 def _fresh_link() -> str:
