@@ -213,7 +213,7 @@ class Verbs:
         Args:
             jids: one jid, or any iterable of jids and ranges.
             info_requested: a field, a list of fields, or 'all'; None = stdout, stderr, status, runtime. Dotted names
-                (``memory.max_usage``) give one part.
+                (``memory.max_usage``) give one part. Times are datetimes in UTC, sizes bytes, None = not known.
 
         Returns:
             jid -> field -> value, also for one jid.

@@ -13,7 +13,7 @@ import click
 
 from picloud.cli import output
 from picloud.cli.client import JIDS, client, spelled
-from picloud.cli.flags import as_json, command, given
+from picloud.cli.flags import as_json, command
 
 _SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]}
 """What follows the program's name belongs to the program."""
@@ -62,7 +62,7 @@ def execute(words: tuple[str, ...], data: tuple[str, ...], **flags: Any) -> None
     cloud = client()
     keywords = _keywords(flags)
     jid = _checked(lambda: cloud.shell.execute(line(words), dict(map(_pair, data)), **keywords))
-    if given().simulate:
+    if cloud.is_simulated():  # its jobs end with this process
         output.result(cloud.result(jid))
     else:
         output.answer({"jid": jid}, str(jid))
@@ -87,7 +87,7 @@ def execute_map(words: tuple[str, ...], data: tuple[str, ...], lists: tuple[str,
         raise click.UsageError("nothing to map over: give -n, -N or -k")
     template, columns = _copied(line(words), columns, copies or 1)
     jids = _checked(lambda: cloud.shell.execute_map(template, dict(map(_pair, data)), columns, **keywords))
-    if not given().simulate:
+    if not cloud.is_simulated():
         output.answer({"jids": list(jids)} if as_json() else None, spelled(jids))
     elif as_json():
         output.result(cloud.result(jids))

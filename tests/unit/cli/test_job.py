@@ -206,7 +206,7 @@ def test_words_run_as_typed(words: tuple[str, ...], text: str) -> None:
 
 def test_exec(picloud: Picloud, tmp_path: Path) -> None:
     (tmp_path / "names").write_text("bob\nann\n")
-    assert picloud("-s", "exec", "echo", "hello").out == "hello\n"
+    assert picloud("-s", "exec", "echo", "hello").out == picloud("exec", "echo", "hello").out == "hello\n"
     assert picloud("exec", "-s", "--json", "echo", "hello").json == "hello\n"
     assert picloud("-s", "exec", "-d", f"f=@{tmp_path / 'names'}", "sort", "{f}").out == "ann\nbob\n"
     assert picloud("-s", "exec", "echo", "-v", "--json").out == "-v --json\n"
@@ -257,6 +257,7 @@ def test_jids_of_a_map_are_first_last(picloud: Picloud, monkeypatch: pytest.Monk
         return range(8, 11)
 
     monkeypatch.setattr(cloud.shell, "execute_map", execute_map)
+    monkeypatch.setattr(cloud, "is_simulated", lambda: False)
     flags = ["-t", "c2", "-c", "2", "-m", "1.5", "-x", "1-2", "--not-restartable", "--priority", "3", "-l", "me", "-w", "/tmp"]
     said = picloud("mapexec", *flags, "--depends-on-errors", "ignore", "-n", "x=1,2,3", "echo {x}")
     assert said.out == "8-10\n"
