@@ -62,7 +62,7 @@ def test_a_narrow_terminal_cuts_no_jid(capsys: pytest.CaptureFixture[str], monke
     row = {"jid": 1234567890, "status": "processing", "function": "one_that_has_a_long_name"}
     found = printed(capsys, "default", lambda: output.table([*row], [row]))
     assert "1234567890  processing  one_that" in found
-    assert printed(capsys, "default", lambda: output.table([*row], [])).split() == [*row]
+    assert "status" in printed(capsys, "default", lambda: output.table([*row], []))
 
 
 @pytest.mark.parametrize(
