@@ -127,6 +127,16 @@ def test_the_simulator_can_be_restarted_and_left(monkeypatch: pytest.MonkeyPatch
     assert _simulator.stop() is False
 
 
+def test_a_job_is_not_told_to_have_used_the_memory_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_session.config._all(), "num_procs", 1)
+    mp.close()
+    large, small = mp.call(lambda: len(bytearray(200_000_000))), mp.call(lambda: 1)
+    mp.join([large, small])
+    used = {jid: facts["memory.max_usage"] for jid, facts in mp.info([large, small], "memory.max_usage").items()}
+    mp.close()
+    assert used[large] > 200_000_000 > used[small] > 1_000_000
+
+
 def test_ctrl_c_names_the_verbs_of_mp(capsys: pytest.CaptureFixture[str]) -> None:
     jid = mp.call(time.sleep, 600)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
