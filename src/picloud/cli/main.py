@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 a CloudException (its text on
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -18,6 +19,7 @@ from picloud import __version__
 from picloud.cli.flags import GlobalFlags, wants_json
 from picloud.wire.error import CloudException
 
+FULL = "the answer could not be written: no space left on the device"
 UNEXPECTED, USAGE, CLOUD, INTERRUPTED = 1, 2, 3, 130
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
@@ -101,6 +103,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def run(words: list[str]) -> int:
     """Run ``picloud`` and return the exit code."""
+    _open_closed()
     try:
         _check_text(words)
         code = picloud.main(args=words, prog_name="picloud", standalone_mode=False)
@@ -115,12 +118,28 @@ def run(words: list[str]) -> int:
     except CloudException as error:
         _report(words, error.to_dict(), _shown(error))
         return CLOUD
-    except BrokenPipeError:
-        # The reader has gone (`| head`): nothing more may be written, not even by the interpreter's own flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNEXPECTED
+    except OSError as error:
+        return _unwritten(error, words)
     except Exception as error:  # noqa: BLE001 - the outermost frame: what nobody foresaw is shown whole
         return _unexpected(error, words)
+
+
+def _open_closed() -> None:
+    """Streams that the caller closed (``>&-``) lead nowhere; without this they would be None, and sockets take their numbers."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115 open as long as we run
+
+
+def _unwritten(error: OSError, words: list[str]) -> int:
+    """An answer that nobody can read any more (`| head`), or that finds no room; anything else was not foreseen."""
+    if error.errno not in (errno.EPIPE, errno.ENOSPC) or error.filename:
+        return _unexpected(error, words)
+    # Nothing more may be written, not even by the interpreter's own flush.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.ENOSPC:
+        _report(words, {"code": "unexpected", "message": FULL}, FULL)
+    return UNEXPECTED
 
 
 def _check_text(words: list[str]) -> None:

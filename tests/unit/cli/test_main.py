@@ -136,6 +136,15 @@ def test_facts_of_an_error_that_json_cannot_say_do_no_harm(picloud: Picloud, mon
     assert picloud("down", "--json").error["message"] == "gone"
 
 
+@pytest.mark.parametrize(("stdout", "code", "err"), [("/dev/full", 1, f"{main.FULL}\n"), ("&-", 0, "")])
+def test_an_answer_that_cannot_be_written_is_no_traceback(stdout: str, code: int, err: str) -> None:
+    script = "from picloud.cli.main import main; main(['--help'])"
+    done = subprocess.run(
+        ["bash", "-c", f'{sys.executable} -c "{script}" >{stdout}'], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, err)
+
+
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     script = "from picloud.cli.main import main; main(['--help'])"
     done = subprocess.run(
