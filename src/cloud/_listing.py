@@ -8,6 +8,9 @@ from typing import Any
 from cloud._backend import Backend
 from picloud.wire.job import Status
 
+LONGEST = 1024
+"""Characters of a label or a function's name to look for."""
+
 
 def rows(backend: Backend, state: Any, label: Any, func: Any, since: Any, limit: Any) -> list[dict[str, Any]]:
     """See ``cloud.job.Verbs.jobs``."""
@@ -16,6 +19,8 @@ def rows(backend: Backend, state: Any, label: Any, func: Any, since: Any, limit:
     for name, value in (("label", label), ("func", func)):
         if value is not None and not isinstance(value, str):
             raise TypeError(f"{name} must be a str, not {value!r}")
+        if value is not None and len(value) > LONGEST:
+            raise ValueError(f"{name} has {len(value)} characters; {LONGEST} at most can be looked for")
     if isinstance(limit, bool) or not isinstance(limit, int):
         raise TypeError(f"limit must be an int, not {limit!r}")
     if limit < 1:

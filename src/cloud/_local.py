@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from cloud._backend import Order, Packed, Patience
-from cloud._jids import shown, spelled
+from cloud._jids import refuse_itself, shown, spelled
 from cloud._local_door import Door
 from cloud._local_info import describe_job, listed
 from cloud._local_jobs import Ledger, LocalJob, Submission
@@ -97,9 +97,10 @@ class LocalBackend:
     def watch(self, jids: Ranges, waiting: int | None = None) -> Iterator[Watcher]:
         """Watch these jobs; ``waiting`` is the number of the process whose job waits for them, if one does."""
         with self._lock:
+            waiter = self.job_of(waiting) if waiting is not None else None
+            refuse_itself(waiter or 0, jids)
             watcher = Watcher(self._lock, self._ledger.of(jids))
             self._watchers.add(watcher)
-            waiter = self.job_of(waiting) if waiting is not None else None
             if waiter is not None:
                 self._ledger.wait_for(jids)
                 self._lend(waiter, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -148,11 +149,11 @@ class Verbs:
             jids: one jid, or any iterable of jids and ranges.
             timeout: seconds; None = for ever.
             ignore_errors: wait for all, and raise nothing about failed ones.
-            deadlock_check: kept for old programs: the service finds deadlocks itself.
+            deadlock_check: kept for old programs: a job that waits for others lends them its place.
 
         Raises:
             JobError: one has failed; perhaps before the others have ended.
-            CloudTimeoutError: the time has passed.
+            CloudTimeoutError: the time has passed, or a job would wait for itself.
         """
         from cloud import _results
 
@@ -338,11 +339,16 @@ def _asked(jids: Any) -> Asked:
 
 
 def _knowing(backend: Backend, asked: Asked) -> Backend:
-    """The backend, which knows all the jobs if they are very many.
+    """The backend, which knows all the jobs if they are very many, and could let us wait for them.
 
     Raises:
-        NotFound: it does not.
+        NotFound: it does not know one.
+        CloudTimeoutError: a job would wait for itself.
     """
+    if not backend.simulated and _session.running_on_cloud():
+        from cloud._jids import refuse_itself
+
+        refuse_itself(int(os.environ["PICLOUD_JID"]), asked.ranges)
     if len(asked) > _VERY_MANY:
         backend.statuses(asked.ranges)
     return backend
