@@ -157,7 +157,7 @@ def _possible(ranges: Ranges) -> Ranges:
 def refuse_itself(own: int, ranges: Ranges) -> None:
     """Raise CloudTimeoutError if the job ``own`` is among those it would wait for: that would never end."""
     if any(first <= own < first + count for first, count in ranges):
-        raise CloudTimeoutError(f"job {own} would wait for itself for ever", hint="leave its own jid out", jid=own)
+        raise CloudTimeoutError(f"job {own} would wait for itself for ever", hint="leave its own jid out")
 
 
 def _parts(jids: Iterable[Any]) -> Iterator[tuple[int, int]]:
