@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import pickle
 import types
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence, Set
 from itertools import zip_longest
 from typing import Any
 
@@ -137,6 +138,10 @@ def _named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any
 _MISSING: Any = object()
 
 
+_COUNTED = (Sequence, Set, Mapping, MappingView, array)
+"""What has as many items as its ``len`` says."""
+
+
 def length(iterables: tuple[Any, ...]) -> int | None:
     """How many jobs a map over these makes; None where one of them cannot say. Warns of unequal lengths.
 
@@ -147,10 +152,9 @@ def length(iterables: tuple[Any, ...]) -> int | None:
     for at, iterable in enumerate(iterables):
         if not isinstance(iterable, Iterable) and not hasattr(iterable, "__getitem__"):
             raise TypeError(f"map: argument {at + 1} is not iterable: {type(iterable).__name__}")
-        try:
-            sizes.append(len(iterable))
-        except TypeError:
-            return None
+        if not isinstance(iterable, _COUNTED):
+            return None  # the len of a table, say, may not be how many items its iteration gives
+        sizes.append(len(iterable))
     if min(sizes) != max(sizes):
         _padded(", ".join(map(str, sizes)))
     return max(sizes)

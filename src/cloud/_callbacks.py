@@ -10,6 +10,7 @@ from typing import Any
 
 from cloud._backend import Backend
 from cloud._jids import Asked
+from cloud._session import config
 from picloud.wire.error import CloudException, CloudTimeoutError
 from picloud.wire.job import Status
 
@@ -24,6 +25,7 @@ class Callbacks:
     """The jobs of one backend that somebody wants to be told of."""
 
     def __init__(self, backend: Backend) -> None:
+        _log.setLevel(logging.getLevelNamesMapping().get(str(config.print_log_level).upper(), logging.ERROR))
         self._backend = backend
         self._bell: Any = None
         self._wanted: dict[int, tuple[list[Callback], list[Callback]]] = {}

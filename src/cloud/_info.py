@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,10 @@ from picloud.wire.error import NotFound
 from picloud.wire.message import Ranges
 
 DEFAULT = ("stdout", "stderr", "status", "runtime")
+BATCH = 10_000
+"""Jobs in one request."""
+HINT = "_hint"
+"""What to do about a failure: the client takes it from there."""
 STORED = (
     "status",
     "exception",
@@ -42,12 +46,12 @@ STORED = (
     "parent_jid",
     "depends_on",
     "code_version",
-    "_hint",
+    HINT,
 )
 """Fields that the server tells as they are."""
 LOADED = ("args", "kwargs", "func_object")
 """Fields that the client unpickles."""
-_TIMES = ("created", "started", "finished")
+_TIMES = ("created", "leased", "started", "ended", "finished")
 
 
 def fields(requested: Any) -> tuple[str, ...]:
@@ -79,21 +83,46 @@ def _unknown(name: str) -> str:
 
 def facts(backend: Backend, jids: Ranges, names: tuple[str, ...]) -> dict[int, dict[str, Any]]:
     """jid -> field -> value."""
-    stored = sorted({name.partition(".")[0] for name in names} - set(LOADED))
-    found = backend.info(jids, stored)
+    stored = {name.partition(".")[0] for name in names} - set(LOADED)
+    wanted = sorted(stored | {"failure"} if HINT in stored else stored)
+    found = {jid: told for some in _batches(jids) for jid, told in backend.info(some, wanted).items()}
     return {jid: {name: _value(backend, jid, facts, name) for name in names} for jid, facts in found.items()}
+
+
+def _batches(jids: Ranges) -> Iterator[Ranges]:
+    """The same jobs, as many at a time as a server tells of."""
+    batch: Ranges = []
+    room = BATCH
+    for first, count in jids:
+        while count:
+            size = min(count, room)
+            batch.append((first, size))
+            first, count, room = first + size, count - size, room - size
+            if not room:
+                yield batch
+                batch, room = [], BATCH
+    if batch:
+        yield batch
 
 
 def _value(backend: Backend, jid: int, facts: dict[str, Any], name: str) -> Any:
     if name in LOADED:
         return _loaded(backend, jid, name)
     top, _, rest = name.partition(".")
+    if top == HINT:
+        return (facts.get("failure") or {}).get("advice") or None
     value = facts.get(top)
-    if top in _TIMES and isinstance(value, int | float):
-        return datetime.fromtimestamp(value / 1000, UTC)
+    if top in _TIMES:
+        return _moment(value)
+    if top == "attempts" and not rest:
+        return [{key: _moment(said) if key in _TIMES else said for key, said in one.items()} for one in value or ()]
     for key in rest.split(".") if rest else ():
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def _moment(value: Any) -> Any:
+    return datetime.fromtimestamp(value / 1000, UTC) if isinstance(value, int | float) else value
 
 
 def _loaded(backend: Backend, jid: int, name: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 from typing import Any, overload
 
-from picloud.wire.error import NotFound
+from picloud.wire.error import CloudTimeoutError, NotFound
 
 Ranges = list[tuple[int, int]]
 MOST = 2**63 - 1  # no jid is larger
@@ -149,9 +149,15 @@ def asked(jids: Any) -> Asked:
 def _possible(ranges: Ranges) -> Ranges:
     """The ranges, if the wire can carry them."""
     for first, count in ranges:
-        if not -MOST <= first <= MOST - count:
+        if not 0 <= first <= MOST - count:
             raise NotFound(f"there is no job {first if first < 0 else first + count - 1}", hint="`picloud jobs` lists yours")
     return ranges
+
+
+def refuse_itself(own: int, ranges: Ranges) -> None:
+    """Raise CloudTimeoutError if the job ``own`` is among those it would wait for: that would never end."""
+    if any(first <= own < first + count for first, count in ranges):
+        raise CloudTimeoutError(f"job {own} would wait for itself for ever", hint="leave its own jid out")
 
 
 def _parts(jids: Iterable[Any]) -> Iterator[tuple[int, int]]:

@@ -8,6 +8,9 @@ from typing import Any
 from cloud._backend import Backend
 from picloud.wire.job import Status
 
+LONGEST = 1024
+"""Characters of a label or a function's name to look for."""
+
 
 def rows(backend: Backend, state: Any, label: Any, func: Any, since: Any, limit: Any) -> list[dict[str, Any]]:
     """See ``cloud.job.Verbs.jobs``."""
@@ -16,6 +19,8 @@ def rows(backend: Backend, state: Any, label: Any, func: Any, since: Any, limit:
     for name, value in (("label", label), ("func", func)):
         if value is not None and not isinstance(value, str):
             raise TypeError(f"{name} must be a str, not {value!r}")
+        if value is not None and len(value) > LONGEST:
+            raise ValueError(f"{name} has {len(value)} characters; {LONGEST} at most can be looked for")
     if isinstance(limit, bool) or not isinstance(limit, int):
         raise TypeError(f"limit must be an int, not {limit!r}")
     if limit < 1:
@@ -28,10 +33,12 @@ def _milliseconds(since: Any) -> int | None:
     if since is None:
         return None
     if isinstance(since, datetime):
-        return int(since.timestamp() * 1000)
+        return max(0, int(since.timestamp() * 1000))
     if isinstance(since, bool) or not isinstance(since, int | float):
         raise TypeError(f"since must be a datetime or seconds since the epoch, not {since!r}")
-    return int(since * 1000)
+    if not abs(since) < 1 << 50:
+        raise ValueError(f"since must be seconds since the epoch, not {since}")
+    return max(0, int(since * 1000))
 
 
 def _shown(name: str, value: Any) -> Any:

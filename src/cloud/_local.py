@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any
 
 from cloud._backend import Order, Packed, Patience
+from cloud._jids import refuse_itself, shown, spelled
 from cloud._local_door import Door
 from cloud._local_info import describe_job, listed
 from cloud._local_jobs import Ledger, LocalJob, Submission
@@ -55,7 +56,21 @@ class LocalBackend:
             for _ in self._ledger.of(order.options.depends_on):
                 pass  # an unknown jid raises before anything is stored
             first = self._ledger.reserve(order.count) if order.count else 0
-        submission, made, ranges = Submission(order, parent), 0, list[tuple[int, int]]()
+        ranges: Ranges = []
+        try:
+            self._fill(Submission(order, parent), first, jobs, ranges)
+        except BaseException as error:
+            if ranges:
+                module = "cloud" if self.simulator else "cloud.mp"
+                jids = spelled(ranges)
+                error.add_note(f"jobs {shown(ranges)} were accepted and run on. {module}.result({jids}) waits for them, "
+                               f"{module}.kill({jids}) ends them")  # fmt: skip
+            raise
+        return ranges
+
+    def _fill(self, submission: Submission, first: int, jobs: Iterable[Packed], ranges: Ranges) -> None:
+        """Take in one job per item; ``ranges`` grows with what was accepted. ``first``: the reserved jid, 0 = none."""
+        order, made = submission.order, 0
         items = iter(jobs) if order.count is None else islice(jobs, order.count)
         # One at first, so that it runs while the rest is made.
         while chunk := list(islice(items, 1 if made == 0 else CHUNK)):
@@ -66,7 +81,6 @@ class LocalBackend:
             _extend(ranges, at, len(chunk))
         if order.count is not None and made < order.count:
             raise ValueError(f"map: the iterable said {order.count} items and gave {made}")
-        return ranges
 
     def statuses(self, jids: Ranges) -> bytes:
         """See ``cloud._backend.Backend.statuses``."""
@@ -83,9 +97,10 @@ class LocalBackend:
     def watch(self, jids: Ranges, waiting: int | None = None) -> Iterator[Watcher]:
         """Watch these jobs; ``waiting`` is the number of the process whose job waits for them, if one does."""
         with self._lock:
+            waiter = self.job_of(waiting) if waiting is not None else None
+            refuse_itself(waiter or 0, jids)
             watcher = Watcher(self._lock, self._ledger.of(jids))
             self._watchers.add(watcher)
-            waiter = self.job_of(waiting) if waiting is not None else None
             if waiter is not None:
                 self._ledger.wait_for(jids)
                 self._lend(waiter, 1)

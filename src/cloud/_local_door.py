@@ -6,8 +6,10 @@ connection, so that waiting for results in one thread never delays another.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
@@ -23,6 +25,7 @@ from picloud.wire.message import Finished, Ranges
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+_PREFIX = "picloud-mp-"
 CHUNK = 256
 """Packed arguments or results in one message."""
 
@@ -59,6 +62,17 @@ class Host(Backend, Protocol):
         """The jid that the process of this number runs."""
 
 
+def _sweep() -> None:
+    """Remove the folders of clients that were killed: nobody listens at their doors any more."""
+    for folder in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{_PREFIX}*")):
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(os.path.join(folder, "door"))
+            except ConnectionRefusedError:
+                if os.stat(folder).st_uid == os.getuid():
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
 class Door:
     """The client's side: answers the jobs of one backend."""
 
@@ -66,7 +80,8 @@ class Door:
         from multiprocessing.connection import Listener
 
         self._backend = backend
-        self._folder = tempfile.mkdtemp(prefix="picloud-")
+        _sweep()
+        self._folder = tempfile.mkdtemp(prefix=_PREFIX)
         self.path = os.path.join(self._folder, "door")
         self._listener = Listener(self.path, "AF_UNIX", backlog=128)
         self._closed = False

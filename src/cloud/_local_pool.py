@@ -14,6 +14,7 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from cloud._local_jobs import Ledger, LocalJob
 from cloud._local_process import LocalProcess
@@ -206,7 +207,7 @@ class Pool:
         if outcome.failure is not None and not outcome.failure.log_tail:
             outcome.failure.log_tail = (job.stderr or job.stdout)[-4000:].decode(errors="replace")
         if job.attempts:
-            job.attempts[-1] |= {"cause": Cause(outcome.cause).name, "ended": _now(), "runtime": outcome.runtime_us / 1e6}
+            job.attempts[-1] |= _told(outcome)
         self._closed(self._ledger.finish(job, outcome, _now()))
 
     def _drop(self, process: LocalProcess) -> None:
@@ -229,7 +230,8 @@ class Pool:
                 job = process.job
                 if job is not None and job.final():
                     job.stdout, job.stderr = process.output(clear=True)
-                    job.attempts[-1] |= {"cause": job.failure.cause if job.failure else None, "ended": _now()}
+                    cause, message = (job.failure.cause, job.failure.message) if job.failure else (None, None)
+                    job.attempts[-1] |= {"cause": cause, "message": message, "ended": _now()}
                     self._drop(process)
                 elif job is not None and process.deadline is not None and now >= process.deadline:
                     self._timeout(process, job)
@@ -249,6 +251,18 @@ class Pool:
         )
         self._finish(process, job, Outcome(job.jid, len(job.attempts), b"", Cause.timeout, int(limit * 1e6), failure=failure))
         self._drop(process)
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    """What ``info`` tells of an attempt that ended."""
+    return {
+        "cause": Cause(outcome.cause).name,
+        "message": outcome.failure.message if outcome.failure else None,
+        "ended": _now(),
+        "runtime": outcome.runtime_us / 1e6,
+        "cputime": {"user": outcome.cpu_user_us / 1e6, "system": outcome.cpu_system_us / 1e6},
+        "memory": {"max_usage": outcome.peak_memory or None},
+    }
 
 
 def _now() -> int:

@@ -42,8 +42,6 @@ class Watcher:
                     return None
                 seconds = patience()
                 if (seconds is not None and seconds <= 0) or not self._changed.wait(seconds):
-                    raise CloudTimeoutError(
-                        f"{len(self._missing)} jobs have not finished in the time allowed",
-                        hint="they run on: ask again, or kill them",
-                    )
+                    what = "the job has" if len(self._missing) == 1 else f"{len(self._missing)} jobs have"
+                    raise CloudTimeoutError(f"{what} not finished in the time allowed", hint="ask again, or kill what runs on")
             return self._ended.popleft()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import Any
@@ -80,7 +81,7 @@ class Bar:
 
 def _terminal() -> bool:
     try:
-        return sys.stderr.isatty()
+        return os.environ.get("TERM") not in ("dumb", "unknown") and sys.stderr.isatty()
     except (AttributeError, ValueError):
         return False  # replaced or closed by the program
 

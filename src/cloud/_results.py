@@ -76,6 +76,8 @@ class Deadline:
     def __init__(self, seconds: float | None) -> None:
         if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float)):
             raise TypeError(f"timeout must be a number of seconds or None, not {seconds!r}")
+        if seconds is not None and seconds != seconds:
+            raise ValueError("timeout must be a number of seconds or None, not nan")
         self.seconds, self.end = seconds, 0.0
         self.restart()
 

@@ -220,6 +220,8 @@ def _configured(key: Any = None, secret: str | None = None, url: str | None = No
     number = str(key if key is not None else config.api_key)
     if not number.isdigit():
         hint = "start a server with `picloud up`, or run `picloud setup` to use one elsewhere, or set PICLOUD_API_KEY"
+        if number not in ("", "None"):
+            raise SetupError(f"an API key is a number, not {number!r}", hint=hint)
         raise SetupError(f"no API key is configured in {_config.folder()}", hint=hint)
     if secret is None and os.environ.get("PICLOUD_API_KEY", number) == number:
         secret = os.environ.get("PICLOUD_API_SECRETKEY")

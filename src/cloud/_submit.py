@@ -207,9 +207,10 @@ class Submission:
             self._sending = len(chunk.ends)
             following, failure = self._meanwhile(packer)
             answer = _submitted(pending.read_response())
-        if answer.missing:
-            submit.code = [one for one in code if one.digest in answer.missing]
-            answer = _submitted(self.link.request("POST", "/v1/submission", encode(submit)))
+        for _ in range(3):  # what the server sweeps meanwhile may make it lack more
+            if answer.missing:
+                submit.code = [one for one in code if one.digest in answer.missing or one in submit.code]
+                answer = _submitted(self.link.request("POST", "/v1/submission", encode(submit)))
         self.sent.update(one.digest for one in code)
         if self.line is not None:
             self.line.submitted(answer.first)

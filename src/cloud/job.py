@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from cloud._jids import Asked, Jids
     from cloud._options import Chosen
     from cloud._results import Cache
+    from picloud.wire.message import Ranges
 
 finished_statuses = ["done", "stalled", "error", "killed"]
+SHELL = "picloud"
+_VERY_MANY = 10_000_000
+"""Jobs above which we ask whether there are so many before making room for what they return."""
 _LOOKED_AT = 8
 """Items of a map whose classes' modules are looked for; the rest is taken to be alike."""
 
@@ -27,16 +32,17 @@ class Verbs:
 
     Args:
         backend: gives the place where jobs go now.
+        module: where users find these verbs, said in advice; ``SHELL`` = on the command line.
     """
 
-    def __init__(self, backend: Callable[[], Backend]) -> None:
-        self._backend = backend
+    def __init__(self, backend: Callable[[], Backend], module: str = "cloud") -> None:
+        self._backend, self.module = backend, module
         self._caches: dict[int, tuple[Any, Cache]] = {}
         self._watchers: dict[int, tuple[Any, Callbacks]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # ``from cloud import call`` in a function that travels: the verbs of the place where it runs are meant.
-        return Verbs, (self._backend,)
+        return Verbs, (self._backend, self.module)
 
     # -- submitting -----------------------------------------------------------------------------------------------
 
@@ -105,7 +111,7 @@ class Verbs:
         )
         head = list(islice(jobs, _LOOKED_AT))
         backend = self._backend()
-        with _interruptible("map", None):
+        with self._interruptible("map", None):
             made = backend.submit(self._order(backend, func, chosen, modules, count), chain(head, jobs))
         return Jids(made) if made else []
 
@@ -143,18 +149,18 @@ class Verbs:
             jids: one jid, or any iterable of jids and ranges.
             timeout: seconds; None = for ever.
             ignore_errors: wait for all, and raise nothing about failed ones.
-            deadlock_check: kept for old programs: the service finds deadlocks itself.
+            deadlock_check: kept for old programs: a job that waits for others lends them its place.
 
         Raises:
             JobError: one has failed; perhaps before the others have ended.
-            CloudTimeoutError: the time has passed.
+            CloudTimeoutError: the time has passed, or a job would wait for itself.
         """
         from cloud import _results
 
         asked, deadline = _asked(jids), _results.Deadline(timeout)
         if asked.ranges:
-            with _interruptible("join", asked):
-                _results.wait(self._backend(), asked, deadline, ignore_errors)
+            with self._interruptible("join", asked):
+                _results.wait(_knowing(self._backend(), asked), asked, deadline, ignore_errors)
 
     def result(self, jids: Any, timeout: float | None = None, ignore_errors: bool = False, deadlock_check: bool = True) -> Any:
         """What jobs returned, waiting for it; arguments and errors as in :meth:`join`.
@@ -168,8 +174,8 @@ class Verbs:
 
         asked, deadline = _asked(jids), _results.Deadline(timeout)
         backend = self._backend()
-        with _interruptible("result", asked):
-            values = _results.gather(backend, self._cache(backend), asked, deadline, ignore_errors)
+        with self._interruptible("result", asked):
+            values = _results.gather(_knowing(backend, asked), self._cache(backend), asked, deadline, ignore_errors)
         return values[0] if asked.single else values
 
     def iresult(
@@ -198,7 +204,7 @@ class Verbs:
         if isinstance(num_in_parallel, bool) or not isinstance(num_in_parallel, int):
             raise TypeError(f"num_in_parallel must be an int, not {num_in_parallel!r}")
         kind = _results.Results if ordered else _results.AsTheyEnd
-        return kind(backend, self._cache(backend), asked, timeout, ignore_errors)
+        return kind(_knowing(backend, asked), self._cache(backend), asked, timeout, ignore_errors)
 
     # -- looking and ending ---------------------------------------------------------------------------------------
 
@@ -208,7 +214,7 @@ class Verbs:
         Args:
             jids: one jid, or any iterable of jids and ranges.
             info_requested: a field, a list of fields, or 'all'; None = stdout, stderr, status, runtime. Dotted names
-                (``memory.max_usage``) give one part.
+                (``memory.max_usage``) give one part. Times are datetimes in UTC, sizes bytes, None = not known.
 
         Returns:
             jid -> field -> value, also for one jid.
@@ -285,6 +291,27 @@ class Verbs:
         """Where jobs go: ``opened, connection_type`` and ``server_url, api_key, api_secretkey``, or ``num_procs``."""
         return self._backend().connection_info()
 
+    @contextmanager
+    def _interruptible(self, verb: str, asked: Asked | None) -> Generator[None]:
+        """Ctrl-C leaves jobs running: say how to come back to them, or how to end them."""
+        try:
+            yield
+        except KeyboardInterrupt as stop:
+            notes = getattr(stop, "__notes__", [])
+            if asked is not None:
+                again, end = self._typed(verb, asked.ranges), self._typed("kill", asked.ranges)
+                long = " until this process ends" if self._backend().simulated else ""
+                notes = [f"the jobs run on{long}. {again} waits for them again, {end} ends them"]
+            for note in notes:
+                print(f"\ncloud: {note}", file=sys.stderr, flush=True)
+            raise
+
+    def _typed(self, verb: str, ranges: Ranges) -> str:
+        """What to type for a verb: in Python, or at the shell when the command line uses these verbs."""
+        from cloud._jids import shown, spelled
+
+        return f"`{SHELL} {verb} {shown(ranges)}`" if self.module == SHELL else f"{self.module}.{verb}({spelled(ranges)})"
+
     # -- the backend's companions ---------------------------------------------------------------------------------
 
     def _cache(self, backend: Backend) -> Cache:
@@ -311,21 +338,20 @@ def _asked(jids: Any) -> Asked:
     return asked(jids)
 
 
-@contextmanager
-def _interruptible(verb: str, asked: Asked | None) -> Generator[None]:
-    """Ctrl-C leaves jobs running: say how to come back to them, or how to end them."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        from cloud._jids import spelled
+def _knowing(backend: Backend, asked: Asked) -> Backend:
+    """The backend, which knows all the jobs if they are very many, and could let us wait for them.
 
-        notes = getattr(stop, "__notes__", [])
-        if asked is not None:
-            jids = spelled(asked.ranges)
-            notes = [f"the jobs run on. cloud.{verb}({jids}) waits for them again, cloud.kill({jids}) ends them"]
-        for note in notes:
-            print(f"\ncloud: {note}", file=sys.stderr, flush=True)
-        raise
+    Raises:
+        NotFound: it does not know one.
+        CloudTimeoutError: a job would wait for itself.
+    """
+    if not backend.simulated and _session.running_on_cloud():
+        from cloud._jids import refuse_itself
+
+        refuse_itself(int(os.environ["PICLOUD_JID"]), asked.ranges)
+    if len(asked) > _VERY_MANY:
+        backend.statuses(asked.ranges)
+    return backend
 
 
 verbs = Verbs(_session.backend)

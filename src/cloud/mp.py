@@ -37,7 +37,7 @@ def _backend() -> Backend:
     return found
 
 
-_verbs = Verbs(_backend)
+_verbs = Verbs(_backend, "cloud.mp")
 
 call, map, status, join, result, iresult = _verbs.call, _verbs.map, _verbs.status, _verbs.join, _verbs.result, _verbs.iresult
 info, kill, delete, jobs = _verbs.info, _verbs.kill, _verbs.delete, _verbs.jobs

@@ -22,6 +22,8 @@ from cloud import _template
 from cloud._program import Command, File, Program
 from cloud.job import verbs
 
+LINE_LIMIT = (128 << 10) - 256
+"""Bytes of a command line at most: Linux takes 128 KiB as one argument."""
 COMMON_LIMIT = 16 << 20
 """Bytes of files shared by a map that travel once, with the function; above it each job carries its own."""
 
@@ -51,8 +53,10 @@ def execute(
         TypeError: a wrong type.
         ValueError: a parameter without an argument, an argument without a parameter, or a file that cannot be read.
     """
+    _check_names("execute", {"argdict": argdict}, reserved)
     _template.check(command, argdict)
     texts, files = _bind(argdict, {})
+    _check_length(command, argdict)
     made = Command(command, texts, files, return_file, bool(ignore_exit_status), cwd)
     _check(return_file, cwd)
     jid: int = verbs.call(Program(_name(command)), made, **reserved)
@@ -84,6 +88,7 @@ def execute_map(
         TypeError: a wrong type.
         ValueError: as for :func:`execute`, or lists that are empty or of different lengths.
     """
+    _check_names("execute_map", {"common_argdict": common_argdict, "map_argdict": map_argdict}, reserved)
     _template.check(command, [*common_argdict, *map_argdict])
     columns = _columns(common_argdict, map_argdict)
     _check(return_file, cwd)
@@ -95,6 +100,7 @@ def execute_map(
     for row in rows:  # everything checkable is checked before the first job is sent
         for name, value in zip(columns, row, strict=True):
             _check_value(name, value)
+        _check_length(command, {**common_argdict, **dict(zip(columns, row, strict=True))})
 
     def packed(row: tuple[Any, ...]) -> Command:
         mine, sent = _bind(dict(zip(columns, row, strict=True)), dict(taken))
@@ -104,7 +110,7 @@ def execute_map(
     return jids
 
 
-class _Lazy:
+class _Lazy(Sequence[Command]):
     """The commands of a map, each made (and its files read) when it is sent."""
 
     def __init__(self, rows: list[tuple[Any, ...]], make: Any) -> None:
@@ -112,6 +118,9 @@ class _Lazy:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __getitem__(self, at: Any) -> Any:
+        return [*map(self._make, self._rows[at])] if isinstance(at, slice) else self._make(self._rows[at])
 
     def __iter__(self) -> Any:
         return map(self._make, self._rows)
@@ -133,6 +142,22 @@ def _columns(common: Mapping[str, Any], lists: Mapping[str, Iterable[Any]]) -> d
     return columns
 
 
+def _check_names(verb: str, dicts: dict[str, Any], reserved: dict[str, Any]) -> None:
+    for name, value in dicts.items():
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{name} must be a dict of parameters and values, not {value!r:.60}")
+    for name in reserved:
+        if name[:1] != "_":
+            raise TypeError(f"{verb}() got an unexpected keyword argument {name!r}: values of parameters go in a dict")
+
+
+def _check_length(command: str, values: Mapping[str, Any]) -> None:
+    texts = {name: "" if isinstance(value, str) and value[:1] == "@" else str(value) for name, value in values.items()}
+    size = len(_template.fill(command, texts).encode())
+    if size > LINE_LIMIT:
+        raise ValueError(f"the command line would have {size} bytes, the system takes {LINE_LIMIT}: send a file ('@path')")
+
+
 def _check(return_file: str | None, cwd: str | None) -> None:
     for name, value in (("return_file", return_file), ("cwd", cwd)):
         if value is not None and not isinstance(value, str):
@@ -147,7 +172,12 @@ def _check_value(name: str, value: Any) -> None:
     if isinstance(value, str) and "\0" in value:
         raise ValueError(f"the value of {{{name}}} holds a NUL character")
     if isinstance(value, str) and value[:1] == "@" and not os.path.isfile(value[1:]):
-        raise ValueError(f"{{{name}}} is {value!r}, but there is no file {value[1:]!r} here")
+        why = (
+            f"{value[1:]!r} is a folder: send an archive of it"
+            if os.path.isdir(value[1:])
+            else f"there is no file {value[1:]!r} here"
+        )
+        raise ValueError(f"{{{name}}} is {value!r}, but {why}")
 
 
 def _bind(argdict: Mapping[str, Any], taken: dict[str, str]) -> tuple[dict[str, str], dict[str, File]]:

@@ -6,6 +6,7 @@ variable ``PICLOUD_<NAME>`` in capitals. ``picloud doctor`` prints what is in fo
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
 from pathlib import Path
@@ -79,6 +80,11 @@ def load(**overrides: Any) -> Settings:
     found = _from_file(root / "settings.toml") | _from_environment()
     found |= {name: value for name, value in overrides.items() if value is not None}
     found["home"] = str(root)
+    known = [one.name for one in msgspec.structs.fields(Settings)]
+    for name in found.keys() - set(known):
+        near = difflib.get_close_matches(name, known, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise SetupError(f"there is no setting {name!r}", hint=f"{meant}correct it in {root / 'settings.toml'}")
     try:
         return msgspec.convert(found, Settings, strict=False)
     except msgspec.ValidationError as error:

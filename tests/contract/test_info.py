@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 
 import pytest
 
@@ -40,6 +41,29 @@ def test_info_of_all_kinds(place: Place) -> None:
     assert info["func_object"](3, y=0) == 3
     with pytest.raises(ValueError, match="nonsense"):
         place.verbs.info(jid, ["nonsense"])
+
+
+def test_every_failed_attempt_tells_its_message(place: Place) -> None:
+    def fails() -> None:
+        raise KeyError("which")
+
+    jid = place.verbs.call(fails, _retries=1)
+    place.verbs.join(jid, timeout=DEADLINE, ignore_errors=True)
+    attempts = place.verbs.info(jid, "attempts")[jid]["attempts"]
+    assert [(one["n"], one["cause"], one["message"]) for one in attempts] == [
+        (1, "exception", "KeyError: 'which'"),
+        (2, "exception", "KeyError: 'which'"),
+    ]
+    assert all(isinstance(one[moment], datetime) for one in attempts for moment in ("started", "ended"))
+
+
+def test_a_failure_gives_advice_and_no_pickle(place: Place) -> None:
+    jid = place.verbs.call(os._exit, 3)
+    place.verbs.join(jid, timeout=DEADLINE, ignore_errors=True)
+    found = place.verbs.info(jid, ["_hint", "failure"])[jid]
+    assert found["_hint"] == found["failure"]["advice"] != ""
+    assert not found["failure"].get("exception")
+    assert place.verbs.info(jid, "_hint") == {jid: {"_hint": found["_hint"]}}
 
 
 def test_a_profile(place: Place) -> None:

@@ -324,6 +324,20 @@ def test_jobs_that_make_jobs_and_wait_for_them(place: Place) -> None:
     assert place.returns(fib, 5) == 5
 
 
+def test_a_job_that_would_wait_for_itself_is_told_at_once(place: Place) -> None:
+    module, label = place.module, f"itself {os.urandom(4).hex()}"
+
+    def waits() -> None:
+        import importlib
+
+        verbs = importlib.import_module(module)
+        verbs.join([row["jid"] for row in verbs.jobs(label=label)], timeout=60)
+
+    error = place.fails(waits, _label=label)
+    assert isinstance(error.__cause__, cloud.CloudTimeoutError)
+    assert "would wait for itself" in str(error)
+
+
 def test_more_waiting_jobs_than_slots(place: Place) -> None:
     module = place.module
 

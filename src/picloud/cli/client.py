@@ -16,6 +16,7 @@ def client() -> Any:
     import cloud
 
     flags = given()
+    cloud.job.verbs.module = cloud.job.SHELL
     if flags.simulate:
         cloud.start_simulator()
     elif flags.api_key is not None:
@@ -23,12 +24,16 @@ def client() -> Any:
     elif flags.api_secretkey is not None:
         raise click.UsageError("-k/--api-secretkey is the secret of a key: give -a/--api-key too")
     if flags.verbose:
-        _tell_all(cloud)
+        _tell_all(cloud, flags.simulate)
     return cloud
 
 
-def _tell_all(cloud: ModuleType) -> None:
+def _tell_all(cloud: ModuleType, simulate: bool) -> None:
     import logging
+
+    found = {} if simulate else cloud.connection_info()
+    where = f"key {found['api_key']} at {found['server_url']}" if found else "simulated on this machine"
+    click.echo(f"picloud: {where}; configuration in {cloud.getconfigpath()}", err=True)
 
     logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
     logging.getLogger(cloud.__name__).setLevel(logging.DEBUG)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import resource
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import click
 from msgspec import Struct, to_builtins
 
 from picloud import settings as options
+from picloud.cli import packages
 from picloud.cli.flags import command
 from picloud.cli.output import answer
 from picloud.engine.base import host_cores, host_memory
@@ -26,19 +26,6 @@ from picloud.settings import GIB, Settings
 from picloud.wire.error import CloudException
 
 State = Literal["ok", "warn", "fail", "info"]
-
-PACKAGES = (
-    "uvicorn",
-    "uvloop",
-    "httptools",
-    "websockets",
-    "sqlalchemy",
-    "alembic",
-    "obstore",
-    "psutil",
-    "cryptography",
-)
-"""What the extra ``server`` brings."""
 
 FILES = 4096
 """Open files a busy server needs."""
@@ -95,9 +82,9 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    missing = packages.missing()
     if missing:
-        return Finding("packages", "fail", f"missing: {', '.join(missing)}", "pip install 'picloud[server]'")
+        return Finding("packages", "fail", f"missing: {', '.join(missing)}", packages.INSTALL)
     return Finding("packages", "ok", "the server's are installed")
 
 

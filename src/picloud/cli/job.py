@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import sys
 from typing import Any
 
 import click
@@ -11,12 +12,16 @@ import click
 from picloud.cli import output
 from picloud.cli.client import JIDS, client, each, spelled
 from picloud.cli.flags import FORMATS, as_json, command, given
+from picloud.wire.error import CloudException
+from picloud.wire.job import Status
 
 LINES = ("stdout", "stderr", "logging", "syslog", "pilog", "exception", "profile")
 """Fields of info that are printed on lines of their own."""
 
 COLUMNS = ("jid", "status", "function", "label", "core_type", "cores", "created", "runtime", "cause")
 """What ``picloud jobs`` shows; its JSON has more."""
+
+NARROW = tuple("type" if name == "core_type" else name for name in COLUMNS)
 
 Asked = int | list[int | range]
 
@@ -50,15 +55,20 @@ def result(jids: Asked, timeout: float | None, ignore_errors: bool) -> None:
     """
     values = client().result(jids, timeout=timeout, ignore_errors=ignore_errors)
     if isinstance(jids, int):
-        output.result(values)
+        output.result(_in_place(values))
     elif as_json():
         click.echo(output.dumps([{"jid": jid, "result": value} for jid, value in zip(each(jids), values, strict=True)]))
     else:
         for jid, value in zip(each(jids), values, strict=True):
             click.echo(f"Result for jid {jid}:")
-            output.result(str(value) if isinstance(value, Exception) else value)
+            output.result(_in_place(value))
             if isinstance(value, bytes) and value[-1:] != b"\n":
                 click.echo()
+
+
+def _in_place(value: Any) -> Any:
+    """A value, or the text of the error that ``--ignore-errors`` put in its place; JSON tells the error whole."""
+    return str(value) if isinstance(value, CloudException) and not as_json() else value
 
 
 @command("info")
@@ -89,17 +99,26 @@ def info(jids: Asked, fields: str | None) -> None:
 
 
 @command("kill")
-@click.argument("jids", type=JIDS)
-def kill(jids: Asked) -> None:
-    """End jobs that have not finished."""
+@click.argument("jids", type=JIDS, required=False)
+@click.option("--all", "everything", is_flag=True, help="Every unfinished job of the account.")
+def kill(jids: Asked | None, everything: bool) -> None:
+    """End jobs that have not finished.
+
+    JIDS: 5, or 1,2,7, or 1-4.
+    """
+    if (jids is not None) == everything:
+        raise click.UsageError("say which jobs: JIDS such as 5 or 1-4, or --all for every unfinished job of the account")
     client().kill(jids)
-    output.answer({"killed": spelled(each(jids))})
+    output.answer({"killed": "all" if jids is None else spelled(each(jids))})
 
 
 @command("delete")
 @click.argument("jids", type=JIDS)
 def delete(jids: Asked) -> None:
-    """Erase result, output and description of finished jobs."""
+    """Erase result, output and description of finished jobs.
+
+    JIDS: 5, or 1,2,7, or 1-4.
+    """
     client().delete(jids)
     output.answer({"deleted": spelled(each(jids))})
 
@@ -108,24 +127,33 @@ def delete(jids: Asked) -> None:
 @click.argument("jids", type=JIDS)
 @click.option("--failed", is_flag=True, help="Only those that did not end as done.")
 def rerun(jids: Asked, failed: bool) -> None:
-    """Run jobs again, with the same code and arguments; prints the new jids."""
+    """Run jobs again, with the same code and arguments; prints the new jids.
+
+    JIDS: 5, or 1,2,7, or 1-4.
+    """
     made = list(client().job.verbs.rerun(jids, failed=failed))
     output.answer({"jids": made}, spelled(made) if made else None)
 
 
 @command("jobs")
-@click.option("--state", type=click.Choice(["waiting", "queued", "processing", "done", "error", "stalled", "killed"]))
+@click.option("--state", type=click.Choice([state.name for state in Status]), help="Only jobs in this state.")
 @click.option("--label", help="Only jobs with this label.")
 @click.option("--func", help="Only jobs of a function of this name.")
 @click.option(
     "--since", metavar="WHEN", help="Created after: 30m, 2h, 7d ago, or a date like 2026-11-22 or 2026-11-22T10:00 (UTC)."
 )
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many at most.")
 def jobs(state: str | None, label: str | None, func: str | None, since: str | None, limit: int) -> None:
     """List jobs, newest first."""
     found = client().jobs(state=state, label=label, func=func, since=moment(since) if since else None, limit=limit)
-    shown = found if as_json() else [row | {"created": _brief(row.get("created"))} for row in found]
-    output.table(COLUMNS, shown)
+    if as_json():
+        output.table(COLUMNS, found)
+    elif sys.stdout.isatty():  # within 80 columns, as a rule
+        output.table(
+            NARROW, [row | {"type": row["core_type"], "created": _brief(row["created"], "%m-%d %H:%M:%S")} for row in found]
+        )
+    else:
+        output.table(COLUMNS, [row | {"created": _brief(row["created"], "%Y-%m-%d %H:%M:%S")} for row in found])
 
 
 def moment(text: str, now: datetime.datetime | None = None) -> datetime.datetime:
@@ -136,8 +164,7 @@ def moment(text: str, now: datetime.datetime | None = None) -> datetime.datetime
     """
     ago = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
     if ago:
-        back = datetime.timedelta(seconds=float(ago[1]) * _UNITS[ago[2]])
-        return (now or datetime.datetime.now(datetime.UTC)) - back
+        return _before(now or datetime.datetime.now(datetime.UTC), float(ago[1]) * _UNITS[ago[2]])
     try:
         found = datetime.datetime.fromisoformat(text.strip())
     except ValueError as error:
@@ -145,8 +172,15 @@ def moment(text: str, now: datetime.datetime | None = None) -> datetime.datetime
     return found if found.tzinfo else found.replace(tzinfo=datetime.UTC)
 
 
-def _brief(value: Any) -> Any:
-    return value.strftime("%Y-%m-%d %H:%M:%S") if isinstance(value, datetime.datetime) else value
+def _before(now: datetime.datetime, seconds: float) -> datetime.datetime:
+    try:
+        return now - datetime.timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.datetime.min.replace(tzinfo=datetime.UTC)  # longer ago than there are dates
+
+
+def _brief(value: Any, form: str) -> Any:
+    return value.strftime(form) if isinstance(value, datetime.datetime) else value
 
 
 def _print_fact(name: str, value: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from picloud.cli import packages
 from picloud.engine import local, process
 from picloud.server import home as homes
 from picloud.server.home import ServerFile
@@ -55,6 +56,7 @@ def start(settings: Settings, overrides: dict[str, Any]) -> tuple[ServerFile, bo
     found = homes.running(home) or (_awaited(home) if holder(home) else None)
     if found:
         return found, False
+    packages.check()
     log = home / LOG
     server = _spawn(home, overrides, log)
     try:
@@ -103,6 +105,7 @@ def foreground(home: Path, overrides: dict[str, Any], prepare: Callable[[], None
         overrides: as for :func:`start`.
         prepare: called in the new process before the program.
     """
+    packages.check()
     reading, writing = os.pipe()
     given = _given(overrides)
     server = subprocess.Popen(

@@ -5,9 +5,11 @@ Exit codes: 0 done, 1 unexpected, 2 wrong usage, 3 a CloudException (its text on
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +19,7 @@ from picloud import __version__
 from picloud.cli.flags import GlobalFlags, wants_json
 from picloud.wire.error import CloudException
 
+FULL = "the answer could not be written: no space left on the device"
 UNEXPECTED, USAGE, CLOUD, INTERRUPTED = 1, 2, 3, 130
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
@@ -100,7 +103,9 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def run(words: list[str]) -> int:
     """Run ``picloud`` and return the exit code."""
+    _open_closed()
     try:
+        _check_text(words)
         code = picloud.main(args=words, prog_name="picloud", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -113,19 +118,49 @@ def run(words: list[str]) -> int:
     except CloudException as error:
         _report(words, error.to_dict(), _shown(error))
         return CLOUD
-    except BrokenPipeError:
-        # The reader has gone (`| head`): nothing more may be written, not even by the interpreter's own flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNEXPECTED
+    except OSError as error:
+        return _unwritten(error, words)
     except Exception as error:  # noqa: BLE001 - the outermost frame: what nobody foresaw is shown whole
         return _unexpected(error, words)
+
+
+def _open_closed() -> None:
+    """Streams that the caller closed (``>&-``) lead nowhere; without this they would be None, and sockets take their numbers."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115 open as long as we run
+
+
+def _unwritten(error: OSError, words: list[str]) -> int:
+    """An answer that nobody can read any more (`| head`), or that finds no room; anything else was not foreseen."""
+    if error.errno not in (errno.EPIPE, errno.ENOSPC) or error.filename:
+        return _unexpected(error, words)
+    # Nothing more may be written, not even by the interpreter's own flush.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.ENOSPC:
+        _report(words, {"code": "unexpected", "message": FULL}, FULL)
+    return UNEXPECTED
+
+
+def _check_text(words: list[str]) -> None:
+    """Refuse bytes that are not UTF-8: they could neither be sent nor stored as text."""
+    for word in words:
+        if not word.isascii() and any("\ud800" <= sign <= "\udfff" for sign in word):
+            raise click.UsageError(f"not UTF-8: {word!r}")
+
+
+_FRAMES = re.compile(
+    r"\n\nTraceback in the job:\nTraceback \(most recent call last\):\n  File \"[^\"\n]*/cloud/_program\.py\".*?(?=\nTIP: |\Z)",
+    re.DOTALL,
+)
+"""The traceback of a program that was ended from outside: it shows only how we waited for it."""
 
 
 def _shown(error: CloudException) -> str:
     """The text of an error. Of a program that failed, without the frames of ours that ran it."""
     kind = str(getattr(getattr(error, "failure", None), "type", ""))
     if not kind.endswith("CloudException"):
-        return str(error)
+        return _FRAMES.sub("", str(error))
     message = error.parameter.partition("\n\nTraceback in the job:")[0].removeprefix(f"{kind}: ")
     return message if error.jid is None else f"Job {error.jid}: {message}"
 

@@ -6,7 +6,7 @@ import base64
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -14,6 +14,8 @@ import click
 from picloud.cli.flags import as_json, given
 
 GAP = "  "
+FREE = ("function", "label", "cause")
+"""Columns whose text may be broken where a terminal is narrow."""
 
 
 def answer(value: Any, text: str | None = None) -> None:
@@ -107,7 +109,17 @@ def _rich(columns: Sequence[str], cells: Sequence[Sequence[str]], header: bool) 
 
     made = Table(box=None, show_header=header, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column not in FREE)
     for line in cells:
         made.add_row(*map(Text, line))
-    Console().print(made)
+    console = Console()
+    # The other columns are never cut: a line longer than the terminal is better than a jid that lacks its last digit.
+    needed = sum(min(8, size) if name in FREE else size for name, size in _sizes(columns, cells)) + 2 * len(columns)
+    console.width = max(console.width, needed)
+    console.print(made)
+
+
+def _sizes(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[tuple[str, int]]:
+    """Each column with the length of its longest cell."""
+    for at, name in enumerate(columns):
+        yield name, max(len(name), *(len(line[at]) for line in cells), 0)

@@ -12,14 +12,17 @@ from typing import Any
 import click
 
 from picloud.cli import output
-from picloud.cli.client import JIDS, client, each, spelled
-from picloud.cli.flags import as_json, command, given
+from picloud.cli.client import JIDS, client, spelled
+from picloud.cli.flags import as_json, command
 
-_SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
+_SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]}
 """What follows the program's name belongs to the program."""
 
 _BARE = re.compile(r"(?:[\w@%+=:,./-]|\{[A-Za-z_]\w*\})+", re.ASCII)
 """A word that means the same to a shell with and without quotes, parameters included."""
+
+_KEYWORD = re.compile(r"\b_(type|cores|env|vol|label|max_runtime|depends_on_errors|depends_on|priority)\b")
+"""A keyword of ``cloud.call`` in a message of its; here people typed the flag."""
 
 _COPY = "picloud_copy"
 """Parameter that makes each copy of a command a job of its own."""
@@ -59,7 +62,7 @@ def execute(words: tuple[str, ...], data: tuple[str, ...], **flags: Any) -> None
     cloud = client()
     keywords = _keywords(flags)
     jid = _checked(lambda: cloud.shell.execute(line(words), dict(map(_pair, data)), **keywords))
-    if given().simulate:
+    if cloud.is_simulated():  # its jobs end with this process
         output.result(cloud.result(jid))
     else:
         output.answer({"jid": jid}, str(jid))
@@ -84,7 +87,7 @@ def execute_map(words: tuple[str, ...], data: tuple[str, ...], lists: tuple[str,
         raise click.UsageError("nothing to map over: give -n, -N or -k")
     template, columns = _copied(line(words), columns, copies or 1)
     jids = _checked(lambda: cloud.shell.execute_map(template, dict(map(_pair, data)), columns, **keywords))
-    if not given().simulate:
+    if not cloud.is_simulated():
         output.answer({"jids": list(jids)} if as_json() else None, spelled(jids))
     elif as_json():
         output.result(cloud.result(jids))
@@ -102,7 +105,6 @@ def line(words: tuple[str, ...]) -> str:
 
 def _keywords(flags: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``cloud.shell`` that the common flags stand for; what was not given is left to it."""
-    depends = flags["depends_on"]
     named = {
         "return_file": flags["return_file"],
         "ignore_exit_status": flags["ignore_exit_status"] or None,
@@ -113,7 +115,7 @@ def _keywords(flags: dict[str, Any]) -> dict[str, Any]:
         "_vol": list(flags["vol"]) or None,
         "_label": flags["label"],
         "_max_runtime": flags["max_runtime"],
-        "_depends_on": None if depends is None else each(depends),
+        "_depends_on": flags["depends_on"],
         "_depends_on_errors": flags["depends_on_errors"],
         "_restartable": False if flags["not_restartable"] else None,
         "_priority": flags["priority"],
@@ -126,7 +128,12 @@ def _checked(act: Callable[[], Any]) -> Any:
     try:
         return act()
     except (TypeError, ValueError) as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(_KEYWORD.sub(_as_flag, str(error))) from error
+
+
+def _as_flag(found: re.Match[str]) -> str:
+    """The flag that a keyword of ``cloud.call`` is here."""
+    return f"--{found[1].replace('_', '-')}"
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -145,7 +152,7 @@ def _lines(path: str) -> list[str]:
     try:
         found = [text for text in Path(path).read_text().splitlines() if text.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"cannot read {path}: {error}") from error
+        raise click.UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     return ["@" + os.path.join(os.path.dirname(path), text[1:]) if text.startswith("@") else text for text in found]
 
 

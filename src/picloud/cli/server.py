@@ -14,7 +14,7 @@ import msgspec
 
 from picloud import __version__
 from picloud import settings as options
-from picloud.cli import lifecycle
+from picloud.cli import lifecycle, packages
 from picloud.cli.call import Server, configured
 from picloud.cli.flags import as_json, command
 from picloud.cli.output import answer
@@ -74,7 +74,8 @@ def down() -> None:
 def restart(**overrides: Any) -> None:
     """Stop only the server and start it anew, with the same options unless others are given.
 
-    Jobs run on meanwhile: their workers reconnect to the new server.
+    Jobs run on meanwhile: their workers reconnect to the new server. It listens where the old one did, unless a flag or a
+    setting that changed since says otherwise.
     """
     former = homes.read_server_file(options.home())
     overrides |= _kept(former, overrides)
@@ -127,11 +128,12 @@ def _fresh_link(file: ServerFile) -> str:
 
 
 def _check_listening(settings: Settings, former: ServerFile | None) -> None:
-    """Find out that the new server could not listen before the old one is stopped for it.
+    """Find out that the new server could not run or listen before the old one is stopped for it.
 
     Raises:
-        SetupError: the address is not ours, or the port is in use by another program.
+        SetupError: a package is missing, the address is not ours, or the port is in use by another program.
     """
+    packages.check()
     if settings.host and not (former and former.host == settings.host):
         listen(settings.host, 0).close()
     if settings.port and not (former and former.port == settings.port):

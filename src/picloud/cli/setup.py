@@ -9,7 +9,7 @@ import click
 
 from picloud import settings
 from picloud.cli.call import Server, call, fingerprint, is_trusted, parts
-from picloud.cli.flags import command
+from picloud.cli.flags import command, given
 from picloud.cli.output import answer
 from picloud.server.address import is_loopback
 from picloud.server.credentials import configuration, secret_of, write_owner_credentials
@@ -35,6 +35,7 @@ def setup(url: str | None, pinned: str | None, api_key: int | None, api_secretke
     home = settings.home()
     url = (url or os.environ.get("PICLOUD_URL") or _ask("Server", configuration(home).get("url") or DEFAULT_URL)).rstrip("/")
     pinned = _checked(url, pinned or os.environ.get("PICLOUD_FINGERPRINT", ""), insecure)
+    api_key, api_secretkey = api_key or given().api_key, api_secretkey or given().api_secretkey
     key = str(api_key or os.environ.get("PICLOUD_API_KEY") or _ask("API key"))
     if not key.isdigit():
         raise click.UsageError(f"an API key is a number, not {key!r}")

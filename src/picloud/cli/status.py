@@ -27,8 +27,9 @@ def status(jids: int | list[int | range] | None, login: bool) -> None:
     if jids is None and not given().simulate:
         _server(login)
     else:
-        asked = [] if jids is None else each(jids)
-        table(["jid", "status"], [{"jid": jid, "status": said} for jid, said in zip(asked, client().status(asked), strict=True)])
+        asked: list[int | range] = [] if jids is None else [jids] if isinstance(jids, int) else jids
+        found = client().status(asked)  # before the jids are told one by one: an unknown one may be among very many
+        table(["jid", "status"], [{"jid": jid, "status": said} for jid, said in zip(each(asked), found, strict=True)])
 
 
 def _server(login: bool) -> None:

@@ -84,8 +84,8 @@ def port_holder(port: int) -> str:
     sockets = _listening(port)
     for entry in os.listdir("/proc"):
         if entry.isdigit() and sockets & _sockets(entry):
-            command = Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-            return f"pid {entry} ({command[:80]})"
+            words = Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").split()
+            return f"pid {entry} ({' '.join(words)[:80]})"
     return ""
 
 

@@ -154,10 +154,16 @@ class Dispatcher:
         self.refill(worker)
 
     async def _after_arrival(self, worker: Worker, outcomes: list[Outcome], blobs: list[str]) -> None:
-        try:
-            await self.arrived(blobs)
-        except NotFound as error:
-            log.error("%s", error)  # the finishing act tells the job that its result never arrived
+        while True:
+            try:
+                await self.arrived(blobs)
+                break
+            except NotFound as error:
+                log.error("%s", error)  # the finishing act tells the job that its result never arrived
+                break
+            except Unavailable as error:
+                log.error("the blob store does not tell whether results arrived: %s; asking again", error)
+                await asyncio.sleep(AGAIN)
         self._queue(worker, outcomes)
 
     def _queue(self, worker: Worker, outcomes: list[Outcome]) -> None:

@@ -56,7 +56,11 @@ class Door:
         self._order, self._in_hand = order, in_hand
         self.path = folder / "door.sock"
         if len(str(self.path)) > LONGEST_PATH:
-            self.path = Path(tempfile.mkdtemp(prefix="picloud-")) / "door.sock"
+            # The engine knows this name (engine.process.shelter) and removes it with the worker's folder.
+            name = f"picloud-{os.environ.get('PICLOUD_INSTANCE', '')}-{order.incarnation}"
+            shelter = Path(tempfile.gettempdir(), name)
+            shelter.mkdir(mode=0o700, exist_ok=True)
+            self.path = shelter / f"{folder.name}.sock"
         self.path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.bind(str(self.path))

@@ -201,7 +201,10 @@ def test_info_lists_all_attempts_and_no_secret(ann: Keeper) -> None:
     found = ann.read(info.read, ann.account, [(1, 2)], 100, ["stderr"])
     about = found[1]
     assert (about["status"], about["cause"], about["exception"], about["args"]) == ("error", "signal", "it broke", "0")
-    assert [(x["n"], x["cause"], x["message"]) for x in about["attempts"]] == [(1, "exception", "it broke"), (2, "signal", None)]
+    assert [(x["n"], x["cause"], x["message"]) for x in about["attempts"]] == [
+        (1, "exception", "it broke"),
+        (2, "signal", "it broke"),
+    ]
     assert about["attributes"]["env_names"] == ["TOKEN"]
     assert about["stderr"] == "\ufffdoops"
     assert "s3cret" not in repr(found)

@@ -43,6 +43,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("PICLOUD_API_KEY", "PICLOUD_API_SECRETKEY", "PICLOUD_URL", "PICLOUD_FINGERPRINT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(_session, "_current", None)  # a command is a process of its own: it knows no earlier session
+    monkeypatch.setattr(cloud.job.verbs, "module", "cloud")
     cloud.config._forget()
     yield root
     process.kill_marked(process.of_home(root))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from picloud.cli import doctor
+from picloud.cli import doctor, packages
 from picloud.server.address import listen
 from picloud.store.db import Database
 
@@ -74,7 +74,7 @@ def test_a_damaged_database_fails(picloud: Picloud, home: Path) -> None:
 
 
 def test_a_missing_package_fails(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "PACKAGES", ("no_such_package",))
+    monkeypatch.setattr(packages, "PACKAGES", ("no_such_package",))
     found = finding(picloud, "packages")
     assert (found["state"], found["remedy"]) == ("fail", "pip install 'picloud[server]'")
 

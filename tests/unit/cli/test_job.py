@@ -69,6 +69,7 @@ def test_a_failed_job_is_exit_code_3_unless_ignored(picloud: Picloud) -> None:
         assert "division by zero" in said.err
         assert picloud("-s", verb, "--json", str(bad)).error["jid"] == bad
         assert picloud("-s", verb, "-i", f"{good},{bad}").code == 0
+        assert "division by zero" in picloud("-s", "result", "-i", str(bad)).out
     said = picloud("-s", "result", "--json", "-i", f"{good},{bad}")
     assert said.json[1]["result"]["error"]["status"] == "error"
 
@@ -98,6 +99,26 @@ def test_status_of_jobs_is_a_table(picloud: Picloud) -> None:
 
 def test_an_unknown_jid_is_exit_code_3(picloud: Picloud) -> None:
     assert picloud("-s", "status", "999999", "--json").error["code"] == "not_found"
+
+
+@pytest.mark.parametrize("verb", ["status", "join", "result", "kill", "delete", "rerun"])
+def test_an_unknown_jid_among_very_many_is_told_at_once(picloud: Picloud, verb: str) -> None:
+    first = cloud.call(lambda: 1)
+    cloud.join(first)
+    error = picloud("-s", verb, f"{first}-99999999999", "--json").error
+    assert (error["code"], error["jid"]) == ("not_found", first + 1)
+
+
+def test_kill_ends_all_only_when_told_so(picloud: Picloud) -> None:
+    import time
+
+    jid = cloud.call(lambda: time.sleep(60))
+    for words in (("kill",), ("kill", str(jid), "--all")):
+        said = picloud("-s", *words)
+        assert said.code == 2
+        assert "--all for every unfinished job" in said.err
+    assert picloud("-s", "kill", "--all", "--json").json == {"killed": "all"}
+    assert cloud.status(jid) == "killed"
 
 
 def test_info_prints_output_on_lines_of_its_own(picloud: Picloud) -> None:
@@ -141,9 +162,30 @@ def test_jobs_newest_first(picloud: Picloud) -> None:
     assert picloud("-s", "jobs", "--since", "soon").code == 2
 
 
+def test_the_list_of_jobs_fits_a_terminal(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.join(cloud.call(lambda: 1, _label="narrow"))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    head, row = picloud("-s", "jobs", "--label", "narrow").out.splitlines()
+    assert "type" in head and "core_type" not in head
+    assert "<lambda>  narrow" in row
+
+
+def test_ctrl_c_tells_what_to_type_at_the_shell(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    jid = cloud.call(lambda: 1)
+    monkeypatch.setattr("cloud._results.wait", interrupted)
+    said = picloud("-s", "join", str(jid))
+    assert said.code == 130
+    assert f"`picloud join {jid}` waits for them again, `picloud kill {jid}` ends them" in said.err
+
+
 def test_moments() -> None:
     now = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
     assert moment("90m", now).isoformat() == "2026-11-22T10:30:00+00:00"
+    assert moment("999999999999d", now).year == 1
     assert moment("2026-11-20").isoformat() == "2026-11-20T00:00:00+00:00"
     assert moment("2026-11-20T10:00+02:00").isoformat() == "2026-11-20T10:00:00+02:00"
 
@@ -164,7 +206,7 @@ def test_words_run_as_typed(words: tuple[str, ...], text: str) -> None:
 
 def test_exec(picloud: Picloud, tmp_path: Path) -> None:
     (tmp_path / "names").write_text("bob\nann\n")
-    assert picloud("-s", "exec", "echo", "hello").out == "hello\n"
+    assert picloud("-s", "exec", "echo", "hello").out == picloud("exec", "echo", "hello").out == "hello\n"
     assert picloud("exec", "-s", "--json", "echo", "hello").json == "hello\n"
     assert picloud("-s", "exec", "-d", f"f=@{tmp_path / 'names'}", "sort", "{f}").out == "ann\nbob\n"
     assert picloud("-s", "exec", "echo", "-v", "--json").out == "-v --json\n"
@@ -178,6 +220,11 @@ def test_what_the_client_refuses_is_wrong_usage(picloud: Picloud, words: tuple[s
     said = picloud("-s", "exec", *words)
     assert said.code == 2
     assert said.err.splitlines()[-1].startswith("Error: ")
+
+
+def test_what_the_client_refuses_is_told_by_the_name_of_the_flag(picloud: Picloud) -> None:
+    assert picloud("-s", "exec", "-m", "-1", "echo").err.splitlines()[-1].startswith("Error: --max-runtime must be")
+    assert "cannot read /no/such: No such file" in picloud("-s", "mapexec", "-N", "f=/no/such", "cat {f}").err
 
 
 def test_a_failed_program_tells_its_exit_code(picloud: Picloud) -> None:
@@ -210,11 +257,12 @@ def test_jids_of_a_map_are_first_last(picloud: Picloud, monkeypatch: pytest.Monk
         return range(8, 11)
 
     monkeypatch.setattr(cloud.shell, "execute_map", execute_map)
+    monkeypatch.setattr(cloud, "is_simulated", lambda: False)
     flags = ["-t", "c2", "-c", "2", "-m", "1.5", "-x", "1-2", "--not-restartable", "--priority", "3", "-l", "me", "-w", "/tmp"]
     said = picloud("mapexec", *flags, "--depends-on-errors", "ignore", "-n", "x=1,2,3", "echo {x}")
     assert said.out == "8-10\n"
     assert seen == {
-        "command": "echo {x}", "_type": "c2", "_cores": 2, "_max_runtime": 1.5, "_depends_on": [1, 2], "_restartable": False,
-        "_priority": 3, "_label": "me", "cwd": "/tmp", "_depends_on_errors": "ignore",
+        "command": "echo {x}", "_type": "c2", "_cores": 2, "_max_runtime": 1.5, "_depends_on": [range(1, 3)],
+        "_restartable": False, "_priority": 3, "_label": "me", "cwd": "/tmp", "_depends_on_errors": "ignore",
     }  # fmt: skip
     assert json.loads(picloud("mapexec", "--json", "-k", "3", "true").out) == {"jids": [8, 9, 10]}

@@ -26,9 +26,10 @@ def test_without_arguments_help_and_exit_code_1(picloud: Picloud) -> None:
     assert said.out.startswith("Usage: picloud")
 
 
+@pytest.mark.parametrize("flag", ["-h", "--help"])
 @pytest.mark.parametrize("name", commands())
-def test_every_command_has_help_that_begins_as_the_list_says(picloud: Picloud, name: str) -> None:
-    said = picloud(name, "--help")
+def test_every_command_has_help_that_begins_as_the_list_says(picloud: Picloud, name: str, flag: str) -> None:
+    said = picloud(name, flag)
     assert said.code == 0
     assert said.out.startswith(f"Usage: picloud {name}")
     [line] = [section[name][1] for section in main.COMMANDS.values() if name in section]
@@ -85,6 +86,21 @@ def test_a_failed_program_is_told_without_frames_of_ours(picloud: Picloud, monke
     assert picloud("down").err == "Job 5: the command ended with exit code 3\nwhy\n"
 
 
+def test_a_program_that_was_ended_shows_no_frames_of_ours(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise JobError(f"{text}\n\nTraceback in the job:\n{trace.format(file)}", jid=5, hint="split the job")
+
+    text, trace = (
+        "it ran too long",
+        'Traceback (most recent call last):\n  File "{}", line 90, in run\n    more\nKeyboardInterrupt',
+    )
+    monkeypatch.setattr("picloud.cli.lifecycle.stop", refuse)
+    file = "/x/cloud/_program.py"
+    assert picloud("down").err == "Job 5: it ran too long\nTIP: split the job\n"
+    file = "/x/mine.py"
+    assert "KeyboardInterrupt" in picloud("down").err
+
+
 def test_what_nobody_foresaw_is_exit_code_1_with_its_traceback(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("picloud.cli.lifecycle.stop", lambda *_, **__: 1 / 0)
     said = picloud("down")
@@ -101,12 +117,32 @@ def test_ctrl_c_is_exit_code_130(picloud: Picloud, monkeypatch: pytest.MonkeyPat
     assert picloud("down").code == 130
 
 
+def test_words_that_are_no_text_are_wrong_usage(picloud: Picloud) -> None:
+    said = picloud("jobs", "--func", "\udcff", "--json")
+    assert (said.code, said.error["code"]) == (2, "usage")
+
+
+def test_verbose_tells_which_server_and_key(picloud: Picloud) -> None:
+    said = picloud("-v", "-a", "12", "-k", "s3cret", "--json", "jobs")
+    assert said.err.startswith("picloud: key 12 at http://127.0.0.1:7421; configuration in ")
+    assert "s3cret" not in said.err
+
+
 def test_facts_of_an_error_that_json_cannot_say_do_no_harm(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise NotFound("gone", facts={1, 2})
 
     monkeypatch.setattr("picloud.cli.lifecycle.stop", refuse)
     assert picloud("down", "--json").error["message"] == "gone"
+
+
+@pytest.mark.parametrize(("stdout", "code", "err"), [("/dev/full", 1, f"{main.FULL}\n"), ("&-", 0, "")])
+def test_an_answer_that_cannot_be_written_is_no_traceback(stdout: str, code: int, err: str) -> None:
+    script = "from picloud.cli.main import main; main(['--help'])"
+    done = subprocess.run(
+        ["bash", "-c", f'{sys.executable} -c "{script}" >{stdout}'], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (code, err)
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:

@@ -56,6 +56,15 @@ def test_a_table_on_a_terminal_takes_no_markup_from_its_cells(
     assert "[red]x" in found.splitlines()[1]
 
 
+def test_a_narrow_terminal_cuts_no_jid(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "12")
+    row = {"jid": 1234567890, "status": "processing", "function": "one_that_has_a_long_name"}
+    found = printed(capsys, "default", lambda: output.table([*row], [row]))
+    assert "1234567890  processing  one_that" in found
+    assert "status" in printed(capsys, "default", lambda: output.table([*row], []))
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(b"\xffraw", None), ("line", "line\n"), (9, "9\n"), ({"a": (1, 2)}, '{"a": [1, 2]}\n'), (None, "null\n")],

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from picloud.cli import lifecycle
+from picloud.cli import lifecycle, packages
 from picloud.engine import process
 from picloud.server import home as homes
 from picloud.server.address import listen
@@ -119,6 +119,19 @@ def test_restart_stops_only_the_server_and_keeps_its_port(picloud: Picloud, home
     assert second["address"] == first["address"]
     assert process.started(worker)
     assert health(second["address"])["pid"] == second["pid"]
+
+
+def test_restart_says_what_the_settings_want_of_its_port(picloud: Picloud, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = picloud("up", "--json").json["port"]
+    with listen("127.0.0.1", 0) as free:
+        other = free.getsockname()[1]
+    monkeypatch.delenv("PICLOUD_PORT")
+    (home / "settings.toml").write_text(f"port = {other}\n")
+    said = picloud("restart", "--json").json
+    assert said["port"] == port
+    assert said["advice"].endswith(f"picloud restart --port {other}")
+    said = picloud("restart", "--port", str(other), "--json").json
+    assert (said["port"], said["advice"]) == (other, None)
 
 
 def test_a_restart_that_could_not_listen_leaves_the_server_alone(picloud: Picloud) -> None:
@@ -270,3 +283,11 @@ def test_the_server_ends_when_serve_is_killed(home: Path) -> None:
         serving.kill()
     assert isinstance(pid, int)
     assert process.wait(pid, 5)
+
+
+def test_up_without_the_extra_says_what_to_install(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "PACKAGES", ("uvicorn", "surely_not_installed_anywhere"))
+    for words in (("up",), ("serve",), ("restart",)):
+        error = picloud(*words, "--json").error
+        assert error["message"] == "to run a server, this Python lacks surely_not_installed_anywhere"
+        assert "picloud[server]" in error["hint"]

@@ -67,6 +67,17 @@ def test_a_stored_secret_need_not_be_given_again(picloud: Picloud, home: Path, s
     assert configuration(home)["api_key"] == "4711"
 
 
+def test_setup_takes_the_key_before_the_command_too(picloud: Picloud, home: Path, secure: tuple[str, str]) -> None:
+    url, pinned = secure
+    said = picloud("-a", "4711", "-k", "s3cret", "setup", url, "--fingerprint", pinned, "--json")
+    assert said.json["api_key"] == 4711
+
+
+def test_an_api_key_that_is_no_number_is_named(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PICLOUD_API_KEY", "abc")
+    assert picloud("jobs", "--json").error["message"] == "an API key is a number, not 'abc'"
+
+
 def test_setup_from_the_environment(
     picloud: Picloud, home: Path, secure: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ import queue
 import pytest
 from fake import Fake
 
+from cloud import _session
 from cloud.job import Verbs
 
 
@@ -26,3 +27,13 @@ def test_a_bad_callback_does_not_silence_the_next(jobs: Verbs, caplog: pytest.Lo
     jid = jobs.call(abs, -1, _callback=[lambda: 1 / 0, heard.put])
     assert heard.get(timeout=5) == jid
     assert "division by zero" in caplog.text
+
+
+def test_the_setting_print_log_level_silences_them(
+    jobs: Verbs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(_session.config._all(), "print_log_level", "CRITICAL")
+    heard: queue.Queue[object] = queue.Queue()
+    jid = jobs.call(abs, -1, _callback=[lambda: 1 / 0, heard.put])
+    assert heard.get(timeout=5) == jid
+    assert caplog.text == ""

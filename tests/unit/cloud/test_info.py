@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from fake import Fake
 
+from cloud import _info
 from cloud.job import Verbs
 from picloud.wire.error import NotFound
 
@@ -52,3 +53,16 @@ def test_jobs(jobs: Verbs, fake: Fake) -> None:
     for wrong in ({"label": 1}, {"limit": "1"}, {"since": "today"}):
         with pytest.raises(TypeError):
             jobs.jobs(**wrong)
+
+
+def test_info_of_very_many_jobs_is_asked_in_batches(jobs: Verbs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_info, "BATCH", 3)
+    assert [*_info._batches([(1, 4), (9, 1), (20, 3)])] == [[(1, 3)], [(4, 1), (9, 1), (20, 1)], [(21, 2)]]
+    jids = jobs.map(abs, range(7))
+    jobs.join(jids)
+    assert jobs.info(jids, "status") == {jid: {"status": "done"} for jid in jids}
+
+
+def test_a_label_that_no_job_can_have(jobs: Verbs) -> None:
+    with pytest.raises(ValueError, match="label has 1000000 characters"):
+        jobs.jobs(label="x" * 1_000_000)

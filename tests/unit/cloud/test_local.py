@@ -341,6 +341,7 @@ def test_a_profile(local: LocalBackend) -> None:
 
 
 def test_a_map_that_gives_too_few_or_too_many_items(local: LocalBackend) -> None:
-    with pytest.raises(ValueError, match="said 3 items and gave 2"):
+    with pytest.raises(ValueError, match="said 3 items and gave 2") as caught:
         local.submit(_order(count=3), [_packed("a"), _packed("b")])
+    assert "jobs 1-2 were accepted and run on. cloud.mp.result(range(1, 3)) waits for them" in caught.value.__notes__[0]
     assert local.submit(_order(count=1), [_packed("a"), _packed("b")]) == [(4, 1)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -65,7 +67,7 @@ def test_a_fork_of_the_client_has_jobs_of_its_own() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_client_that_is_killed_leaves_no_job(tmp_path: Path) -> None:
+def test_a_client_that_is_killed_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
         "import os, signal, time; from cloud import mp\n"
         "jid = mp.call(time.sleep, 600)\n"
@@ -73,9 +75,17 @@ def test_a_client_that_is_killed_leaves_no_job(tmp_path: Path) -> None:
         "print(mp.info(jid, 'attempts')[jid]['attempts'][0]['worker'].split()[-1], flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    places = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, env=places)
     assert done.returncode == -9
     _until_gone(int(done.stdout))
+    [left] = tmp_path.glob("picloud-mp-*/door")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mp.close()
+    assert mp.result(mp.call(abs, -1)) == 1
+    assert not left.parent.exists()  # the next client has cleared it away
+    mp.close()
+    assert not [*tmp_path.iterdir()]
 
 
 def _until_gone(pid: int) -> None:
@@ -115,6 +125,30 @@ def test_the_simulator_can_be_restarted_and_left(monkeypatch: pytest.MonkeyPatch
     assert cloud.result(cloud.call(abs, -1)) == 1
     assert _simulator.stop() is True
     assert _simulator.stop() is False
+
+
+def test_a_job_is_not_told_to_have_used_the_memory_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_session.config._all(), "num_procs", 1)
+    mp.close()
+    large, small = mp.call(lambda: len(bytearray(200_000_000))), mp.call(lambda: 1)
+    mp.join([large, small])
+    used = {jid: facts["memory.max_usage"] for jid, facts in mp.info([large, small], "memory.max_usage").items()}
+    mp.close()
+    assert used[large] > 200_000_000 > used[small] > 1_000_000
+
+
+def test_ctrl_c_names_the_verbs_of_mp(capsys: pytest.CaptureFixture[str]) -> None:
+    jid = mp.call(time.sleep, 600)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            mp.join(jid)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    mp.kill(jid)
+    said = capsys.readouterr().err
+    assert f"run on until this process ends. cloud.mp.join({jid}) waits for them again, cloud.mp.kill({jid}) ends them" in said
 
 
 def test_a_program_that_ends_leaves_no_process(tmp_path: Path) -> None:

@@ -33,6 +33,13 @@ def test_nothing_is_shown_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) ->
     assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
 
 
+def test_nothing_is_shown_at_a_terminal_that_cannot_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    with _progress.Bar(3) as bar:
+        assert bar._timer is None
+
+
 def test_a_bar_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)

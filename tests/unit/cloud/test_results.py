@@ -136,6 +136,8 @@ def test_timeout_zero_still_gives_what_is_there(jobs: Verbs, fake: Fake) -> None
     assert time.monotonic() - begun < 2
     with pytest.raises(TypeError, match="timeout"):
         jobs.join(jid, timeout="1")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="nan"):
+        jobs.join(jid, timeout=float("nan"))
 
 
 def test_texts_of_failures() -> None:

@@ -82,5 +82,22 @@ def test_files_of_all_jobs_travel_once(verbs: Verbs, tmp_path: Path, monkeypatch
 
 
 def test_a_file_that_cannot_be_read(verbs: Verbs, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"\{f\} is .* there is no file"):
+    with pytest.raises(ValueError, match=r"\{f\} is .* is a folder: send an archive of it"):
         shell.execute("{f}", {"f": f"@{tmp_path}"})
+
+
+def test_arguments_that_are_no_dict_and_keywords_that_do_not_exist(verbs: Verbs) -> None:
+    with pytest.raises(TypeError, match="argdict must be a dict of parameters and values, not None"):
+        shell.execute("true", None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="map_argdict must be a dict"):
+        shell.execute_map("true", {}, [1])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"execute\(\) got an unexpected keyword argument 'word'"):
+        shell.execute("echo {word}", {"word": 1}, word=2)
+
+
+def test_a_line_longer_than_the_system_takes_is_refused_before_anything_is_sent(verbs: Verbs) -> None:
+    long = "a" * shell.LINE_LIMIT
+    with pytest.raises(ValueError, match="the system takes 130816: send a file"):
+        shell.execute("echo {text}", {"text": long})
+    with pytest.raises(ValueError, match="send a file"):
+        shell.execute_map("echo {text}", {}, {"text": ["short", long]})

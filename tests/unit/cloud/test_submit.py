@@ -83,6 +83,17 @@ def test_ctrl_c_in_a_map_says_how_to_go_on(jobs: Verbs, fake: Fake, capsys: pyte
     assert "cloud.result(range(1, 501)) waits for them, cloud.kill(range(1, 501)) ends them" in capsys.readouterr().err
 
 
+def test_a_table_whose_length_is_not_how_many_items_it_gives(jobs: Verbs) -> None:
+    class Frame:
+        def __len__(self) -> int:
+            return 2  # rows
+
+        def __iter__(self) -> Iterator[int]:
+            return iter([1, 2, 3])  # columns
+
+    assert jobs.result(jobs.map(abs, Frame())) == [1, 2, 3]
+
+
 def test_an_iterable_that_lied_about_its_length(jobs: Verbs) -> None:
     class Liar(list[int]):
         def __len__(self) -> int:

@@ -44,13 +44,14 @@ def test_what_waits_goes_on_as_a_task() -> None:
 
 
 def test_errors_and_cancelling_reach_the_coroutine_where_it_waits() -> None:
-    said: list[str] = []
+    said, caught = list[str](), asyncio.Event()
 
     async def slow(gate: asyncio.Future[None]) -> None:
         try:
             await gate
         except ValueError:
             said.append("error")
+            caught.set()
         try:
             await asyncio.sleep(60)
         finally:
@@ -61,8 +62,7 @@ def test_errors_and_cancelling_reach_the_coroutine_where_it_waits() -> None:
         task = eager.start(slow(gate))
         assert task is not None
         gate.set_exception(ValueError())
-        while not said:
-            await asyncio.sleep(0)
+        await caught.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -122,9 +122,8 @@ def test_a_connection_that_breaks_is_an_error(far: Callable[..., Far]) -> None:
     other = far(lambda protocol, _: protocol.fail(1011))
     reader = other.upgrade()
     frames.send(other.near, b"go")
-    with pytest.raises(OSError):  # noqa: PT011 - whichever the system calls it
-        for _ in range(3):
-            frames.receive(other.near, reader)
+    with pytest.raises(OSError, match=r"closed|reset"):
+        frames.receive(other.near, reader)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(HTTPStatus.FORBIDDEN, NotAuthorized), (HTTPStatus.NOT_FOUND, CloudException)])

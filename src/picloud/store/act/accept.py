@@ -196,7 +196,7 @@ def check_arguments(a: Arguments) -> None:
 
 def _check_place(s: Any, m: Chunk, count: int) -> None:
     if s.final:
-        raise BadRequest(f"submission {s.id} is complete or was closed", hint="submit again")
+        raise BadRequest(f"submission {s.id} is complete, or was killed or given up", hint="submit again")
     if m.offset < s.head or (s.count is not None and m.offset + count > s.count) or (s.count is None and m.offset != s.accepted):
         raise BadRequest(f"a chunk of {count} at {m.offset} does not fit submission {s.id}", accepted=s.accepted, count=s.count)
     check_arguments(m.arguments)

@@ -79,6 +79,8 @@ def _job(row: Any, attempts: list[dict[str, Any]]) -> dict[str, Any]:
     last = attempts[-1] if attempts else {}
     options = from_json(row.options)
     told = unpack_failure(row.failure) if row.failure else certificate(Cause(row.cause), row.blame) if row.cause else None
+    if told and last.get("cause") not in (None, Cause.none.name) and last["message"] is None:
+        last["message"] = told.message  # the failure of the last attempt is the job's, and stored only there
     function = from_json(row.code_info) if row.code_info else {"name": row.name}
     return {
         "status": Status(row.status).name, "cause": Cause(row.cause).name if row.cause else None,
