@@ -189,6 +189,10 @@ def check(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     """
     import inspect
 
+    if type(function) is types.FunctionType and not kwargs and not function.__dict__:
+        code, spare = function.__code__, len(function.__defaults__ or ())
+        if not code.co_kwonlyargcount and code.co_argcount - spare <= len(args) <= code.co_argcount:
+            return  # what inspect finds out in ten times the time
     if not callable(function):
         raise TypeError(f"the first argument must be callable, not {function!r} ({type(function).__name__})")
     try:

@@ -7,7 +7,6 @@ silent, calls and questions go by HTTP as ever, and a call that was sent twice i
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import time
@@ -40,8 +39,9 @@ class Line:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._connection: Connection | None = None
-        self._reader: io.BufferedReader | None = None
+        self._inbox = frames.Inbox()
         self._calls: dict[int, Finished | None] = {}  # those whose ends are told here, with the ends that have come
+        self._answer: Submitted | CloudException | None = None  # to the newest submit
         self._newest = self._row = 0
         self._pid, self._used = os.getpid(), 0.0
 
@@ -58,21 +58,21 @@ class Line:
             return None
         try:
             self._connection.sock.settimeout(SILENCE)
-            frames.send(self._connection.sock, encode(message))
-            while (told := self._hear()).submitted is None:
-                if told.error:
-                    raise from_dict(json.loads(told.error))
+            self._connection.sock.sendall(frames.framed(encode(message)))
+            self._answer = None
+            while self._answer is None:
+                self._hear()
         except TROUBLE:
             self.close()
             return None
-        except CloudException:
-            raise
         except BaseException:
             self.close()  # interrupted: its answer would be taken for the next one's
             raise
-        if told.submitted.followed:
-            self._calls.setdefault(told.submitted.first, None)
-        return told.submitted
+        if isinstance(self._answer, CloudException):
+            raise self._answer
+        if self._answer.followed:
+            self._calls.setdefault(self._answer.first, None)
+        return self._answer
 
     def submitted(self, jid: int) -> None:
         """A call was accepted, here or by HTTP."""
@@ -108,24 +108,32 @@ class Line:
         try:
             origin = self._link.origin
             self._connection = origin.open()
-            self._reader = frames.upgrade(self._connection.sock, origin.name, "/v1/line", self._link.headers)
+            self._inbox = frames.Inbox()
+            self._inbox.take(frames.upgrade(self._connection.sock, origin.name, "/v1/line", self._link.headers))
         except (CloudException, *TROUBLE):
             self.close()
 
-    def _hear(self) -> Told:
+    def _hear(self) -> None:
+        """Wait for the next messages, and keep what they tell."""
         assert self._connection is not None
-        assert self._reader is not None
-        told = _decode(frames.receive(self._connection.sock, self._reader))
-        for one in told.finished:
-            self._calls[one.jid] = one
-        return told
+        data = self._connection.sock.recv(frames.PIECE)
+        if not data:
+            raise ConnectionError("the server closed the line")
+        for message in self._inbox.take(data):
+            told = _decode(message)
+            for one in told.finished:
+                self._calls[one.jid] = one
+            if told.error:
+                self._answer = from_dict(json.loads(told.error))
+            elif told.submitted is not None:
+                self._answer = told.submitted
+        if self._inbox.replies:
+            self._connection.sock.sendall(self._inbox.replies)
+            self._inbox.replies = b""
 
     def close(self) -> None:
         """Let go of the line; what was not told on it is asked for by HTTP."""
         connection, self._connection = self._connection, None
-        reader, self._reader = self._reader, None
         self._calls.clear()
-        if reader is not None:
-            reader.close()
         if connection is not None:
             connection.sock.close()

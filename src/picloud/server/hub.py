@@ -43,10 +43,6 @@ class Watcher:
         self.closed = False
         self.wake = asyncio.Event()
 
-    def wants(self, jid: int) -> bool:
-        at = bisect_right(self._firsts, jid) - 1
-        return at >= 0 and jid < self._firsts[at] + len(self._seen[at]) and not self._seen[at][jid - self._firsts[at]]
-
     def overlaps(self, first: int, count: int) -> bool:
         """Whether one of these jids is among the wanted ones."""
         return any(first < start + size and start < first + count for start, size in self.ranges)
@@ -56,12 +52,15 @@ class Watcher:
         if self._queued > QUEUE_BYTES:
             self.behind = True
             return
-        news = [item for item in finished if self.wants(item.jid)]
+        news = []
+        for item in finished:
+            at = bisect_right(self._firsts, item.jid) - 1
+            place = item.jid - self._firsts[at]
+            if at >= 0 and place < len(seen := self._seen[at]) and not seen[place]:
+                seen[place] = 1
+                news.append(item)
         if not news:
             return
-        for item in news:
-            at = bisect_right(self._firsts, item.jid) - 1
-            self._seen[at][item.jid - self._firsts[at]] = 1
         self.left -= len(news)
         if not self.payload:
             news = [Finished(item.jid, item.status) for item in news]

@@ -1,24 +1,27 @@
-"""The far end of a WebSocket (RFC 6455) in its simplest form: whole binary messages out, whole messages in, pings answered.
+"""The near end of a WebSocket (RFC 6455) in its simplest form: whole binary messages, pings answered.
 
-For clients that must import quickly and wait in plain reads. Frames go out under a mask of zeros: masks keep scripts of web
-pages from choosing the bytes on the wire, and here there are no such scripts.
+For workers and clients, which must start quickly, wait in plain reads, and get a message from the socket in one step: that
+is what the time of a single warm call is made of. Frames go out under a mask of zeros. Masks keep the scripts of web pages
+from choosing the bytes on the wire, and here there are no such scripts.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import socket
 from base64 import b64encode
 
 from picloud.wire.error import CloudException, NotAuthorized
 
+PIECE = 1 << 18
+"""Bytes to read at once."""
+LONGEST_HEAD = 65_536
 _BINARY, _CLOSE, _PING, _PONG = 0x82, 0x88, 0x89, 0x8A
-_MASKED = 0x80
+_MASKED, _LAST = 0x80, 0x80
 
 
-def upgrade(sock: socket.socket, host: str, path: str, headers: str) -> io.BufferedReader:
-    """Ask for a WebSocket on a fresh connection; where to read its frames from.
+def upgrade(sock: socket.socket, host: str, path: str, headers: str) -> bytes:
+    """Ask for a WebSocket on a fresh connection; blocks. The bytes that came behind the answer.
 
     Args:
         headers: further ones, each with its end of line.
@@ -34,55 +37,81 @@ def upgrade(sock: socket.socket, host: str, path: str, headers: str) -> io.Buffe
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
     )
     sock.sendall(head.encode("ascii"))
-    reader = sock.makefile("rb")
-    line = reader.readline(1000)
-    if line[9:12] != b"101":
-        reader.close()
-        if line[9:12] in (b"401", b"403"):
-            raise NotAuthorized("the server lets this key open no line")
-        raise CloudException(f"the server opens no line: {line.decode('latin-1').strip() or 'no answer'}")
-    while reader.readline(10_000) not in (b"\r\n", b"\n", b""):
-        pass
-    return reader
+    answer = b""
+    while b"\r\n\r\n" not in answer and len(answer) < LONGEST_HEAD:
+        data = sock.recv(PIECE)
+        if not data:
+            break
+        answer += data
+    head_said, _, early = answer.partition(b"\r\n\r\n")
+    if answer[9:12] == b"101":
+        return early
+    if answer[9:12] in (b"401", b"403"):
+        raise NotAuthorized("the server does not let us open a line")
+    said = head_said.split(b"\r\n")[0].decode("latin-1")
+    raise CloudException(f"the server opens no line: {said or 'no answer'}")
 
 
-def send(sock: socket.socket, data: bytes, kind: int = _BINARY) -> None:
-    """Send one message."""
+def framed(data: bytes, kind: int = _BINARY) -> bytes:
+    """One message, ready to be sent."""
     size = len(data)
     if size < 126:
-        head = bytes((kind, _MASKED | size))
-    elif size < 1 << 16:
-        head = bytes((kind, _MASKED | 126)) + size.to_bytes(2, "big")
-    else:
-        head = bytes((kind, _MASKED | 127)) + size.to_bytes(8, "big")
-    sock.sendall(head + b"\0\0\0\0" + data)
+        return bytes((kind, _MASKED | size, 0, 0, 0, 0)) + data
+    if size < 1 << 16:
+        return bytes((kind, _MASKED | 126)) + size.to_bytes(2, "big") + b"\0\0\0\0" + data
+    return bytes((kind, _MASKED | 127)) + size.to_bytes(8, "big") + b"\0\0\0\0" + data
 
 
-def receive(sock: socket.socket, reader: io.BufferedReader) -> bytes:
-    """The next message.
+class Inbox:
+    """Makes messages of what comes from the socket, however it is cut."""
 
-    Raises:
-        OSError: the connection is closed or broke, or the socket's time is up.
-    """
-    message = b""
-    while True:
-        first, size = _exactly(reader, 2)
+    def __init__(self) -> None:
+        self.replies = b""
+        """To be sent: the answers to pings."""
+        self._buffer = bytearray()
+        self._needed = 2
+        self._parts: list[bytes] = []
+
+    def take(self, data: bytes) -> list[bytes]:
+        """The messages that are complete with ``data``.
+
+        Raises:
+            ConnectionError: the far end says that it closes the line.
+        """
+        if not self._buffer and len(data) > 1 and data[0] == _BINARY and data[1] < 126 and len(data) == 2 + data[1]:
+            return [data[2:]]  # a short message, alone: most are
+        self._buffer += data
+        messages: list[bytes] = []
+        while len(self._buffer) >= self._needed:
+            frame = self._frame()
+            if frame is None:
+                break
+            kind, payload = frame
+            self._act(kind, payload, messages)
+        return messages
+
+    def _frame(self) -> tuple[int, bytes] | None:
+        """Cut the next frame off; None where some of it is still on its way."""
+        buffer, start = self._buffer, 2
+        size = buffer[1] & 0x7F
         if size > 125:
-            size = int.from_bytes(_exactly(reader, 2 if size == 126 else 8), "big")
-        data = _exactly(reader, size)
-        kind = first | 0x80
+            start = 4 if size == 126 else 10
+            size = int.from_bytes(buffer[2:start], "big")
+        if len(buffer) < start or len(buffer) < start + size:
+            self._needed = start if len(buffer) < start else start + size
+            return None
+        kind, payload = buffer[0], bytes(memoryview(buffer)[start : start + size])
+        del buffer[: start + size]
+        self._needed = 2
+        return kind, payload
+
+    def _act(self, kind: int, payload: bytes, messages: list[bytes]) -> None:
         if kind == _PING:
-            send(sock, data, _PONG)
+            self.replies += framed(payload, _PONG)
         elif kind == _CLOSE:
             raise ConnectionError("the far end closed the line")
-        elif kind != _PONG:  # a message, or a further piece of one
-            message = message + data if message else data
-            if first & 0x80:
-                return message
-
-
-def _exactly(reader: io.BufferedReader, size: int) -> bytes:
-    data = reader.read(size)
-    if len(data) < size:
-        raise ConnectionError("the far end closed the line")
-    return data
+        elif kind != _PONG:  # a message, or a piece of one
+            self._parts.append(payload)
+            if kind & _LAST:
+                messages.append(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
+                self._parts = []

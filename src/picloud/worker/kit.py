@@ -15,7 +15,7 @@ from pathlib import Path
 
 from picloud.wire.error import BadRequest, CloudException
 from picloud.wire.job import Cause, Failure
-from picloud.wire.message import Lease, Outcome, Spec
+from picloud.wire.message import Lease, Outcome, Spec, encode
 from picloud.worker.control import Control
 from picloud.worker.loop import Loop
 from picloud.worker.shelf import Shelf, size
@@ -56,10 +56,9 @@ class Kit:
             "kill_process": spec.options.kill_process,
             "profile": spec.options.profile,
         }
-        text = json.dumps(told).encode()
-        key = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+        key = int.from_bytes(hashlib.blake2b(encode(told), digest_size=8).digest(), "little")
         if key not in self._written:
-            _write_private(self.spec_folder / f"{key}.json", text)
+            _write_private(self.spec_folder / f"{key}.json", json.dumps(told).encode())
         self._written[key] += 1
         self.keys[spec.submission] = key
         self.specs[spec.submission] = spec

@@ -1,8 +1,4 @@
-"""One WebSocket to control, for the loop: whole messages in and out, never blocking after the handshake.
-
-The protocol is websockets' own, without its threads: a message goes from the socket to the pool in one step, which is what
-the time of a single warm call is made of.
-"""
+"""One WebSocket to control, for the loop: whole messages in and out, never blocking after the handshake."""
 
 from __future__ import annotations
 
@@ -10,28 +6,19 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus, WebSocketException
-from websockets.frames import Frame, Opcode
-from websockets.protocol import State
-from websockets.uri import parse_uri
-
-from picloud.wire import nearby
-from picloud.wire.error import NotAuthorized, Unavailable
-
-PIECE = 1 << 18  # bytes read at once
+from picloud.wire import frames, nearby
+from picloud.wire.error import CloudException, NotAuthorized, Unavailable
 
 
 class Line:
     """A connection. :meth:`dial` makes one."""
 
-    def __init__(self, sock: socket.socket, protocol: ClientProtocol) -> None:
-        self._socket, self._protocol = sock, protocol
+    def __init__(self, sock: socket.socket, early: bytes) -> None:
+        self._socket, self._early = sock, early  # what came with the answer to the handshake
+        self._inbox = frames.Inbox()
         self._out: deque[memoryview] = deque()
-        self._message: list[bytes] = []
         self.heard = time.monotonic()
 
     @classmethod
@@ -50,35 +37,19 @@ class Line:
         parts = urlsplit(url)
         try:
             sock = nearby.connect(parts.hostname or "", parts.port or 80, timeout)
-            if parts.scheme == "https":
-                sock = ssl.create_default_context().wrap_socket(sock, server_hostname=parts.hostname)
-            address = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/v1/worker"
-            line = cls(sock, ClientProtocol(parse_uri(address), max_size=None))
-            line._shake(authorization)
-        except (OSError, WebSocketException) as error:
+            try:
+                if parts.scheme == "https":
+                    sock = ssl.create_default_context().wrap_socket(sock, server_hostname=parts.hostname)
+                early = frames.upgrade(sock, parts.netloc, "/v1/worker", f"Authorization: {authorization}\r\n")
+            except BaseException:
+                sock.close()
+                raise
+        except NotAuthorized as error:
+            raise NotAuthorized("control does not know this worker any more") from error
+        except (OSError, CloudException) as error:
             raise Unavailable(f"no connection to {url}: {error}") from error
         sock.setblocking(False)
-        return line
-
-    def _shake(self, authorization: str) -> None:
-        request = self._protocol.connect()
-        request.headers["Authorization"] = authorization
-        self._protocol.send_request(request)
-        for data in self._protocol.data_to_send():
-            self._socket.sendall(data)
-        while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
-            data = self._socket.recv(PIECE)
-            if data:
-                self._protocol.receive_data(data)
-            else:
-                self._protocol.receive_eof()
-        refused = self._protocol.handshake_exc
-        if isinstance(refused, InvalidStatus) and refused.response.status_code in (401, 403):
-            raise NotAuthorized("control does not know this worker any more")
-        if refused is not None:
-            raise refused
-        # the answer to the handshake is an event, too; what came with it is left for receive()
-        self._early = [event for event in self._protocol.events_received() if isinstance(event, Frame)]
+        return cls(sock, early)
 
     def fileno(self) -> int:
         """The socket's descriptor."""
@@ -90,35 +61,25 @@ class Line:
         Raises:
             Unavailable: the connection has ended.
         """
-        messages = self._messages(self._early)
-        self._early = []
+        early, self._early = self._early, b""
         try:
+            messages = self._inbox.take(early) if early else []
             while True:
-                data = self._socket.recv(PIECE)
+                data = self._socket.recv(frames.PIECE)
                 if not data:
                     raise Unavailable("control closed the connection")
                 self.heard = time.monotonic()
-                self._protocol.receive_data(data)
-                messages += self._messages(self._protocol.events_received())
-                if len(data) < PIECE and not isinstance(self._socket, ssl.SSLSocket):
+                messages += self._inbox.take(data)
+                if len(data) < frames.PIECE and not isinstance(self._socket, ssl.SSLSocket):
                     break
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
         except OSError as error:
             raise Unavailable(f"connection lost: {error}") from error
-        self._push()  # pongs
-        if self._protocol.state is not State.OPEN:
-            raise Unavailable("control closed the connection")
-        return messages
-
-    def _messages(self, events: Iterable[object]) -> list[bytes]:
-        messages: list[bytes] = []
-        for frame in events:
-            if isinstance(frame, Frame) and frame.opcode in (Opcode.BINARY, Opcode.CONT, Opcode.TEXT):
-                self._message.append(bytes(frame.data))
-                if frame.fin:
-                    messages.append(self._message[0] if len(self._message) == 1 else b"".join(self._message))
-                    self._message.clear()
+        if self._inbox.replies:
+            self._out.append(memoryview(self._inbox.replies))
+            self._inbox.replies = b""
+            self.flush()
         return messages
 
     def send(self, message: bytes) -> None:
@@ -127,13 +88,7 @@ class Line:
         Raises:
             Unavailable: the connection has ended.
         """
-        if self._protocol.state is not State.OPEN:
-            raise Unavailable("the connection to control is closed")
-        self._protocol.send_binary(message)
-        self._push()
-
-    def _push(self) -> None:
-        self._out.extend(memoryview(data) for data in self._protocol.data_to_send() if data)
+        self._out.append(memoryview(frames.framed(message)))
         self.flush()
 
     def flush(self) -> None:

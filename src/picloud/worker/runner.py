@@ -66,7 +66,7 @@ class Runner:
         self.done: Done | None = None
         self.tail = b""
         self.value: Any = None
-        self.count = self.resident = 0
+        self.count = self.resident = self.took = 0
         self.usage = resource.getrusage(resource.RUSAGE_SELF)
         self.children = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.buffer = bytearray(frame.LARGEST + 1024)
@@ -103,12 +103,17 @@ class Runner:
         self._answer()
 
     def _take(self) -> int:
-        """Receive the next job. A result in hand waits for its start mark, unless there is no next job yet."""
+        """Receive the next job, and clean up after the one before. A result in hand waits for the next one's start mark,
+        unless there is none yet; then it goes before anything else."""
         if self.done is not None:
             try:
-                return self.feed.recv_into(self.buffer, 0, socket.MSG_DONTWAIT)
+                size = self.feed.recv_into(self.buffer, 0, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 self._answer()
+                self._clean()
+            else:
+                self._clean()
+                return size
         self.usage = resource.getrusage(resource.RUSAGE_SELF)
         size = self.feed.recv_into(self.buffer)
         if size == 0:  # the worker is gone
@@ -220,18 +225,13 @@ class Runner:
     # -- after a job ----------------------------------------------------------------------------------------------
 
     def _tidy(self, took: int) -> int:
-        """Make everything as if no job had run; returns flags."""
-        self.place.reseed(sys.modules)
+        """Close the output of the job, and end what it left running; returns flags."""
+        self.took = took
         kill = self.spec is not None and self.spec.kill_process
         if took < QUICK_NS and not kill and self.out.quiet() and self.err.quiet():
-            os.fchdir(self.place.home.fd)
             return 0
         flags = frame.MARKED_OUT if self.out.end(took) else 0
         flags |= frame.MARKED_ERR if self.err.end(took) else 0
-        if took > FILE_NS:
-            self.place.clean()
-        else:
-            os.fchdir(self.place.home.fd)
         if took > FORK_NS:
             signal.signal(signal.SIGINT, self._interrupted)
         left = took > FORK_NS and left_behind()
@@ -242,6 +242,14 @@ class Runner:
             self.leaving = True
             flags |= frame.LEAVING
         return flags
+
+    def _clean(self) -> None:
+        """Make everything else as if no job had run."""
+        self.place.reseed(sys.modules)
+        if self.took > FILE_NS:
+            self.place.clean()
+        else:
+            os.fchdir(self.place.home.fd)
 
     def _used(self, took: int) -> tuple[int, int, int]:
         """CPU time in user and kernel space (microseconds) and peak memory (bytes) of the job.

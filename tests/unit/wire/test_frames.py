@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from http import HTTPStatus
 import pytest
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from picloud.wire import frames
@@ -27,7 +27,7 @@ class Far:
         self._then, self._refuse = then, refuse
         self.heard: list[tuple[Opcode, bytes]] = []
         self.request: Request | None = None
-        self._reader: io.BufferedReader | None = None
+        self._inbox, self._messages = frames.Inbox(), list[bytes]()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -52,13 +52,23 @@ class Far:
             if protocol.close_expected():
                 break
 
-    def upgrade(self, headers: str = "") -> io.BufferedReader:
-        self._reader = frames.upgrade(self.near, "localhost", "/v1/line", headers)
-        return self._reader
+    def upgrade(self, headers: str = "") -> None:
+        self._messages += self._inbox.take(frames.upgrade(self.near, "localhost", "/v1/line", headers))
+
+    def send(self, message: bytes) -> None:
+        self.near.sendall(frames.framed(message))
+
+    def receive(self) -> bytes:
+        while not self._messages:
+            data = self.near.recv(7_000)
+            if not data:
+                raise ConnectionError("closed")
+            self._messages += self._inbox.take(data)
+            self.near.sendall(self._inbox.replies)
+            self._inbox.replies = b""
+        return self._messages.pop(0)
 
     def close(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
         self.near.close()
         self.thread.join(10)
 
@@ -84,10 +94,10 @@ def echo(protocol: ServerProtocol, frame: Frame) -> None:
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 1_000_000])
 def test_messages_of_every_length_come_back_whole(far: Callable[..., Far], size: int) -> None:
     other = far(echo)
-    reader = other.upgrade("Authorization: Basic x\r\n")
+    other.upgrade("Authorization: Basic x\r\n")
     message = bytes(range(256)) * (size // 256 + 1)
-    frames.send(other.near, message[:size])
-    assert frames.receive(other.near, reader) == message[:size]
+    other.send(message[:size])
+    assert other.receive() == message[:size]
     assert other.request is not None
     assert (other.request.path, other.request.headers["Authorization"]) == ("/v1/line", "Basic x")
 
@@ -101,32 +111,45 @@ def test_pieces_make_one_message_and_pings_in_between_are_answered(far: Callable
             protocol.send_continuation(b"three", fin=True)
 
     other = far(in_pieces)
-    reader = other.upgrade()
-    frames.send(other.near, b"go")
-    assert frames.receive(other.near, reader) == b"one two three"
-    frames.send(other.near, b"again")
-    assert frames.receive(other.near, reader) == b"one two three"
+    other.upgrade()
+    other.send(b"go")
+    assert other.receive() == b"one two three"
+    other.send(b"again")
+    assert other.receive() == b"one two three"
     assert (Opcode.PONG, b"there?") in other.heard
 
 
 @pytest.mark.parametrize("code", [1000, 1012])
 def test_a_closed_line_is_an_error_not_a_message(far: Callable[..., Far], code: int) -> None:
     other = far(lambda protocol, _: protocol.send_close(code))
-    reader = other.upgrade()
-    frames.send(other.near, b"go")
+    other.upgrade()
+    other.send(b"go")
     with pytest.raises(ConnectionError):
-        frames.receive(other.near, reader)
+        other.receive()
 
 
 def test_a_connection_that_breaks_is_an_error(far: Callable[..., Far]) -> None:
     other = far(lambda protocol, _: protocol.fail(1011))
-    reader = other.upgrade()
-    frames.send(other.near, b"go")
+    other.upgrade()
+    other.send(b"go")
     with pytest.raises(OSError, match=r"closed|reset"):
-        frames.receive(other.near, reader)
+        other.receive()
 
 
 @pytest.mark.parametrize(("status", "kind"), [(HTTPStatus.FORBIDDEN, NotAuthorized), (HTTPStatus.NOT_FOUND, CloudException)])
 def test_who_may_not_open_one_is_told_so(far: Callable[..., Far], status: HTTPStatus, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         far(echo, status).upgrade()
+
+
+def test_messages_are_whole_however_they_are_cut() -> None:
+    sent = [b"", b"x" * 125, b"y" * 126, b"z" * 70_000, b"last"]
+    protocol = ServerProtocol(max_size=None)
+    protocol.state = State.OPEN
+    for message in sent:
+        protocol.send_binary(message)
+    stream = b"".join(protocol.data_to_send())
+    for step in (1, 2, 3, 7, 1000, 65_536, len(stream)):
+        inbox = frames.Inbox()
+        got = [message for at in range(0, len(stream), step) for message in inbox.take(stream[at : at + step])]
+        assert got == sent, step
