@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from picloud.store import db as database
+from picloud.store import sqlite
 from picloud.store.db import Database
 from picloud.wire.error import NotFound, SetupError, StorageFull, Unavailable
 
@@ -192,7 +193,7 @@ def test_a_lone_small_act_runs_in_the_callers_thread_and_a_crowd_in_the_writers(
         return threading.get_ident()
 
     db.write(put, "before").result(DEADLINE)
-    threading.Event().wait(database.QUIET * 2)
+    threading.Event().wait(sqlite.QUIET * 2)
     assert db.write_few("where", where).result(DEADLINE) == threading.get_ident()
     assert db.write_few("where", where).result(DEADLINE) != threading.get_ident(), "the second within a moment has company"
     assert db.write(where).result(DEADLINE) != threading.get_ident()
@@ -219,3 +220,52 @@ def test_what_is_no_database_of_ours_is_one_clear_line(url: str) -> None:
     with pytest.raises(SetupError) as told:
         Database.open(url)
     assert "postgresql://" in str(told.value.hint)
+
+
+def test_the_log_lies_there_from_the_start_and_what_is_behind_its_end_is_no_harm(tmp_path: Path) -> None:
+    """A process that dies without closing leaves a log with zeros behind its frames; the next one reads up to them."""
+    url, log = f"sqlite:///{tmp_path}/picloud.sqlite", tmp_path / "picloud.sqlite-wal"
+    first = Database.open(url)
+    assert log.stat().st_size >= sqlite.LOG_SIZE
+    for number in range(20):
+        first.write(put, f"row {number}").result(DEADLINE)
+    assert log.stat().st_size == sqlite.LOG_SIZE
+    copied = tmp_path / "crashed"
+    copied.mkdir()
+    for file in tmp_path.glob("picloud.sqlite*"):
+        if not file.name.endswith("-shm"):
+            (copied / file.name).write_bytes(file.read_bytes())
+    first.close()
+    second = Database.open(f"sqlite:///{copied}/picloud.sqlite")
+    try:
+        assert len(second.read(names).result(DEADLINE)) == 20
+    finally:
+        second.close()
+
+
+def test_on_a_slow_disk_a_lone_act_does_not_hold_up_its_thread(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = threading.Event()
+    real = os.fdatasync
+
+    def slow(fd: int) -> None:
+        synced.wait(DEADLINE)
+        real(fd)
+
+    assert db._one is not None
+    db._one._sync_time = 1.0
+    monkeypatch.setattr(os, "fdatasync", slow)
+    told: list[str] = []
+    answer = db.write_few("put", lambda tx: put(tx, "slow"), early=told.append)
+    assert (told, answer.done()) == (["slow"], False)
+    synced.set()
+    assert answer.result(DEADLINE) == "slow"
+
+
+def test_on_a_quick_disk_a_lone_act_is_on_disk_when_it_is_answered(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    real = os.fdatasync
+    assert db._one is not None
+    db._one._sync_time = 0.0
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (said.append("disk"), real(fd)))
+    answer = db.write_few("put", lambda tx: put(tx, "quick"), early=lambda _: said.append("early"))
+    assert (answer.done(), said) == (True, ["early", "disk"])
