@@ -137,3 +137,6 @@ class Line:
         self._calls.clear()
         if connection is not None:
             connection.sock.close()
+
+    def __del__(self) -> None:
+        self.close()  # the thread has ended

@@ -27,9 +27,9 @@ from sqlalchemy.exc import DBAPIError
 
 from picloud.store import migrate
 from picloud.store.connect import check_sqlite, database_url, first_line, postgresql_engine, sqlite_engine, translated
-from picloud.store.work import Answer, Settled, Work, lasts, must_last
-from picloud.store.sqlite import Writer
 from picloud.store.postgres import Writers
+from picloud.store.sqlite import Writer
+from picloud.store.work import Answer, Settled, Work, lasts, must_last
 from picloud.wire.error import SetupError, Unavailable
 
 __all__ = ["Answer", "Database", "Settled", "Transaction", "lasts", "must_last"]

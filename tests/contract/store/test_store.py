@@ -359,7 +359,7 @@ def test_very_many_unsent_jobs_end_at_once_and_get_their_rows_later(ann: Keeper)
     assert ann.read(job.statuses, ann.account, [(made.first, count)]) == bytes([Status.killed]) * count
     about = ann.read(info.read, ann.account, [(made.first + 50, 1)])[made.first + 50]
     assert (about["status"], about["cause"]) == ("killed", "killed")
-    with pytest.raises(BadRequest, match="closed"):
+    with pytest.raises(BadRequest, match="given up"):
         ann.chunk(made, 3, 1)
     assert ann.kill(None)[0].ended == 1
     assert ann.status(small.first) == "killed"
