@@ -184,6 +184,8 @@ class Link:
             connection = self.origin.take()
             self._send(self.origin, connection, request)
         except TROUBLE:
+            if connection is not None:
+                connection.sock.close()
             connection = None  # read_response sends it again, with patience
         return Pending(self, request, connection)
 
