@@ -5,58 +5,80 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections.abc import Iterator
+from typing import cast
 
+import pytest
 import uvloop
 
 from picloud.serving import Direct
 
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    near, far = socket.socketpair()
+    near.settimeout(10)
+    far.setblocking(False)
+    with near, far:
+        yield near, far
+
 
 class Sender(asyncio.Protocol):
-    """Takes the wrapped transport of the first connection."""
-
-    def __init__(self) -> None:
-        self.made: asyncio.Future[Direct] = asyncio.get_running_loop().create_future()
+    """Wraps the transport of its connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.made.set_result(Direct(transport))
+        self.direct = Direct(cast(asyncio.Transport, transport))
 
 
-def received(near: socket.socket, into: list[bytes]) -> None:
-    while data := near.recv(1 << 20):
-        into.append(data)
+async def wrapped(sock: socket.socket) -> Direct:
+    _, protocol = await asyncio.get_running_loop().connect_accepted_socket(Sender, sock.dup())
+    return protocol.direct
 
 
-def test_parts_of_an_answer_go_as_one() -> None:
+def test_parts_of_an_answer_go_as_one(pair: Pair) -> None:
+    near, far = pair
+
     async def run() -> bytes:
-        loop = asyncio.get_running_loop()
-        near, far = socket.socketpair()
-        far.setblocking(False)
-        protocol = Sender()
-        await loop.connect_accepted_socket(lambda: protocol, far)
-        direct = await protocol.made
+        direct = await wrapped(far)
         for part in (b"head ", b"body ", b"end"):
             direct.write(part)
         direct.flush()
-        near.settimeout(10)
-        return near.recv(1000)
+        got = near.recv(1000)
+        direct.close()
+        return got
 
     assert uvloop.run(run()) == b"head body end"
 
 
-def test_more_than_the_socket_takes_arrives_whole_and_in_order() -> None:
-    """Parts that go directly never overtake parts that wait in the loop's own transport."""
-    got: list[bytes] = []
+def test_what_was_written_goes_by_itself(pair: Pair) -> None:
+    near, far = pair
 
     async def run() -> bytes:
-        loop = asyncio.get_running_loop()
-        near, far = socket.socketpair()
-        far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
-        far.setblocking(False)
-        protocol = Sender()
-        await loop.connect_accepted_socket(lambda: protocol, far)
-        direct = await protocol.made
-        sent, reader = [], threading.Thread(target=received, args=(near, got))
+        direct = await wrapped(far)
+        direct.write(b"soon")
+        got = await asyncio.to_thread(near.recv, 1000)
+        direct.close()
+        return got
+
+    assert uvloop.run(run()) == b"soon"
+
+
+def test_more_than_the_socket_takes_arrives_whole_and_in_order(pair: Pair) -> None:
+    """Parts that go directly never overtake parts that wait in the loop's own transport."""
+    near, far = pair
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 10_000)
+    got: list[bytes] = []
+
+    def read() -> None:
+        while data := near.recv(1 << 20):
+            got.append(data)
+
+    async def run() -> bytes:
+        direct = await wrapped(far)
+        far.close()  # the transport has its own
+        sent, reader = [], threading.Thread(target=read)
         for number in range(400):
             if number == 100:
                 reader.start()
@@ -70,7 +92,7 @@ def test_more_than_the_socket_takes_arrives_whole_and_in_order() -> None:
             if number % 50 == 0:
                 await asyncio.sleep(0.03)  # long enough to go directly again
         direct.close()
-        await loop.run_in_executor(None, reader.join)
+        await asyncio.to_thread(reader.join)
         return b"".join(sent)
 
     sent = uvloop.run(run())
