@@ -117,6 +117,7 @@ def _die_with_parent() -> None:
 
 def run(task: Task, loaded: dict[str, tuple[Callable[..., Any], Any]]) -> Ended:
     """Run one job to its outcome; user code cannot make this raise."""
+    _forget_peak()
     begun, usage, process = time.monotonic_ns(), _usage(), os.getpid()
     outcome = Outcome(task.jid, task.n, b"", Cause.none, 0, started_ms=time.time_ns() // 1_000_000)
     ended = Ended(outcome)
@@ -137,7 +138,7 @@ def run(task: Task, loaded: dict[str, tuple[Callable[..., Any], Any]]) -> Ended:
     _restore(before)
     now = _usage()
     outcome.cpu_user_us, outcome.cpu_system_us = (int((b - a) * 1e6) for a, b in zip(usage[:2], now[:2], strict=True))
-    outcome.peak_memory = now[2] if now[2] > usage[2] else _resident(now[2])
+    outcome.peak_memory = now[2]
     return ended
 
 
@@ -295,14 +296,20 @@ def _report(profiler: Any) -> str:
 
 def _usage() -> tuple[float, float, int]:
     own, below = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    peak = max(own.ru_maxrss, below.ru_maxrss) * (1 if sys.platform == "darwin" else 1024)
+    peak = _peak() or own.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return own.ru_utime + below.ru_utime, own.ru_stime + below.ru_stime, peak
 
 
-def _resident(most: int) -> int:
-    """Bytes that this process holds now: the job's use where an earlier one had used more. ``most``: where nobody can say."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return most
+def _forget_peak() -> None:
+    """Have the kernel begin a new high-water mark of memory: the one of ``getrusage`` is of all jobs, and of our parent."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "wb") as file:
+        file.write(b"5")
+
+
+def _peak() -> int:
+    """Bytes held at most since :func:`_forget_peak`; 0 where the system does not tell."""
+    with contextlib.suppress(OSError), open("/proc/self/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0

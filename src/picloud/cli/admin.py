@@ -5,16 +5,16 @@ from __future__ import annotations
 import click
 
 from picloud.cli.call import call, configured
-from picloud.cli.flags import GlobalFlags
+from picloud.cli.flags import GlobalFlags, Group
 from picloud.cli.output import answer
 
 
-@click.group("admin")
+@click.group("admin", cls=Group)
 def admin() -> None:
     """Accounts of the server (its owner only)."""
 
 
-@admin.group("account")
+@admin.group("account", cls=Group)
 def account() -> None:
     """Accounts: each has its own jobs and keys."""
 

@@ -79,6 +79,14 @@ class GlobalFlags(click.Command):
                 flag.opts = free
                 self.params.append(flag)
 
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """``-h`` too, in whatever context the command is looked at: what it finds first it keeps."""
+        return ["-h", "--help"]
+
+
+class Group(GlobalFlags, click.Group):
+    """Commands under one name."""
+
 
 def command(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """``@click.command`` with the global flags."""

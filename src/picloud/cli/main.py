@@ -83,7 +83,7 @@ class Commands(GlobalFlags, click.Group):
                 formatter.write_dl([(name, text) for name, (_, text) in members.items()])
 
 
-@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, invoke_without_command=True)
 @click.version_option(__version__, message="picloud %(version)s")
 @click.pass_context
 def picloud(context: click.Context) -> None:

@@ -15,7 +15,7 @@ from picloud.cli import output
 from picloud.cli.client import JIDS, client, spelled
 from picloud.cli.flags import as_json, command
 
-_SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]}
+_SETTINGS = {"allow_interspersed_args": False}
 """What follows the program's name belongs to the program."""
 
 _BARE = re.compile(r"(?:[\w@%+=:,./-]|\{[A-Za-z_]\w*\})+", re.ASCII)

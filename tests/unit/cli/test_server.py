@@ -121,19 +121,6 @@ def test_restart_stops_only_the_server_and_keeps_its_port(picloud: Picloud, home
     assert health(second["address"])["pid"] == second["pid"]
 
 
-def test_restart_says_what_the_settings_want_of_its_port(picloud: Picloud, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = picloud("up", "--json").json["port"]
-    with listen("127.0.0.1", 0) as free:
-        other = free.getsockname()[1]
-    monkeypatch.delenv("PICLOUD_PORT")
-    (home / "settings.toml").write_text(f"port = {other}\n")
-    said = picloud("restart", "--json").json
-    assert said["port"] == port
-    assert said["advice"].endswith(f"picloud restart --port {other}")
-    said = picloud("restart", "--port", str(other), "--json").json
-    assert (said["port"], said["advice"]) == (other, None)
-
-
 def test_a_restart_that_could_not_listen_leaves_the_server_alone(picloud: Picloud) -> None:
     first = picloud("up", "--json").json
     with listen("127.0.0.1", 0) as taken:
