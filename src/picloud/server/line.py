@@ -1,7 +1,7 @@
 """The near end of a WebSocket: a message that comes is a call, a message that goes is a write, nothing in between.
 
-The WebSocket itself is that of the library ``websockets``, without its loops: workers and programs that call and wait talk
-over such lines, and each task or queue on their way costs a single call as much as all the rest.
+Workers and programs that call and wait talk over such lines, and each task or queue on their way costs a single call as much
+as all the rest. The handshake is that of the library ``websockets``; after it the frames are ours (:mod:`picloud.wire.frames`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from typing import Any, Protocol, cast
 
 import msgspec
 from uvicorn.server import ServerState
-from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from picloud.server import eager
 from picloud.serving import Direct
 from picloud.settings import MIB
+from picloud.wire import frames
 from picloud.wire.error import CloudException, NotAuthorized
 
 log = logging.getLogger("picloud.line")
@@ -31,7 +30,6 @@ log = logging.getLogger("picloud.line")
 LARGEST = 256 * MIB
 PING, SILENCE = 15.0, 45.0
 """Seconds between two pings, and without any sign of life before the connection counts as lost."""
-_MESSAGE = (Opcode.BINARY, Opcode.CONT)
 
 
 class End(Protocol):
@@ -62,9 +60,9 @@ class Line(asyncio.Protocol):
 
     def __init__(self, paths: dict[str, Open], server_state: ServerState, **_: Any) -> None:
         self._paths, self._connections = paths, server_state.connections
-        self._protocol = ServerProtocol(max_size=LARGEST)
+        self._inbox = frames.Inbox(masked=True, largest=LARGEST)
         self._end: End | None = None
-        self._parts: list[bytes] = []
+        self._closed = False
         self._step: asyncio.Task[None] | None = None  # a message that takes longer; later ones wait
         self._waiting: deque[bytes] = deque()
         self._heard = time.monotonic()
@@ -78,6 +76,7 @@ class Line(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(cast(Any, self))
+        self._closed = True
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -90,70 +89,71 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = time.monotonic()
-        self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
-            if isinstance(event, Request):
-                self._greet(event)
-            elif isinstance(event, Frame) and event.opcode in _MESSAGE:
-                self._frame(event)
-        self._push()
-        if self._protocol.close_expected():
-            self._transport.close()
-
-    def eof_received(self) -> None:
-        self._protocol.receive_eof()
-
-    def _greet(self, request: Request) -> None:
-        """Let in who may come in."""
-        opened = self._paths.get(request.path)
-        if opened is None:
-            self._protocol.send_response(self._protocol.reject(HTTPStatus.NOT_FOUND, "no socket here"))
+        if self._closed:
+            return
+        if self._end is None:
+            self._greet(data)
             return
         try:
-            headers = {name.lower().encode(): value.encode("latin-1") for name, value in request.headers.raw_items()}
-            self._end = opened(self, headers)
-        except NotAuthorized as error:
-            self._protocol.send_response(self._protocol.reject(HTTPStatus.FORBIDDEN, error.parameter))
+            self._waiting.extend(self._inbox.take(data))
+        except ConnectionError:
+            self.close(1000)
             return
-        self._protocol.send_response(self._protocol.accept(request))
-        self._timer = asyncio.get_running_loop().call_later(PING, self._ping)
+        if self._inbox.replies:
+            self._write(self._inbox.replies)
+            self._inbox.replies = b""
+        if self._step is None:
+            self._hear()
+
+    def _greet(self, head: bytes) -> None:
+        """Let in who may come in; uvicorn hands over the head of the request whole."""
+        shake = ServerProtocol()
+        shake.receive_data(head)
+        request = next((event for event in shake.events_received() if isinstance(event, Request)), None)
+        opened = self._paths.get(request.path) if request is not None else None
+        try:
+            if request is None or opened is None:
+                shake.send_response(shake.reject(HTTPStatus.NOT_FOUND, "no socket here"))
+            else:
+                headers = {name.lower().encode(): value.encode("latin-1") for name, value in request.headers.raw_items()}
+                end = opened(self, headers)
+                answer = shake.accept(request)
+                shake.send_response(answer)
+                if answer.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+                    self._end = end
+        except NotAuthorized as error:
+            shake.send_response(shake.reject(HTTPStatus.FORBIDDEN, error.parameter))
+        self._write(b"".join(shake.data_to_send()))
+        if self._end is None:
+            self.close(1000)
+        else:
+            self._timer = asyncio.get_running_loop().call_later(PING, self._ping)
 
     def _ping(self) -> None:
         if time.monotonic() - self._heard > SILENCE:
             self._transport.abort()
             return
-        self._protocol.send_ping(b"")
-        self._push()
+        self._write(frames.ping())
         self._timer = asyncio.get_running_loop().call_later(PING, self._ping)
 
     # -- messages -------------------------------------------------------------------------------------------------
 
     def send(self, message: bytes) -> None:
         """Send a message at once."""
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_binary(message)
-            self._push()
+        if not self._closed:
+            self._write(frames.unmasked(message))
 
     def close(self, code: int) -> None:
         """End the connection, with a code of RFC 6455."""
-        if self._protocol.state is State.OPEN:
-            self._protocol.send_close(code)
-            self._push()
-        self._transport.close()
+        if not self._closed:
+            self._closed = True
+            if self._end is not None:
+                self._write(frames.closing(code))
+            self._transport.close()
 
-    def _push(self) -> None:
-        for data in self._protocol.data_to_send():
-            if data:
-                self._transport.write(data)
+    def _write(self, data: bytes) -> None:
+        self._transport.write(data)
         self._transport.flush()
-
-    def _frame(self, frame: Frame) -> None:
-        self._parts.append(bytes(frame.data))
-        if frame.fin:
-            self._waiting.append(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
-            self._parts.clear()
-            if self._step is None:
-                self._hear()
 
     def _hear(self) -> None:
         """Act on the messages that wait, in order, up to one that takes longer."""

@@ -1,8 +1,8 @@
-"""The near end of a WebSocket (RFC 6455) in its simplest form: whole binary messages, pings answered.
+"""The frames of a WebSocket (RFC 6455) in their simplest form: whole binary messages, pings answered.
 
-For workers and clients, which must start quickly, wait in plain reads, and get a message from the socket in one step: that
-is what the time of a single warm call is made of. Frames go out under a mask of zeros. Masks keep the scripts of web pages
-from choosing the bytes on the wire, and here there are no such scripts.
+For both ends of the lines of workers and clients: they must start quickly, and a message must get from the socket to who
+acts on it in one step, for that is what the time of a single warm call is made of. Clients send under a mask of zeros: masks
+keep the scripts of web pages from choosing the bytes on the wire, and here there are no such scripts.
 """
 
 from __future__ import annotations
@@ -52,8 +52,28 @@ def upgrade(sock: socket.socket, host: str, path: str, headers: str) -> bytes:
     raise CloudException(f"the server opens no line: {said or 'no answer'}")
 
 
+def unmasked(data: bytes, kind: int = _BINARY) -> bytes:
+    """One message of a server, ready to be sent."""
+    size = len(data)
+    if size < 126:
+        return bytes((kind, size)) + data
+    if size < 1 << 16:
+        return bytes((kind, 126)) + size.to_bytes(2, "big") + data
+    return bytes((kind, 127)) + size.to_bytes(8, "big") + data
+
+
+def ping() -> bytes:
+    """A server's question whether the client is still there."""
+    return unmasked(b"", _PING)
+
+
+def closing(code: int) -> bytes:
+    """A server's word that it closes, with a code of RFC 6455."""
+    return unmasked(code.to_bytes(2, "big"), _CLOSE)
+
+
 def framed(data: bytes, kind: int = _BINARY) -> bytes:
-    """One message, ready to be sent."""
+    """One message of a client, ready to be sent."""
     size = len(data)
     if size < 126:
         return bytes((kind, _MASKED | size, 0, 0, 0, 0)) + data
@@ -63,11 +83,17 @@ def framed(data: bytes, kind: int = _BINARY) -> bytes:
 
 
 class Inbox:
-    """Makes messages of what comes from the socket, however it is cut."""
+    """Makes messages of what comes from the socket, however it is cut.
 
-    def __init__(self) -> None:
+    Args:
+        masked: whether they come from a client.
+        largest: bytes of a frame, and of a message, at most.
+    """
+
+    def __init__(self, masked: bool = False, largest: int = 1 << 62) -> None:
         self.replies = b""
         """To be sent: the answers to pings."""
+        self._masked, self._largest = masked, largest
         self._buffer = bytearray()
         self._needed = 2
         self._parts: list[bytes] = []
@@ -76,7 +102,7 @@ class Inbox:
         """The messages that are complete with ``data``.
 
         Raises:
-            ConnectionError: the far end says that it closes the line.
+            ConnectionError: the far end says that it closes the line, or breaks the rules.
         """
         if not self._buffer and len(data) > 1 and data[0] == _BINARY and data[1] < 126 and len(data) == 2 + data[1]:
             return [data[2:]]  # a short message, alone: most are
@@ -96,22 +122,36 @@ class Inbox:
         size = buffer[1] & 0x7F
         if size > 125:
             start = 4 if size == 126 else 10
-            size = int.from_bytes(buffer[2:start], "big")
-        if len(buffer) < start or len(buffer) < start + size:
-            self._needed = start if len(buffer) < start else start + size
+            size = int.from_bytes(buffer[2:start], "big") if len(buffer) >= start else 0
+        if bool(buffer[1] & _MASKED) is not self._masked or size > self._largest:
+            raise ConnectionError("that is no frame of ours, or too large")
+        at = start + 4 * self._masked
+        if len(buffer) < at or len(buffer) < at + size:
+            self._needed = at if len(buffer) < at else at + size
             return None
-        kind, payload = buffer[0], bytes(memoryview(buffer)[start : start + size])
+        kind, payload = buffer[0], bytes(memoryview(buffer)[at : at + size])
+        if self._masked and any(mask := bytes(buffer[start:at])):
+            payload = _uncovered(payload, mask)
+        start = at
         del buffer[: start + size]
         self._needed = 2
         return kind, payload
 
     def _act(self, kind: int, payload: bytes, messages: list[bytes]) -> None:
         if kind == _PING:
-            self.replies += framed(payload, _PONG)
+            self.replies += (unmasked if self._masked else framed)(payload, _PONG)
         elif kind == _CLOSE:
             raise ConnectionError("the far end closed the line")
         elif kind != _PONG:  # a message, or a piece of one
             self._parts.append(payload)
+            if sum(map(len, self._parts)) > self._largest:
+                raise ConnectionError("the message is too large")
             if kind & _LAST:
                 messages.append(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
                 self._parts = []
+
+
+def _uncovered(payload: bytes, mask: bytes) -> bytes:
+    size = len(payload)
+    cover = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(cover, "big")).to_bytes(size, "big")

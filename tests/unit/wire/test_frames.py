@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -153,3 +154,38 @@ def test_messages_are_whole_however_they_are_cut() -> None:
         inbox = frames.Inbox()
         got = [message for at in range(0, len(stream), step) for message in inbox.take(stream[at : at + step])]
         assert got == sent, step
+
+
+@pytest.mark.parametrize("mask", [b"\0\0\0\0", b"\x01\x02\x03\x04", b"\xff\0\xff\0"])
+@pytest.mark.parametrize("size", [0, 1, 5, 125, 126, 70_001])
+def test_a_server_reads_what_any_client_sends(mask: bytes, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = bytes(range(256)) * (size // 256 + 1)
+    monkeypatch.setattr(secrets, "token_bytes", lambda _: mask)
+    sent = Frame(Opcode.BINARY, message[:size]).serialize(mask=True) + frames.framed(b"behind")
+    for step in (1, 5, len(sent)):
+        inbox = frames.Inbox(masked=True)
+        got = [one for at in range(0, len(sent), step) for one in inbox.take(sent[at : at + step])]
+        assert got == [message[:size], b"behind"]
+
+
+def test_a_client_reads_what_a_server_sends_and_answers_its_pings() -> None:
+    client, server = frames.Inbox(), frames.Inbox(masked=True)
+    for size in (0, 125, 126, 65_535, 65_536):
+        assert client.take(frames.unmasked(b"x" * size)) == [b"x" * size]
+    assert client.take(frames.ping()) == []
+    assert server.take(client.replies) == []
+    with pytest.raises(ConnectionError):
+        client.take(frames.closing(1012))
+
+
+@pytest.mark.parametrize("bad", [frames.unmasked(b"no mask"), frames.framed(b"x" * 1001), frames.framed(b"", 0x88)])
+def test_frames_that_break_the_rules_end_the_line(bad: bytes) -> None:
+    with pytest.raises(ConnectionError):
+        frames.Inbox(masked=True, largest=1000).take(bad)
+
+
+def test_pieces_do_not_get_around_the_limit() -> None:
+    inbox = frames.Inbox(masked=True, largest=1000)
+    assert inbox.take(frames.framed(b"x" * 900, 0x02)) == []
+    with pytest.raises(ConnectionError):
+        inbox.take(frames.framed(b"x" * 900, 0x80))
