@@ -104,7 +104,7 @@ class Inbox:
         Raises:
             ConnectionError: the far end says that it closes the line, or breaks the rules.
         """
-        if not self._buffer and len(data) > 1 and data[0] == _BINARY and data[1] < 126 and len(data) == 2 + data[1]:
+        if not self._masked and not self._buffer and len(data) > 1 and data[0] == _BINARY and data[1] == len(data) - 2 < 126:
             return [data[2:]]  # a short message, alone: most are
         self._buffer += data
         messages: list[bytes] = []
