@@ -226,7 +226,7 @@ class Dispatcher:
         if worker.leasing or not worker.connected or self.draining or worker.kind.id not in self._backlog:
             return
         want = scheduler.batch(
-            worker.window,
+            worker.room(),
             len(worker.held) - worker.lent,
             min(worker.slots - worker.lent, worker.target),
             worker.runtime_us,
@@ -267,6 +267,7 @@ class Dispatcher:
                 item.awaited = True
         for spec in specs:
             spec.memory_limit = worker.kind.memory
+        worker.argument_bytes = sum(len(item.data) for item in leases) // len(leases)
         worker.used(dict.fromkeys(item.submission for item in leases))
         worker.send(Leases(specs, leases))
 

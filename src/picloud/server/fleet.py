@@ -16,6 +16,10 @@ from picloud.wire.message import Ack, Outcome, ToWorker, encode
 
 KNOWN = 8192
 """Specs that a connection is trusted to remember."""
+HELD_BYTES = 16 << 20
+"""Bytes of arguments, about, in the leases of one worker."""
+SMALL = 1024
+"""Bytes of arguments that nobody counts."""
 ACK_AFTER = 0.05
 """Seconds that an acknowledgement may wait for company."""
 
@@ -42,6 +46,7 @@ class Worker:
         self.held: dict[int, tuple[int, bytes]] = {}  # jid -> (n, lease)
         self._specs: OrderedDict[int, None] = OrderedDict()  # submissions whose spec this connection knows
         self.runtime_us: float | None = None  # of recent jobs, smoothed
+        self.argument_bytes = 0  # of a lease of the newest batch, on average
         self.waiting: set[int] = set()  # jids of its jobs that wait for other jobs
         self.leasing = False
         self._acks: list[tuple[int, int]] = []
@@ -85,6 +90,10 @@ class Worker:
         """A new connection, which knows nothing yet."""
         self._specs.clear()
         self.line, self.pid = line, pid
+
+    def room(self) -> int:
+        """Leases that it may hold: its window, or as many as bring HELD_BYTES of arguments."""
+        return min(self.window, HELD_BYTES // self.argument_bytes) if self.argument_bytes > SMALL else self.window
 
     def learn(self, runtimes_us: Iterable[int]) -> None:
         """Take the run times of finished jobs into the smoothed figure."""

@@ -24,7 +24,7 @@ class Order(Struct):
     log_head: int = 1 << 20  # first bytes kept of each stream of a job
     log_tail: int = 10 << 20  # last bytes kept
     slots: int = 1
-    window: int = 512  # leases held at most
+    window: int = 2048  # leases held at most: many, so that a map of tiny jobs is few transactions
 
     def look(self) -> None:
         """Find out where control listens by now."""

@@ -74,3 +74,13 @@ def test_a_worker_is_found_by_kind_and_row() -> None:
     assert workers.of_kind(8) is None
     assert workers.remove("a") is one
     assert list(workers) == []
+
+
+def test_large_arguments_make_a_worker_hold_fewer_leases() -> None:
+    one = worker()
+    one.window = 2048
+    assert one.room() == 2048
+    one.argument_bytes = 500
+    assert one.room() == 2048
+    one.argument_bytes = 65_536
+    assert one.room() == fleet.HELD_BYTES // 65_536 < 2048

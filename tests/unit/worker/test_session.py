@@ -27,7 +27,7 @@ def test_hello_then_credit(control: FakeControl, worker: Worker) -> None:
     control.wait(lambda: len(control.heard) >= 2)
     hello, credit = control.heard[:2]
     assert (hello.incarnation, hello.pid, hello.held) == ("ab" * 8, worker.process.pid, [])
-    assert (credit.window, credit.slots) == (512, 2)
+    assert (credit.window, credit.slots) == (2048, 2)
 
 
 def test_many_jobs_in_order_of_one_slot(control: FakeControl, start: Callable[..., Worker]) -> None:
