@@ -32,6 +32,9 @@ def connect(host: str, port: int, timeout: float) -> socket.socket:
     found = _nearby(port, timeout) if _is_loopback(host) else None
     if found is None:
         found = socket.create_connection((host, port), timeout)
+        if found.getsockname() == found.getpeername():  # TCP may connect to itself where nobody listens, and keep the port
+            found.close()
+            raise ConnectionRefusedError(f"nobody listens on port {port}")
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return found
 

@@ -47,9 +47,27 @@ def test_a_taken_name_is_no_trouble_for_the_server(port: int) -> None:
         assert listen_nearby(port) == []
 
 
-def test_other_machines_are_never_looked_for_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr(socket, "create_connection", lambda place, timeout: asked.append(place) or socket.socket())
-    (beside,) = listen_nearby(70_001)
-    with beside, nearby.connect("192.0.2.1", 70_001, 5.0):
-        assert asked == [("192.0.2.1", 70_001)]
+def test_other_machines_are_never_looked_for_here(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, real = [], socket.create_connection
+
+    def elsewhere(place: tuple[str, int], timeout: float) -> socket.socket:
+        asked.append(place)
+        return real(("127.0.0.1", port), timeout)
+
+    monkeypatch.setattr(socket, "create_connection", elsewhere)
+    (beside,) = listen_nearby(port)
+    with beside, nearby.connect("192.0.2.1", port, 5.0) as made:
+        assert asked == [("192.0.2.1", port)]
+        assert made.family == socket.AF_INET
+
+
+def test_a_connection_to_itself_is_nobody(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def itself(place: tuple[str, int], timeout: float) -> socket.socket:
+        made = socket.socket()
+        made.bind(("127.0.0.1", 0))
+        made.connect(made.getsockname())
+        return made
+
+    monkeypatch.setattr(socket, "create_connection", itself)
+    with pytest.raises(ConnectionRefusedError):
+        nearby.connect("127.0.0.1", port, 5.0)
