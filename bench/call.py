@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from bench.rival import running, version
 from bench.row import Row, show
 from bench.statistic import median, percentile
 
 COUNT = 200
 SYSTEMS = ("picloud", "ray", "pool", "dask")
+TURNS = 3
+"""Of each system in a round. All are up at the same time and take turns: a shared machine is slow for seconds at a time, and
+that shall not hit one of them alone."""
 
 
 def measure(rounds: int = 3) -> list[Row]:
-    """Run every system ``rounds`` times, in turns; the medians of each round's p50 and p99."""
+    """Give every system ``TURNS * rounds`` turns; the medians of each turn's p50 and p99."""
     runs: dict[str, list[list[float]]] = {name: [] for name in SYSTEMS}
-    for _ in range(rounds):
-        for name in SYSTEMS:
-            with running(name) as system:
-                runs[name].append(system.call(COUNT))
+    with ExitStack() as stack:
+        systems = {name: stack.enter_context(running(name)) for name in SYSTEMS}
+        for turn in range(TURNS * rounds):
+            for name in SYSTEMS if turn % 2 else reversed(SYSTEMS):
+                runs[name].append(systems[name].call(COUNT))
     p50 = {name: median([percentile(times, 0.50) for times in runs[name]]) for name in SYSTEMS}
     p99 = {name: median([percentile(times, 0.99) for times in runs[name]]) for name in SYSTEMS}
     shown = {name: f"p50 {p50[name]:.2f} ms, p99 {p99[name]:.2f} ms" for name in SYSTEMS}
