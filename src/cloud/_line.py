@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from picloud.wire import frames
-from picloud.wire.error import CloudException, from_dict
+from picloud.wire.error import CloudException, Unavailable, from_dict
 from picloud.wire.link import SILENCE, TROUBLE, Link
 from picloud.wire.message import Finished, Submit, Submitted, Told, encode
 
@@ -69,6 +69,8 @@ class Line:
             self.close()  # interrupted: its answer would be taken for the next one's
             raise
         if isinstance(self._answer, CloudException):
+            if isinstance(self._answer, Unavailable) and self._answer.retry:
+                return None  # HTTP has the patience
             raise self._answer
         if self._answer.followed:
             self._calls.setdefault(self._answer.first, None)
