@@ -95,7 +95,20 @@ class _Protocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn whose signals are left to the program around it."""
+    """uvicorn whose signals are left to the program around it, and which sleeps while there is nothing to do: it would wake up
+    ten times a second for the Date header, that we do not send, and to see whether it shall stop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self._ending.wait()
+
+    def end(self) -> None:
+        """Stop, soon."""
+        self.should_exit = True
+        self._ending.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -142,4 +155,4 @@ class Serving:
 
     def stop(self) -> None:
         """Take no further requests and end."""
-        self._server.should_exit = True
+        self._server.end()
