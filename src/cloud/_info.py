@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from cloud._backend import Backend
 from picloud.wire import payload
 from picloud.wire.error import NotFound
 from picloud.wire.message import Ranges
+from picloud.wire.ranges import pieces
 
 DEFAULT = ("stdout", "stderr", "status", "runtime")
 BATCH = 10_000
@@ -85,24 +86,8 @@ def facts(backend: Backend, jids: Ranges, names: tuple[str, ...]) -> dict[int, d
     """jid -> field -> value."""
     stored = {name.partition(".")[0] for name in names} - set(LOADED)
     wanted = sorted(stored | {"failure"} if HINT in stored else stored)
-    found = {jid: told for some in _batches(jids) for jid, told in backend.info(some, wanted).items()}
+    found = {jid: told for some in pieces(jids, BATCH) for jid, told in backend.info(some, wanted).items()}
     return {jid: {name: _value(backend, jid, facts, name) for name in names} for jid, facts in found.items()}
-
-
-def _batches(jids: Ranges) -> Iterator[Ranges]:
-    """The same jobs, as many at a time as a server tells of."""
-    batch: Ranges = []
-    room = BATCH
-    for first, count in jids:
-        while count:
-            size = min(count, room)
-            batch.append((first, size))
-            first, count, room = first + size, count - size, room - size
-            if not room:
-                yield batch
-                batch, room = [], BATCH
-    if batch:
-        yield batch
 
 
 def _value(backend: Backend, jid: int, facts: dict[str, Any], name: str) -> Any:

@@ -57,7 +57,6 @@ def test_jobs(jobs: Verbs, fake: Fake) -> None:
 
 def test_info_of_very_many_jobs_is_asked_in_batches(jobs: Verbs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_info, "BATCH", 3)
-    assert [*_info._batches([(1, 4), (9, 1), (20, 3)])] == [[(1, 3)], [(4, 1), (9, 1), (20, 1)], [(21, 2)]]
     jids = jobs.map(abs, range(7))
     jobs.join(jids)
     assert jobs.info(jids, "status") == {jid: {"status": "done"} for jid in jids}

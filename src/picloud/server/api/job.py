@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -23,6 +22,7 @@ from picloud.store.log import STREAMS
 from picloud.store.rows import merged
 from picloud.wire.error import BadRequest
 from picloud.wire.message import Ranges
+from picloud.wire.ranges import pieces
 
 LIST_LIMIT = 1000
 AT_ONCE = 4096
@@ -100,22 +100,6 @@ async def _closed(control: Control, wanted: Ranges) -> None:
         result = await control.storage.write(close.proceed, now_ms(), wanted)
         control.dispatcher.settle(result)
         more = result.more
-
-
-def pieces(ranges: Ranges, most: int) -> Iterator[Ranges]:
-    """The ranges in lists of at most ``most`` jids each."""
-    piece: Ranges = []
-    room = most
-    for first, count in ranges:
-        while count:
-            size = min(count, room)
-            piece.append((first, size))
-            first, count, room = first + size, count - size, room - size
-            if not room:
-                yield piece
-                piece, room = [], most
-    if piece:
-        yield piece
 
 
 async def rerun(control: Control, request: Request) -> None:
