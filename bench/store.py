@@ -2,8 +2,8 @@
 
     python bench/store.py [--url URL] [--jobs 10000] [--million]
 
-Every figure is of SQLite in WAL mode with synchronous=FULL, unless a URL says otherwise. ``--million`` also makes a table
-of 1,000,000 jobs and times lists of it (a minute).
+Every figure is of SQLite in WAL mode, with an fsync for every answer that promises one, unless a URL says otherwise.
+``--million`` also makes a table of 1,000,000 jobs and times lists of it (a minute).
 """
 
 from __future__ import annotations

@@ -47,7 +47,6 @@ class Worker:
         self._specs: OrderedDict[int, None] = OrderedDict()  # submissions whose spec this connection knows
         self.runtime_us: float | None = None  # of recent jobs, smoothed
         self.argument_bytes = 0  # of a lease of the newest batch, on average
-        self.waiting: set[int] = set()  # jids of its jobs that wait for other jobs
         self.leasing = False
         self._acks: list[tuple[int, int]] = []
         self.outcomes: list[Outcome] = []  # arrived while others were being finished
