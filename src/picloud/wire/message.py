@@ -177,6 +177,43 @@ class Logs(Struct, tag=True):
     chunks: list[LogChunk]
 
 
+class Sample(Struct, array_like=True, gc=False):
+    """What a running attempt uses; cumulative figures are since its begin. None: the host cannot tell."""
+
+    jid: int
+    n: int
+    at_ms: int  # since the attempt began
+    cpu_user_us: int
+    cpu_system_us: int
+    memory: int  # bytes of RAM, without page cache
+    peak: int
+    cache: int | None = None
+    swap: int | None = None
+    limit_hits: int | None = None
+    refused: int | None = None
+    kernel_kills: int | None = None
+    disk_read: int | None = None
+    disk_written: int | None = None
+    disk_used: int | None = None  # bytes in home, /tmp and the root layer
+    net_in: int | None = None
+    net_out: int | None = None
+    processes: int | None = None
+
+
+class Samples(Struct, tag=True):
+    samples: list[Sample]
+
+
+class Ports(Struct, tag=True):
+    """The TCP ports that a running attempt listens on, as seen inside, each with the outer port it had before (0: none).
+
+    Sent on each change, and for all running attempts after each Hello."""
+
+    jid: int
+    n: int
+    tcp: list[tuple[int, int]]
+
+
 # -- server to worker ---------------------------------------------------------------------------------------------
 
 
@@ -238,8 +275,50 @@ class Stop(Struct, tag=True):
     seconds: float
 
 
-ToServer = Hello | Credit | Started | Done | Returned | Logs
-ToWorker = Leases | Slots | Recall | Kill | Ack | Stop
+class Execute(Struct, tag="exec"):
+    """A program for a guest of a job: through a shell when ``command`` is set, the login shell when it is empty."""
+
+    command: str = ""
+    subsystem: str = ""  # "sftp"
+    env: dict[str, str] = field(default_factory=dict)  # what the guest's client sent: TERM, LANG, LC_*
+    terminal: str = ""  # TERM; "" = no terminal
+    rows: int = 24
+    columns: int = 80
+
+
+class Connect(Struct, tag="connect"):
+    """A TCP connection to a port inside the job."""
+
+    port: int
+
+
+class Dial(Struct, tag=True):
+    """Open a channel to a running attempt: do ``what``, dial the edge, name the channel there, and pass bytes."""
+
+    channel: str  # hex, 128 random bits; whoever names it is the channel
+    edge: str  # host:port to dial
+    jid: int
+    n: int
+    what: Execute | Connect
+
+
+class Neighbours(Struct, tag=True):
+    """Outer ports of the account's jobs, on the edge's port address: each sandbox of this worker shows them there."""
+
+    address: str  # 127.0.0.2
+    ports: list[int]
+
+
+class Mapped(Struct, tag=True):
+    """The outer ports that a running attempt's ports got: inner -> outer."""
+
+    jid: int
+    n: int
+    tcp: dict[int, int]
+
+
+ToServer = Hello | Credit | Started | Done | Returned | Logs | Samples | Ports
+ToWorker = Leases | Slots | Recall | Kill | Ack | Stop | Dial | Neighbours | Mapped
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_server = msgspec.msgpack.Decoder(ToServer).decode
