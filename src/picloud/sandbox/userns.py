@@ -134,6 +134,14 @@ def unshare(flags: int) -> None:
         raise OSError(error, f"unshare: {os.strerror(error)}")
 
 
+def syncfs(fd: int) -> None:
+    """Bring to the disk what the file system of this file holds. Raises OSError."""
+    libc = _libc()
+    if libc.syncfs(fd) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"syncfs: {os.strerror(error)}")
+
+
 def write_maps(pid: int, ids: Ids) -> None:
     """Give a process that has just made a user namespace its ids; from outside of that namespace.
 
