@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from picloud.settings import CoreType
 
 CONTROL = "control"
 """File in the worker's folder: the URL of the server that took over, where it listens elsewhere than the one before."""
@@ -25,6 +27,10 @@ class Order(Struct):
     log_tail: int = 10 << 20  # last bytes kept
     slots: int = 1
     window: int = 2048  # leases held at most: many, so that a map of tiny jobs is few transactions
+    core_types: dict[str, CoreType] = field(default_factory=dict)  # the installation's table, for advice
+    host_cores: int = 0  # of this host; 0 = not told
+    host_memory: int = 0  # bytes that jobs may use here
+    host_units: int = 0  # compute units, thousandths
 
     def look(self) -> None:
         """Find out where control listens by now."""
