@@ -292,4 +292,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
