@@ -24,6 +24,7 @@ from picloud.sandbox.hierarchy import Lack, Place
 from picloud.wire.error import SetupError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_ROUND = 256  # processes that are killed at a time: each takes a descriptor
 _PROBE = Limits(memory=1 << 26, units=1000, pids=16)
 
 
@@ -173,15 +174,17 @@ class Cgroup:
     def gauge(self) -> Gauge:
         """CPU time and memory so far; what needs other sources (disk, network) stays None. Zeros once it is removed."""
         with self._lock:
-            try:
-                spent = self._cpu.read() if self._cpu else (0, 0)
-                found = self._memory.read() if self._memory else None
-            except OSError:  # ENODEV: the group is gone
+            if self._closed:
                 return self._last
+            try:
+                user, system = self._cpu.read() if self._cpu else (0, 0)
+                found = self._memory.read() if self._memory else None
+            except OSError:  # ENODEV: somebody else removed the group
+                return self._last
+            self._last = Gauge(user, system)
             if found:
                 self._seen = max(self._seen[0], found.memory), max(self._seen[1], found.cache)
-            if not self._closed:
-                self._last = Gauge(*spent, *found) if found else Gauge(*spent)
+                self._last = Gauge(user, system, *found)
             return self._last
 
     def peak(self) -> Peak:
@@ -279,21 +282,18 @@ class Cgroup:
                 files.close()
 
     def _strike(self) -> list[int]:
-        """Send SIGKILL to each member, none to a stranger that has got the number of one; pidfds of those struck."""
+        """Send SIGKILL to members, never to a stranger that has got the number of one; pidfds of those struck."""
         fds = {}
-        for pid in self.members():
+        for pid in self.members()[:_ROUND]:
             with contextlib.suppress(ProcessLookupError):
                 fds[pid] = os.pidfd_open(pid)
         here = set(self.members())  # opened before this look: the descriptor is of the process that is seen now
-        struck = []
-        for pid, fd in fds.items():
-            if pid not in here:
-                os.close(fd)
-                continue
-            with contextlib.suppress(ProcessLookupError):
+        for pid in fds.keys() - here:
+            os.close(fds.pop(pid))
+        for fd in fds.values():
+            with contextlib.suppress(OSError):
                 signal.pidfd_send_signal(fd, signal.SIGKILL)
-            struck.append(fd)
-        return struck
+        return list(fds.values())
 
 
 def probe(instance: str, mounts: str | Path = "/proc/self/mountinfo", own: str | Path = "/proc/self/cgroup") -> Found:
