@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,13 +182,10 @@ def test_v2_counts_lets_in_and_kills(unified: Path) -> None:
     root = cgroup.Root("here", {"cpuacct": Place(2, unified)})
     group = root.create("one", Limits())
     fds = group.entrances()
-    body = "import os, time\nif os.fork(): os.setsid() if 0 else None\nwhile time.process_time() < 0.1: pass\nprint(flush=True)\n"
-    words = [
-        "python3",
-        "-c",
-        f"import os\nos.setgid(65534), os.setuid(65534)\n[os.write(fd, b'0') for fd in {fds}]\n{body}input()",
-    ]
-    with subprocess.Popen(words, pass_fds=fds, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    enter = f"import os, time\nos.setgid(65534), os.setuid(65534)\n[os.write(fd, b'0') for fd in {fds}]\n"
+    burn = "os.fork()\nend = time.process_time() + 0.1\nwhile time.process_time() < end: pass\nprint(flush=True)\ntime.sleep(60)"
+    words = [sys.executable, "-c", enter + burn]
+    with subprocess.Popen(words, pass_fds=fds, stdout=subprocess.PIPE) as process:
         for fd in fds:
             os.close(fd)
         assert process.stdout
