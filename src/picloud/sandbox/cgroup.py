@@ -330,7 +330,7 @@ def find(instance: str) -> Root | None:
 
 def _try(root: Root) -> None:
     try:
-        root.create(f"probe-{os.getpid()}", _PROBE).remove()
+        root.create(f"probe-{os.urandom(6).hex()}", _PROBE).remove()
     finally:
         root.remove()
 
