@@ -13,7 +13,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from picloud.wire.error import SetupError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _ROUND = 256  # processes that are killed at a time: each takes a descriptor
+_PROBING, _PROBE_SECONDS = "probe-", 60  # an older one was left behind
 _PROBE = Limits(memory=1 << 26, units=1000, pids=16)
 
 
@@ -81,23 +82,47 @@ class Root:
             raise SetupError(f"no control group for a sandbox: {error}", hint=hint, errno=error.errno) from error
         return group
 
-    def sweep(self, keep: set[str]) -> list[str]:
-        """Kill and remove the groups that former processes left behind, but for some; returns the names of the removed."""
+    def names(self) -> list[str]:
+        """The groups that are there, those of other processes of the installation among them; sorted."""
         found: set[str] = set()
         for folder in self._folders():
             with contextlib.suppress(FileNotFoundError):
-                found |= {entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)}
+                found |= {entry.name for entry in folder.iterdir() if entry.is_dir()}
+        return sorted(found)
+
+    def sweep(self, keep: Collection[str] | Callable[[str], bool]) -> list[str]:
+        """Kill and remove the groups that former processes left behind.
+
+        Args:
+            keep: names of those that stay; or whether a group stays, asked after the groups were listed: a name that is locked
+                before its group is made is thus never taken from a process that starts just now.
+
+        Returns:
+            the names of the removed.
+        """
+        stays = keep if callable(keep) else keep.__contains__
         gone = []
-        for name in sorted(found - keep):
-            group = Cgroup(name, self._at(name))
-            group.kill()
-            if group.remove():
-                gone.append(name)
+        for name in self.names():
+            if not stays(name) and not self._probing(name):
+                group = Cgroup(name, self._at(name))
+                group.kill()
+                if group.remove():
+                    gone.append(name)
+                else:
+                    group.close()
         return gone
 
     def remove(self) -> bool:
         """Remove the folders of the installation; False while there are groups in them."""
         return _rmdir(self._folders())
+
+    def _probing(self, name: str) -> bool:
+        """It is the probe of a process that starts just now."""
+        if not name.startswith(_PROBING):
+            return False
+        with contextlib.suppress(FileNotFoundError):
+            return any(time.time() - (folder / name).stat().st_ctime < _PROBE_SECONDS for folder in self._folders())
+        return False
 
     def _at(self, name: str) -> dict[str, Place]:
         return {kind: Place(place.version, place.folder / self._inner / name) for kind, place in self.places.items()}
@@ -260,7 +285,10 @@ class Cgroup:
         return True
 
     def remove(self, seconds: float = 5) -> bool:
-        """Remove the group, from which all processes have ended or are about to; False if some are still there."""
+        """Remove the group, from which all processes have ended or are about to; False if some are still there.
+
+        Let nobody wait on :attr:`oom_fd` any more: it is closed.
+        """
         if self._bell:
             self._bell.close()
             self._bell = None
@@ -330,7 +358,7 @@ def find(instance: str) -> Root | None:
 
 def _try(root: Root) -> None:
     try:
-        root.create(f"probe-{os.urandom(6).hex()}", _PROBE).remove()
+        root.create(f"{_PROBING}{os.urandom(6).hex()}", _PROBE).remove()
     finally:
         root.remove()
 

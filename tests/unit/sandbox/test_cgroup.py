@@ -226,6 +226,26 @@ def test_leftovers_are_swept_but_for_those_in_use(root: cgroup.Root, group: cgro
     assert root.sweep(set()) == ["other"]
 
 
+def test_whether_a_group_is_a_leftover_is_asked_after_it_was_seen(root: cgroup.Root, group: cgroup.Cgroup) -> None:
+    asked: list[str] = []
+
+    def locked(name: str) -> bool:
+        asked.append(name)
+        root.create("late", Limits())
+        return name == "one"
+
+    assert root.sweep(locked) == []
+    assert asked == ["one"]
+    assert root.names() == ["late", "one"]
+
+
+def test_the_probe_of_another_process_is_left_alone(root: cgroup.Root) -> None:
+    probe = root.create("probe-0123", Limits())
+    assert root.sweep(set()) == []
+    assert root.names() == ["probe-0123"]
+    assert probe.remove()
+
+
 def test_a_name_is_taken_once_and_a_failure_leaves_nothing_half(root: cgroup.Root, group: cgroup.Cgroup) -> None:
     with pytest.raises(SetupError, match="control group"):
         root.create("one", Limits())
