@@ -49,6 +49,7 @@ class BoxSandbox:
         with contextlib.suppress(OSError):
             self.alarm = group.oom_fd if group else -1
         self._runner = 0
+        self._walk = disk.Walk([folder / name for name in ("home", "tmp", "vartmp", "upper")])
 
     def await_ready(self, errors: int) -> None:
         """Wait until the shim says that it is there; ``errors``: pipe with what went wrong.
@@ -87,7 +88,7 @@ class BoxSandbox:
 
     def disk(self) -> int:
         """Bytes on disk that the sandbox holds."""
-        return disk.used([self._folder / name for name in ("home", "tmp", "vartmp", "upper")]).bytes
+        return self._walk.look().bytes
 
     def oom_kills(self) -> int:
         return self._group.oom() if self._group else 0
@@ -113,6 +114,7 @@ class BoxSandbox:
     def let_go(self) -> None:
         """What is left to be closed once everything inside has ended."""
         self.journal.close()
+        self._walk.close()
         if self._group is not None:
             self._group.kill()
             self._group.remove()

@@ -24,8 +24,10 @@ USER = "picloud"
 HOME = "/home/picloud"
 RUN = "/run/picloud"
 JOB = 1000  # uid and gid of the job's user inside
-FOLDERS = ("proc", "dev", "run", "tmp", "var/tmp", "var/log", "var/lib", "var/cache/apt/archives/partial",
-           "var/lib/apt/lists/partial", "home/picloud", "bucket", "root", "mnt", "srv", "opt", "etc", "sys/devices/system/cpu")  # fmt: skip
+FOLDERS = (
+    "proc", "dev", "run", "tmp", "var/tmp", "var/log", "var/lib", "var/cache/apt/archives/partial",
+    "var/lib/apt/lists/partial", "home/picloud", "bucket", "root", "mnt", "srv", "opt", "etc", "sys/devices/system/cpu",
+)  # fmt: skip
 OWN = {"tmp": "/tmp", "vartmp": "/var/tmp", "home": HOME, "run": RUN}
 """Folders of a slot, and where its sandbox shows them."""
 PIECES = ("usr", "etc", "var/lib/dpkg")

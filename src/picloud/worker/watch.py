@@ -6,6 +6,7 @@ import time
 from typing import Protocol
 
 from picloud.sandbox import proc
+from picloud.sandbox.base import Journaled
 from picloud.wire.message import Lease, LogChunk, Sample, Samples, ToServer
 from picloud.worker import death, remarks
 from picloud.worker.logs import LIVE
@@ -85,6 +86,8 @@ class Watch:
             if (made := slot.sample(job)) is not None:
                 taken.append(made)
                 remarks.of(slot, job, made, self._order.memory_limit)
+            if self._order.disk and not job.meter.walking:
+                self._disk(slot, job, job.meter)
 
     def _output(self, slot: Slot, job: Running, now: float) -> None:
         slot.take_output(job)
@@ -104,3 +107,20 @@ class Watch:
             slot.cut_down(job, death.out_of_memory(used, HOW, self._order))
         hurried = now - job.began < YOUNG or abs(grown) > STEADY * limit or used > NEAR * limit
         meter.memory_due = now if hurried else now + CALM
+
+    def _disk(self, slot: Slot, job: Running, meter: Meter) -> None:
+        """Look at what the job holds on disk, in a thread; end it where that is more than it may."""
+        sandbox, limit = slot.sandbox, self._order.disk
+        if not isinstance(sandbox, Journaled):
+            return
+        meter.walking = True
+
+        def seen(used: int | None, error: BaseException | None) -> None:
+            meter.walking = False
+            if used is None or slot.job is not job:
+                return
+            meter.disk_used = used
+            if used > limit and job.ending is None:
+                slot.cut_down(job, death.disk_full(used, limit))
+
+        self._loop.work(sandbox.disk, seen)
