@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import pickle
 import selectors
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from cloud._template import fill
+from picloud.wire import systemlog
 from picloud.wire.error import CloudException
 
 STDERR_KEPT = 32_000
@@ -24,6 +26,10 @@ SHOWN = 2_000
 
 NOT_BEGUN = 126
 """Exit code of a command that could not begin, as shells use it."""
+
+FATAL = tuple(map(int, (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSYS,
+                        signal.SIGTRAP, signal.SIGKILL, signal.SIGXCPU, signal.SIGXFSZ)))  # fmt: skip
+"""Signals whose end of a program the system log tells: 128 and the number is bash's exit status then."""
 
 _BLOCK = 1 << 18
 
@@ -142,11 +148,21 @@ def _read(path: str, cwd: str) -> bytes:
 
 def _execute(line: str, cwd: str, folder: str, ignore_exit_status: bool) -> bytes:
     stdout, stderr, code = _converse(line, cwd, _environment(folder))
+    _note(line, code)
     if code and not ignore_exit_status:
         text = stderr.decode(errors="replace").encode()[-STDERR_KEPT:].decode(errors="ignore")
         ended = f"with exit code {code}" if code > 0 else f"by signal {-code}"
         raise CloudException(f"the command ended {ended}\n{text[-SHOWN:]}".rstrip(), exit_code=code, stderr=text)
     return stdout
+
+
+def _note(line: str, code: int) -> None:
+    """A program that a signal ended leaves a line in the system log. (Of a pipeline, bash tells of the last one.)"""
+    number = -code if code < 0 else code - 128
+    if number in FATAL:
+        name = signal.Signals(number).name
+        words = line.split(maxsplit=1)
+        systemlog.note(f"{words[0] if words else 'bash'}: ended by {name} (exit status {code}): {line[:SHOWN]!r}")
 
 
 def _environment(folder: str) -> dict[str, str]:

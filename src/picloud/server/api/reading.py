@@ -29,16 +29,16 @@ LINES = b"application/x-ndjson"
 
 async def log(control: Control, request: Request, jid: str) -> None:
     """GET /v1/job/{jid}/log?stream=stdout,stderr&since=<byte>&last=<ms>&follow=1&framed=1: bytes, or frames of LogChunk"""
+    account, number = request.principal.account, int(jid)
+    await control.storage.read(jobs.statuses, account, [(number, 1)])
     query = request.query()
-    names = query["stream"].split(",") if query.get("stream") else list(logs.STREAMS[:-1])
+    framed = query.get("framed") == "1"
+    names = query["stream"].split(",") if query.get("stream") else list(logs.STREAMS[:-1]) if framed else ["stdout"]
     for name in names:
         if name not in logs.STREAMS:
             raise BadRequest(f"no stream {name[:40]!r}", hint=", ".join(logs.STREAMS))
-    framed = query.get("framed") == "1"
     if len(names) != 1 and not framed:
         raise BadRequest("bytes are of one stream", hint=f"stream={names[0]}, or framed=1 for frames of several")
-    account, number = request.principal.account, int(jid)
-    await control.storage.read(jobs.statuses, account, [(number, 1)])
     start = await control.storage.read(logs.newest, account, number)
     since = now_ms() - _number(query, "last") if query.get("last") else 0
     reader = _Reader(control, account, number, names, (start, _number(query, "since")), since)
