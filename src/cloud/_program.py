@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import pickle
 import selectors
-import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -26,10 +25,6 @@ SHOWN = 2_000
 
 NOT_BEGUN = 126
 """Exit code of a command that could not begin, as shells use it."""
-
-FATAL = tuple(map(int, (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSYS,
-                        signal.SIGTRAP, signal.SIGKILL, signal.SIGXCPU, signal.SIGXFSZ)))  # fmt: skip
-"""Signals whose end of a program the system log tells: 128 and the number is bash's exit status then."""
 
 _BLOCK = 1 << 18
 
@@ -158,11 +153,8 @@ def _execute(line: str, cwd: str, folder: str, ignore_exit_status: bool) -> byte
 
 def _note(line: str, code: int) -> None:
     """A program that a signal ended leaves a line in the system log. (Of a pipeline, bash tells of the last one.)"""
-    number = -code if code < 0 else code - 128
-    if number in FATAL:
-        name = signal.Signals(number).name
-        words = line.split(maxsplit=1)
-        systemlog.note(f"{words[0] if words else 'bash'}: ended by {name} (exit status {code}): {line[:SHOWN]!r}")
+    words = line.split(maxsplit=1)
+    systemlog.ended(words[0] if words else "bash", code - 128, line)
 
 
 def _environment(folder: str) -> dict[str, str]:

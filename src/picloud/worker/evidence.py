@@ -32,7 +32,7 @@ def add(running: Running, outcome: Outcome, order: Order) -> None:
         failure.memory_limit = order.memory_limit or None
         failure.advice = failure.advice or death.bigger(order.memory_limit, order)
         failure.refused, failure.kernel_kills = figures.refused, figures.kernel_kills
-        counts = [f"{count} {text}" for count, text in ((figures.refused, REFUSED), (figures.kernel_kills, KILLS)) if count]
+        counts = [f"{text}: {count}" for count, text in ((figures.refused, REFUSED), (figures.kernel_kills, KILLS)) if count]
         failure.message += f" ({', '.join(counts)})" if counts else ""
 
 

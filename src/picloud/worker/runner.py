@@ -22,7 +22,7 @@ from typing import Any
 
 from picloud.wire import payload, systemlog
 from picloud.worker import frame
-from picloud.worker.inside import failure, save
+from picloud.worker.inside import failure, programs, save
 from picloud.worker.inside.code import Code, Spec
 from picloud.worker.inside.output import Stream, capture_logging, text_frames
 from picloud.worker.inside.place import Place
@@ -61,6 +61,7 @@ class Runner:
         self.out, self.err = Stream("stdout", 1, mark), Stream("stderr", 2, mark)
         capture_logging(self.result.send)
         systemlog.keep(lambda text: self._tell("syslog", text))
+        programs.watch()
         self.specs: dict[int, Spec] = {}
         self.spec: Spec | None = None
         self.job = (0, 0)
