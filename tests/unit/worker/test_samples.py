@@ -27,6 +27,13 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 
+HAD_CHILD = """
+import subprocess, sys
+subprocess.run([sys.executable, "-c", "import time\\nwhile time.process_time() < 0.3: pass"])
+print(flush=True)
+sys.stdin.read()
+"""
+
 
 @pytest.fixture
 def holds() -> Iterator[Callable[[int], subprocess.Popen[str]]]:
@@ -58,12 +65,7 @@ def test_the_gauge_of_a_process_counts_all_that_it_started(holds: Callable[..., 
 
 
 def test_what_children_used_stays_when_they_have_ended() -> None:
-    program = (
-        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while __import__(\"time\").process_time() < 0.3: 0']);"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program + "print(flush=True); sys.stdin.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-c", HAD_CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     found = proc.gauge(process.pid)
@@ -114,22 +116,26 @@ def samples_of(control: FakeControl, key: tuple[int, int]) -> list[Sample]:
     return [one for message in control.said(Samples) for one in message.samples if (one.jid, one.n) == key]
 
 
-def hold(size: int, until: str) -> int:
-    """Holds memory until a file is there."""
-    import os
-    import time
+def holder() -> Callable[[int, str], int]:
+    """A function that holds memory until a file is there."""
 
-    data = bytearray(size)
-    for at in range(0, size, 4096):
-        data[at] = 1
-    while not os.path.exists(until):
-        time.sleep(0.01)
-    return len(data)
+    def hold(size: int, until: str) -> int:
+        import os
+        import time
+
+        data = bytearray(size)
+        for at in range(0, size, 4096):
+            data[at] = 1
+        while not os.path.exists(until):
+            time.sleep(0.01)
+        return len(data)
+
+    return hold
 
 
 def test_a_worker_samples_its_running_jobs(control: FakeControl, worker: Worker, tmp_path: object) -> None:
     go = f"{tmp_path}/go"
-    key = control.give(hold, 60 * MIB, go)
+    key = control.give(holder(), 60 * MIB, go)
     (first, *_) = control.wait(lambda: samples_of(control, key))
     assert 60 * MIB < first.memory < 120 * MIB
     open(go, "w").close()
@@ -151,7 +157,7 @@ def test_the_peak_is_each_job_s_own(control: FakeControl, start: Callable[..., W
     start(slots=1, memory_limit=512 << 20)
     go = f"{tmp_path}/go"
     open(go, "w").close()
-    peaks = [control.outcome(control.give(hold, size, go)).peak_memory >> 20 for size in (200 << 20, 50 << 20, 4096)]
+    peaks = [control.outcome(control.give(holder(), size, go)).peak_memory >> 20 for size in (200 << 20, 50 << 20, 4096)]
     assert peaks[0] >= 200
     assert 50 <= peaks[1] < 120
     assert peaks[2] < 50
@@ -200,7 +206,7 @@ def test_the_pi_log_warns_of_the_limit_and_of_a_small_host(
         slots=1, memory_limit=200 * MIB, core_type="c1", core_types=msgspec.to_builtins(CORE_TYPES), host_cores=2, host_units=500
     )
     go = f"{tmp_path}/go"
-    key = control.give(hold, 185 * MIB, go)
+    key = control.give(holder(), 185 * MIB, go)
     control.wait(lambda: b"nearly hit" in control.output(key, "pilog"))
     open(go, "w").close()
     control.outcome(key)
