@@ -221,7 +221,7 @@ def check_cores(options: Options, server: dict[str, Any]) -> None:
     if options.cores not in table[name]["multiples"]:
         *some, last = map(str, table[name]["multiples"])
         allowed = f"{', '.join(some)} or {last}" if some else last
-        raise ValueError(f"_type={name!r} takes _cores {allowed}, not {options.cores}; this server has {_table(table)}")
+        raise ValueError(f"_type={name!r} takes _cores={allowed}, not _cores={options.cores}; this server has {_table(table)}")
 
 
 def _table(table: dict[str, dict[str, Any]]) -> str:

@@ -99,7 +99,9 @@ def _check_options(options: Options, platform: Platform) -> None:
     options.core_type = options.core_type or platform.default_type
     kind = platform.settings.core_types.get(options.core_type)
     if kind is None or options.cores not in kind.multiples:
-        allowed = f"_type={options.core_type!r} takes _cores {spelled(kind.multiples)}, not {options.cores}" if kind else ""
+        allowed = (
+            f"_type={options.core_type!r} takes _cores={spelled(kind.multiples)}, not _cores={options.cores}" if kind else ""
+        )
         raise BadRequest(
             allowed or f"there is no core type {options.core_type[:40]!r}",
             hint=core_table(platform.settings),

@@ -28,7 +28,7 @@ LINES = b"application/x-ndjson"
 
 
 async def log(control: Control, request: Request, jid: str) -> None:
-    """GET /v1/job/{jid}/log?stream=stdout,stderr&since=<byte>&last=<ms>&follow=1&framed=1: bytes, or frames of LogChunk"""
+    """GET /v1/job/{jid}/log: query stream, since (bytes), last (ms), follow=1; its bytes, or LogChunks of several (framed=1)"""
     account, number = request.principal.account, int(jid)
     await control.storage.read(jobs.statuses, account, [(number, 1)])
     query = request.query()
@@ -47,7 +47,7 @@ async def log(control: Control, request: Request, jid: str) -> None:
 
 
 async def samples(control: Control, request: Request, jid: str) -> None:
-    """GET /v1/job/{jid}/samples?follow=1&framed=1: a line of JSON a sample, by time (empty lines are signs of life), or frames"""
+    """GET /v1/job/{jid}/samples: query follow=1; lines of JSON, empty ones are signs of life; frames with framed=1"""
     account, number = request.principal.account, int(jid)
     await control.storage.read(jobs.statuses, account, [(number, 1)])
     seen = (0, -1)  # n, ms
