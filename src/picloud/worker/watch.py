@@ -17,6 +17,7 @@ from picloud.worker.samples import EVERY, Meter
 from picloud.worker.slot import Slot
 
 MOMENT = 0.1  # seconds; jobs that run longer are reported as started
+EACH = round(LIVE / MOMENT)  # turns between two looks at a job's output
 FIRST_AFTER = 0.25  # seconds; jobs that run longer are sampled
 YOUNG = 3.0  # seconds in which a job's memory is looked at in each turn
 CALM = 0.5  # seconds between two looks at the memory of a job that holds steady, far from its limit
@@ -36,6 +37,7 @@ class Watch:
     def __init__(self, loop: Loop, order: Order, slots: list[Slot], reports: Reports) -> None:
         self._loop, self._order, self._slots, self._reports = loop, order, slots, reports
         self._on = False
+        self._turn = 0
 
     def wake(self) -> None:
         """A job has begun."""
@@ -45,6 +47,7 @@ class Watch:
 
     def _look(self) -> None:
         now = time.monotonic()
+        self._turn += 1
         started: list[Lease] = []
         taken: list[Sample] = []
         busy = False
@@ -72,7 +75,7 @@ class Watch:
         if not job.told:
             job.told = True
             started.append(job.lease)
-        if age >= LIVE:
+        if age >= LIVE and self._turn % EACH == 0:
             self._output(slot, job, now)
         if age < FIRST_AFTER or job.before is None:
             return
