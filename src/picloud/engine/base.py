@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from picloud.wire.image import Image
 
 
 class Order(Struct, kw_only=True):
@@ -24,6 +26,7 @@ class Order(Struct, kw_only=True):
     log_head: int  # first bytes kept of each output stream
     log_tail: int  # last bytes kept
     slots: int  # to begin with
+    image: Image = field(default_factory=Image)  # what its jobs see
 
 
 class Placement(Struct, frozen=True):

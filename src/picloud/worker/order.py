@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from picloud.wire.image import Image
 
 CONTROL = "control"
 """File in the worker's folder: the URL of the server that took over, where it listens elsewhere than the one before."""
@@ -24,6 +26,7 @@ class Order(Struct):
     log_head: int = 1 << 20  # first bytes kept of each stream of a job
     log_tail: int = 10 << 20  # last bytes kept
     slots: int = 1
+    image: Image = field(default_factory=Image)  # what its jobs see
     window: int = 2048  # leases held at most: many, so that a map of tiny jobs is few transactions
 
     def look(self) -> None:

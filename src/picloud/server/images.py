@@ -1,0 +1,123 @@
+"""From ``kind.env`` to the image that a worker shows; and which interpreter base/host brings along.
+
+draw(tx, env) -> Image                              NotFound: an environment or base is gone
+Interpreters.host(interpreter, version) -> str      ``kind.env`` of base/host for a client
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+from picloud.server.check import PYTHON
+from picloud.settings import Settings
+from picloud.store import base as bases
+from picloud.store import environment as environments
+from picloud.store.act.setup import digest_of
+from picloud.store.db import Transaction
+from picloud.wire.error import BadRequest
+from picloud.wire.image import HOST, Image
+
+LONGEST = 4096
+"""Bytes of a path."""
+OWN = (sys.executable, sys.prefix, sys.base_prefix)
+
+
+def draw(tx: Transaction, env: str) -> Image:
+    """What jobs of a kind see.
+
+    Raises:
+        NotFound: the environment or the base is gone.
+    """
+    match env[:1]:
+        case "v":
+            return _version(tx, environments.version(tx, int(env[1:])))
+        case "b":
+            found = bases.by_id(tx, int(env[1:]))
+            return Image(found.path, False, found.layers, found.python, found.python_version, digest=found.digest)
+        case "s":
+            return _setup(tx, environments.by_id(tx, int(env[1:].partition(".")[0])))
+    return base_host(env)
+
+
+def _version(tx: Transaction, found: environments.Version) -> Image:
+    name = environments.by_id(tx, found.environment).name
+    below = base_host(found.interpreter) if found.base == HOST else Image(host=False)
+    python, version = (below.python, below.version) if below.host else (found.python, found.python_version)
+    return Image(name, below.host, found.layers, python, version, below.folders, digest=found.digest)
+
+
+def _setup(tx: Transaction, one: environments.Environment) -> Image:
+    if one.under is not None:
+        seen = _version(tx, environments.version(tx, one.under))
+    elif one.base_id:
+        seen = draw(tx, f"b{one.base_id}")
+    else:
+        seen = base_host(one.interpreter)
+    return Image(one.name, seen.host, seen.layers, seen.python, seen.version, seen.folders, setup=one.id)
+
+
+def base_host(env: str) -> Image:
+    """The machine's own system, with the interpreter that the text names."""
+    python, version, *folders = json.loads(env[1:]) if env else (OWN[0], PYTHON, *_apart(OWN[1:]))
+    return Image(HOST, True, [], python, version, list(folders), digest=digest_of(HOST, env, []))
+
+
+class Interpreters:
+    """Whose interpreter base/host brings along: the server's, or that of a client for whom the paths may be shown.
+
+    Attributes:
+        alone: there is one account, and so its owner sees what is on this machine anyway.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._roots = [os.path.realpath(root) for root in settings.interpreters]
+        self.alone = False
+        self._known: dict[tuple[str, ...], str] = {}
+
+    def host(self, interpreter: Sequence[str], version: str) -> str:
+        """The text for base/host, "" where the server's own interpreter is shown.
+
+        Args:
+            interpreter: the client's sys.executable, sys.prefix, sys.base_prefix; empty = it did not say.
+            version: its version, "3.11".
+
+        Raises:
+            BadRequest: no such three paths.
+        """
+        asked = (*interpreter, version)
+        if not interpreter or asked[:3] == OWN:
+            return ""
+        if asked not in self._known:
+            if len(self._known) > 1000:
+                self._known.clear()
+            self._known[asked] = self._judge(list(interpreter), version)
+        return self._known[asked]
+
+    def forget(self) -> None:
+        """Judge anew, for accounts came."""
+        self._known.clear()
+
+    def _judge(self, interpreter: list[str], version: str) -> str:
+        if len(interpreter) != 3 or any(len(path) > LONGEST or "\0" in path for path in interpreter):
+            raise BadRequest("an interpreter is three paths: its executable, its prefix and its base prefix")
+        executable, *folders = interpreter
+        if not all(os.path.isabs(path) for path in interpreter) or not (self.alone or self._listed(interpreter)):
+            return ""
+        if not os.access(executable, os.X_OK) or not all(os.path.isdir(path) for path in folders):
+            return ""
+        return "h" + json.dumps([executable, version, *_apart(folders)], separators=(",", ":"))
+
+    def _listed(self, paths: Iterable[str]) -> bool:
+        return all(any(os.path.realpath(path).startswith(root.rstrip("/") + "/") for root in self._roots) for path in paths)
+
+
+def _apart(folders: Sequence[str]) -> list[str]:
+    """Each folder once, without those that lie in another."""
+    kept: list[str] = []
+    for folder in sorted({os.path.normpath(folder) for folder in folders}):
+        if not any(folder.startswith(other.rstrip("/") + "/") for other in kept):
+            kept.append(folder)
+    return kept
