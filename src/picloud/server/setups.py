@@ -95,10 +95,13 @@ class Setups:
         return await self._start(account, made.name, made.token,
                                  lambda tx, submit: setup.create(tx, account, made, submit, now_ms()))  # fmt: skip
 
-    async def modify(self, account: int, name: str, token: bytes) -> Environment:
+    async def modify(self, account: int, name: str, token: bytes, fresh: bool = False) -> Environment:
         """A setup job for an environment that is there; errors as for ``store.act.setup.modify``."""
-        return await self._start(account, name, token,
-                                 lambda tx, submit: setup.modify(tx, account, name, submit, token, now_ms()))  # fmt: skip
+
+        def act(tx: Transaction, submit: Submit) -> setup.Started:
+            return setup.modify(tx, account, name, submit, token, now_ms(), fresh=fresh)
+
+        return await self._start(account, name, token, act)
 
     async def _start(self, account: int, name: str, token: bytes, act: Callable[..., setup.Started]) -> Environment:
         self._control.storage.check_space()

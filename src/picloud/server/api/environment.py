@@ -40,6 +40,7 @@ class Asked(msgspec.Struct):
     script: bytes = b""
     arguments: list[str] = msgspec.field(default_factory=list)
     root: bool = False
+    fresh: bool = False
 
     def mark(self) -> bytes:
         """The token; BadRequest where it is none."""
@@ -129,10 +130,11 @@ async def create(control: Control, request: Request) -> None:
 
 
 async def modify(control: Control, request: Request) -> None:
-    """POST /v1/environment/modify: {name, token}"""
+    """POST /v1/environment/modify: {name, token, fresh (from the base, not from the last version)}"""
     asked = await _parse(request)
     _check_caller(request)
-    await request.json(_shown(control, await control.setups.modify(request.principal.account, asked.name, asked.mark())))
+    one = await control.setups.modify(request.principal.account, asked.name, asked.mark(), asked.fresh)
+    await request.json(_shown(control, one))
 
 
 async def save(control: Control, request: Request) -> None:

@@ -55,8 +55,8 @@ def create(tx: Connection, account: int, made: New, submit: Submit, now: int) ->
     return _start(tx, environments.by_id(tx, environments.add(tx, made, "new", "idle", now)), submit, now)
 
 
-def modify(tx: Connection, account: int, name: str, submit: Submit, token: bytes, now: int) -> Started:
-    """A setup job on the last saved state.
+def modify(tx: Connection, account: int, name: str, submit: Submit, token: bytes, now: int, *, fresh: bool = False) -> Started:
+    """A setup job on the last saved state, or with ``fresh`` on the base alone.
 
     Raises:
         NotFound: no such environment.
@@ -68,7 +68,7 @@ def modify(tx: Connection, account: int, name: str, submit: Submit, token: bytes
     if one.setup_jid is not None:
         raise Conflict(f"environment {name!r} is being edited already (job {one.setup_jid})", action=one.action,
                        hint=f"picloud env save-shutdown {name}, or picloud env shutdown {name}")  # fmt: skip
-    one.token = token
+    one.token, one.under = token, None if fresh else one.version
     return _start(tx, one, submit, now)
 
 
@@ -76,7 +76,7 @@ def _start(tx: Connection, one: Environment, submit: Submit, now: int) -> Starte
     number = one.setup + 1
     answer, ready = accept.submit(tx, one.account, submit, now=now, env=f"s{one.id}.{number}")
     environments.move(tx, one.id, STARTS, action="setup", setup=number, setup_jid=answer.first, setup_since=now, trouble="",
-                      under=one.version, leaving=0, token=one.token)  # fmt: skip
+                      under=one.under, leaving=0, token=one.token)  # fmt: skip
     return Started(environments.by_id(tx, one.id), ready)
 
 
