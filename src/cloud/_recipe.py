@@ -73,8 +73,8 @@ def _texts(word: str, values: Iterable[str]) -> list[str]:
 
 def lines(text: str) -> list[str]:
     """The lines of a requirements file that say something; continued ones joined."""
-    lines = text.replace("\\\n", " ").splitlines()
-    return [" ".join(line.split()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    joined = text.replace("\\\n", " ").splitlines()
+    return [" ".join(line.split()) for line in joined if line.strip() and not line.lstrip().startswith("#")]
 
 
 def installed() -> list[str]:

@@ -95,11 +95,11 @@ def wait(name: str, wanted: Callable[[dict[str, Any]], bool], bad: Sequence[str]
 
 def run(name: str, script: bytes, what: str, root: bool, tell: Callable[[str], object] | None) -> str:
     """Run a script there; ``tell`` gets its output as it comes."""
-    token = token()
-    ask("POST", "/run", {"name": name, "script": base64.b64encode(script).decode(), "root": root} | token)
+    mark = token()
+    ask("POST", "/run", {"name": name, "script": base64.b64encode(script).decode(), "root": root} | mark)
     decoder, pieces, offset = codecs.getincrementaldecoder("utf-8")("replace"), list[str](), 0
     while True:
-        found = ask("GET", "/output?" + urlencode(token | {"offset": offset}))
+        found = ask("GET", "/output?" + urlencode(mark | {"offset": offset}))
         data = base64.b64decode(found["data"])
         over = found["exit_code"] is not None or bool(found["error"])
         pieces.append(decoder.decode(data, over))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from cloud import _session
+from cloud import _session, _setup
 from picloud.wire.error import BadRequest, CloudException, SetupError
 
 if TYPE_CHECKING:
