@@ -9,6 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
+from picloud.settings import CoreType
 from picloud.wire.image import Image
 
 
@@ -27,6 +28,10 @@ class Order(Struct, kw_only=True):
     log_tail: int  # last bytes kept
     slots: int  # to begin with
     image: Image = field(default_factory=Image)  # what its jobs see
+    core_types: dict[str, CoreType] = field(default_factory=dict)  # the installation's table, for advice to failed jobs
+    host_cores: int = 0  # of its host; 0 = not told
+    host_memory: int = 0  # bytes that jobs may use there
+    host_units: int = 0  # compute units, thousandths
 
 
 class Placement(Struct, frozen=True):

@@ -38,6 +38,8 @@ class Gauge(Struct, frozen=True):
     disk_written: int | None = None
     net_in: int | None = None
     net_out: int | None = None
+    disk_used: int | None = None  # bytes in the root layer, home and /tmp now
+    processes: int | None = None
 
 
 class Terminal(Struct, frozen=True):

@@ -104,6 +104,7 @@ class Placer:
             log.error("no worker for environment %s: %s", kind.env, error)
             await self.ended(incarnation, f"its environment is gone: {error.parameter}")
             return
+        capacity = self._engine.capacity()
         order = Order(
             url=self.url,
             incarnation=incarnation,
@@ -117,6 +118,10 @@ class Placer:
             log_tail=self._settings.log_tail,
             slots=slots,
             image=image,
+            core_types=self._settings.core_types,
+            host_cores=capacity.cores,
+            host_memory=capacity.memory,
+            host_units=capacity.units,
         )
         try:
             placement = await self._engine.start(order)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+from picloud.settings import CoreType
 from picloud.wire.image import Image
 
 CONTROL = "control"
@@ -28,6 +29,10 @@ class Order(Struct):
     slots: int = 1
     image: Image = field(default_factory=Image)  # what its jobs see
     window: int = 2048  # leases held at most: many, so that a map of tiny jobs is few transactions
+    core_types: dict[str, CoreType] = field(default_factory=dict)  # the installation's table, for advice
+    host_cores: int = 0  # of this host; 0 = not told
+    host_memory: int = 0  # bytes that jobs may use here
+    host_units: int = 0  # compute units, thousandths
 
     def look(self) -> None:
         """Find out where control listens by now."""

@@ -12,20 +12,21 @@ import logging
 import time
 from collections import deque
 from pathlib import Path
-from typing import Protocol
 
 from picloud.wire.error import CloudException
 from picloud.wire.job import Cause, Failure
-from picloud.wire.message import Credit, Lease, LogChunk, Outcome, Spec, ToServer
+from picloud.wire.message import Credit, Lease, LogChunk, Outcome, Spec
 from picloud.worker import death, frame
 from picloud.worker.feed import Feed, Key
 from picloud.worker.kit import Kit
 from picloud.worker.lending import Lending
 from picloud.worker.loop import Loop
 from picloud.worker.order import Order
+from picloud.worker.owner import Reports
 from picloud.worker.plain import PlainSandbox
+from picloud.worker.running import Running
 from picloud.worker.sandbox import Limits
-from picloud.worker.slot import Running, Slot
+from picloud.worker.slot import Slot
 from picloud.worker.warden import Warden
 from picloud.worker.watch import Watch
 
@@ -37,22 +38,6 @@ PLENTY, NAP = 100, 0.0004  # jobs in the socket, and seconds that the runners ne
 IN_DOUBT = 1.0  # seconds for a runner to say that it took a job, after another has died
 LAST_WORDS = 3.0  # seconds for the server to acknowledge, at the end
 FAILED_STARTS = 5  # runners in a row that died before they were ready
-
-
-class Reports(Protocol):
-    """Where the pool tells what happened (the session)."""
-
-    def done(self, outcome: Outcome) -> None: ...
-    def returned(self, leases: list[Lease]) -> None: ...
-    def printed(self, chunks: list[LogChunk]) -> None: ...
-    def picture(self) -> None: ...
-    def turn(self) -> None: ...
-    def started(self, leases: list[Lease]) -> None: ...
-    def tell(self, message: ToServer) -> None: ...
-    def flush(self) -> None: ...
-    def rest(self) -> float: ...
-    @property
-    def settled(self) -> bool: ...
 
 
 class Pool:

@@ -13,18 +13,18 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
 
+from picloud.sandbox import proc
+from picloud.sandbox.base import Gauge
 from picloud.wire.job import INLINE_LIMIT, Cause, Failure
-from picloud.wire.message import Lease, LogChunk, Outcome, Spec
-from picloud.worker import death, frame, surroundings
+from picloud.wire.message import Outcome, Sample, Samples
+from picloud.worker import death, evidence, frame, surroundings
 from picloud.worker.door import Door, Visit
-from picloud.worker.feed import Feed, Key
 from picloud.worker.logs import JobLog, Pipe
-from picloud.worker.loop import READ_ONCE, Loop, Timer
-from picloud.worker.order import Order
+from picloud.worker.loop import READ_ONCE
+from picloud.worker.owner import Owner
+from picloud.worker.running import Running
 from picloud.worker.sandbox import Process, Sandbox
-from picloud.worker.warden import Warden
 
 GRACE = 2.0  # seconds from SIGINT to SIGKILL
 SURE_AFTER = 0.001  # seconds after which a job's output is closed by a mark in any case (inside.output)
@@ -38,51 +38,6 @@ _buffer = bytearray(frame.LARGEST + 1024)
 _view = memoryview(_buffer)
 
 
-class Running:
-    """The attempt that a slot has in hand."""
-
-    __slots__ = ("began", "ending", "job_log", "key", "lease", "peak", "shown", "spec", "started_ms", "timers", "told", "waits")
-
-    def __init__(self, lease: Lease, spec: Spec) -> None:
-        self.lease, self.spec, self.key = lease, spec, (lease.jid, lease.n)
-        self.began, self.started_ms = time.monotonic(), int(time.time() * 1000)
-        self.ending: Failure | None = None  # why the worker is ending it
-        self.job_log: JobLog | None = None
-        self.timers: tuple[Timer, ...] = ()
-        self.peak = 0
-        self.shown = 0.0  # when its output was sent last
-        self.told = False  # that it has started
-        self.waits = 0  # requests under way that wait for other jobs
-
-
-class Owner(Protocol):
-    """What a slot needs from the pool."""
-
-    loop: Loop
-    feed: Feed
-    order: Order
-    folder: Path
-    warden: Warden
-
-    def begun(self, slot: Slot, key: Key) -> Running | None:
-        """The slot's runner took this job; None = it may not have it."""
-
-    def ended(self, slot: Slot, running: Running, outcome: Outcome, large: Path | None) -> None:
-        """The job in hand is over; ``large``: its result lies in this file."""
-
-    def printed(self, chunks: list[LogChunk]) -> None:
-        """Output to be sent."""
-
-    def waits(self, slot: Slot, running: Running, begins: bool) -> None:
-        """The job in hand begins or ends to wait for other jobs."""
-
-    def ready(self, slot: Slot) -> None:
-        """The runner can take jobs."""
-
-    def gone(self, slot: Slot, clean: bool) -> None:
-        """The runner has ended."""
-
-
 class Slot:
     """See the module."""
 
@@ -90,6 +45,7 @@ class Slot:
         self.owner, self.number, self.sandbox = owner, number, sandbox
         self.job: Running | None = None
         self.process: Process | None = None
+        self.rested: Gauge | None = None  # taken since its last job
         self.is_ready = self.was_ready = self.leaving = False
         (sandbox.folder / "out").mkdir(exist_ok=True, mode=0o700)
         self.door = Door(owner.order, sandbox.folder, self._in_hand)
@@ -125,6 +81,7 @@ class Slot:
         for pipe in (self.out, self.err):
             pipe.started()
             loop.watch(pipe.fd, lambda pipe=pipe: self._printed(pipe), READ_ONCE)  # type: ignore[misc]
+        self.rested = None
         self.is_ready = self.was_ready = self.leaving = False
 
     # -- what the runner says -------------------------------------------------------------------------------------
@@ -154,8 +111,11 @@ class Slot:
     def _begin(self, jid: int, n: int) -> bool:
         if self.job is not None:
             return False
-        self.job = self.owner.begun(self, (jid, n))
-        return self.job is not None
+        job = self.job = self.owner.begun(self, (jid, n))
+        if job is None:
+            return False
+        job.before, self.rested = self.rested, None
+        return True
 
     def _result(self, size: int) -> bool:
         _, flags, preview_size, n, jid, runtime, user, system, peak, next_jid, next_n = frame.result_head.unpack_from(_buffer)
@@ -182,6 +142,7 @@ class Slot:
         elapsed = int((time.monotonic() - running.began) * 1e6)
         outcome.runtime_us = min(max(outcome.runtime_us, elapsed - SLACK_US), elapsed + SLACK_US)
         outcome.peak_memory = max(outcome.peak_memory, running.peak)
+        self._measure(running, outcome)
         self._close_output(running, flags)
         self.leaving = self.leaving or bool(flags & frame.LEAVING)
         try:
@@ -206,17 +167,7 @@ class Slot:
         elif outcome.cause == Cause.killed:  # an interrupt that nobody ordered
             raise ValueError("no order to end this job")
         if outcome.failure is not None:
-            self._add_evidence(running, outcome)
-
-    def _add_evidence(self, running: Running, outcome: Outcome) -> None:
-        failure, limit = outcome.failure, self.owner.order.memory_limit
-        if failure is None:
-            return
-        if running.job_log is not None and not failure.log_tail:
-            failure.log_tail = running.job_log.last()
-        if outcome.cause == Cause.out_of_memory and failure.memory_limit is None:
-            failure.peak_memory, failure.memory_limit = outcome.peak_memory or None, limit
-            failure.advice = failure.advice or death.bigger(limit)
+            evidence.add(running, outcome, self.owner.order)
 
     def _large(self, running: Running) -> Path | None:
         """The file of a large result, moved away from where the runner can reach it by name."""
@@ -264,7 +215,41 @@ class Slot:
         found: Visit | None = loop.ask(look)
         return found
 
+    # -- figures --------------------------------------------------------------------------------------------------
+
+    @property
+    def kernel_limits(self) -> bool:
+        """Whether the kernel sees to the memory limit, so that nobody has to look."""
+        return False
+
+    def gauge(self) -> Gauge | None:
+        """What its sandbox has used and uses; None = nobody can tell."""
+        return proc.gauge(self.process.pid) if self.process is not None else None
+
+    def rest(self) -> None:
+        """No job is in hand: the next one's figures begin here."""
+        if self.rested is None and self.is_ready:
+            self.rested = self.gauge()
+
+    def sample(self, running: Running) -> Sample | None:
+        """Take a sample of the job in hand; None = nobody can tell any more."""
+        gauge = self.gauge() if running.meter is not None else None
+        if running.meter is None or gauge is None:
+            return None
+        return running.meter.sample(gauge, int((time.monotonic() - running.began) * 1000))
+
+    def _measure(self, running: Running, outcome: Outcome) -> None:
+        """Put the figures of a sampled job into its outcome."""
+        if running.meter is not None:
+            if (last := self.sample(running)) is not None:
+                self.owner.reports.tell(Samples([last]))
+            running.meter.into(outcome)
+
     # -- output ---------------------------------------------------------------------------------------------------
+
+    def tell(self, running: Running, text: str) -> None:
+        """Write a line into the Pi log of the job in hand."""
+        self.log(running).add("pilog", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {text}\n".encode())
 
     def log(self, running: Running) -> JobLog:
         """The output of the job in hand."""
@@ -353,10 +338,10 @@ class Slot:
 
     def _certify(self, running: Running, status: int, left: list[int]) -> None:
         self.take_output(running)
-        cause, failure = death.of_status(status, surroundings.kernel_killed(), running.peak, self.owner.order.memory_limit)
+        cause, failure = death.of_status(status, surroundings.kernel_killed(), running.peak, self.owner.order)
         if running.ending is not None:
             failure, cause = running.ending, Cause[running.ending.cause]
-        failure.stacks = self._stacks()
+        failure.stacks = evidence.stacks(self.sandbox.folder)
         elapsed = int((time.monotonic() - running.began) * 1e6)
         outcome = Outcome(
             *running.key,
@@ -367,18 +352,12 @@ class Slot:
             failure=failure,
             started_ms=running.started_ms,
         )
-        self._add_evidence(running, outcome)
+        self._measure(running, outcome)
+        evidence.add(running, outcome, self.owner.order)
         if running.job_log is not None:
             self.owner.printed(running.job_log.take())
         self._let_go(running)
         self.owner.ended(self, running, outcome, None)
-
-    def _stacks(self) -> str:
-        try:
-            with open(self.sandbox.folder / "stacks", "rb") as file:
-                return death.stacks(file.read(32_000).decode(errors="replace"))
-        except OSError:
-            return ""
 
     def close(self) -> None:
         """Let go of everything that belonged to the process."""

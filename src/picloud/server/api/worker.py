@@ -24,9 +24,11 @@ from picloud.wire.message import (
     Done,
     Hello,
     Kill,
+    LogChunk,
     Logs,
     Performed,
     Returned,
+    Samples,
     Saved,
     Slots,
     Started,
@@ -80,12 +82,10 @@ class WorkerEnd:
             case Started():
                 return _begun(control, worker, told)
             case Logs():
-                control.storage.then(
-                    lambda tx: logs.append(tx, worker.id, told.chunks, control.settings.log_head, control.settings.log_tail),
-                    lambda _: None,
-                    _complain,
-                    durable=False,
-                )
+                _print(control, worker, told.chunks)
+            case Samples():
+                own = [one for one in told.samples if worker.held.get(one.jid, (0,))[0] == one.n]
+                control.sampling.heard(worker.kind.account, own)
             case Returned():
                 for jid, _, _ in told.jobs:
                     worker.held.pop(jid, None)
@@ -137,6 +137,22 @@ async def _welcome(control: Control, worker: Worker, line: Line, hello: Hello) -
     control.setups.greeted(worker)
     control.dispatcher.more({worker.kind.id, *ready})
     control.dispatcher.wake()
+
+
+def _print(control: Control, worker: Worker, chunks: list[LogChunk]) -> None:
+    """Write what jobs have printed, and wake those who read along."""
+    jids = {chunk.jid for chunk in chunks}
+    head, tail, now = control.settings.log_head, control.settings.log_tail, now_ms()
+    control.hub.writing(jids, True)
+
+    def written(_: int) -> None:
+        control.hub.writing(jids, False)
+
+    def failed(error: BaseException) -> None:
+        control.hub.writing(jids, False)
+        _complain(error)
+
+    control.storage.then(lambda tx: logs.append(tx, worker.id, chunks, head, tail, now), written, failed, durable=False)
 
 
 def _complain(error: BaseException) -> None:
