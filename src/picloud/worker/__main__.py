@@ -15,6 +15,7 @@ from picloud.worker.kit import Kit
 from picloud.worker.loop import Loop
 from picloud.worker.order import Order
 from picloud.worker.pool import Pool
+from picloud.worker.saving import Saving, machine_of
 from picloud.worker.session import Session
 
 
@@ -28,6 +29,7 @@ def main() -> None:
     loop = Loop()
     session = Session(loop, order)
     session.work = pool = Pool(loop, order, Kit(loop, Control(order), folder), session)
+    session.saving = Saving(loop, order, Control(order), session.tell, lambda key: machine_of(pool.slots, key))
     loop.before_wait, loop.after_turn = pool.rest, pool.turn
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: loop.call(lambda: pool.drain(0.0)))
