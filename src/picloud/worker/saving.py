@@ -43,7 +43,10 @@ _LOOK = """
 dpkg-query -W -f 'debian\\t${Package}\\t${Version}\\n' 2> /dev/null
 rpm -qa --qf 'rpm\\t%{NAME}\\t%{VERSION}-%{RELEASE}\\n' 2> /dev/null
 apk list -I 2> /dev/null | sed -n 's/^\\([^ ]*\\)-\\([0-9][^ ]*\\) .*/apk\\t\\1\\t\\2/p'
-python="${PICLOUD_PYTHON:-$(command -v python3)}"
+python="$PICLOUD_PYTHON"
+for p in /opt/picloud/venv/bin/python /usr/local/bin/python3 /usr/bin/python3 /opt/conda/bin/python3; do
+    [ -n "$python" ] || [ ! -x "$p" ] || python="$p"
+done
 [ -z "$python" ] || "$python" - "$python" 2> /dev/null <<'END'
 import sys
 from importlib import metadata
