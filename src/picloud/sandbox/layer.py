@@ -300,7 +300,7 @@ def _unpack(ids: Ids | None, tar: str, place: str, digest: str) -> list[int]:
         if ids:
             userns.enter(ids)
         unpack.enter_folder(folder)
-        found = unpack.unpack(file, single=bool(ids) and ids.count == 1)
+        found = unpack.unpack(file, single=ids is not None and ids.count == 1)
     if found.digest != digest:
         raise BadRequest("what came is not what was asked for", hint="try again; the download was cut short or altered")
     userns.syncfs(folder)

@@ -16,7 +16,7 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import zstandard
 
@@ -105,7 +105,7 @@ def pack(roots: Sequence[tuple[str, int | Path]], out: BinaryIO, *, skip: Skip =
     """
     sink = _Digest(out)
     compressor = zstandard.ZstdCompressor(level=LEVEL, threads=THREADS)
-    with compressor.stream_writer(sink, closefd=False) as stream:
+    with compressor.stream_writer(cast(BinaryIO, sink), closefd=False) as stream:
         tar = _Tar(stream)
         for entry, header in _pieces(roots, skip):
             tar.add(entry, header)
