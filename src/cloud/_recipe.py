@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 PLACE = "/var/lib/picloud/lock.txt"
 """Where the recipe of an environment lies in it."""
 
+VENV = "/opt/picloud/venv"
+"""The Python of an environment, where pip installs."""
+
 
 @dataclass
 class Plan:
@@ -119,7 +122,9 @@ _HEAD = f"""#!/bin/bash
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1
 # compiled files then hold the hash of their source instead of its time, and are the same each time
-export SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0
+export SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
+umask 022
+python={VENV}/bin/python
 mkdir -p {PLACE.rpartition("/")[0]}"""
 _APT = f"""command -v apt-get > /dev/null || {{ echo "this base has no apt" >&2; exit 3; }}
 apt-get -q update
@@ -128,15 +133,14 @@ dpkg-query -W -f 'apt ${{Package}}=${{Version}}\\n' @NAMES@ | sort >> {PLACE}
 apt-get -q clean
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
 rm -rf /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/cache/man"""
-_PIP = f"""[ -n "${{PICLOUD_PYTHON:-}}" ] || {{ echo "this environment has no Python" >&2; exit 3; }}
+_PIP = f"""[ -x "$python" ] || {{ echo "this environment has no Python" >&2; exit 3; }}
 work=$(mktemp -d)
 cat > "$work/requirements.txt" <<'END-OF-REQUIREMENTS'
 @LINES@
 END-OF-REQUIREMENTS
-"$PICLOUD_PYTHON" -m pip --version > /dev/null 2>&1 || "$PICLOUD_PYTHON" -m ensurepip > /dev/null
-"$PICLOUD_PYTHON" -m pip install --no-cache-dir --progress-bar off --break-system-packages \\
+"$python" -m pip install --no-cache-dir --no-compile --progress-bar off \\
     @FLAGS@ --report "$work/report.json" -r "$work/requirements.txt"
-"$PICLOUD_PYTHON" - "$work/report.json" >> {PLACE} <<'END-OF-LOCK'
+"$python" - "$work/report.json" >> {PLACE} <<'END-OF-LOCK'
 import json, sys
 rows = []
 for one in json.load(open(sys.argv[1]))["install"]:
@@ -146,4 +150,8 @@ for one in json.load(open(sys.argv[1]))["install"]:
 print("\\n".join(sorted(rows, key=str.lower)))
 END-OF-LOCK
 rm -rf "$work"""
-_TAIL = "rm -rf /root/.cache"
+_TAIL = f"""if [ -x {VENV}/bin/python ]; then
+    find {VENV}/lib -name __pycache__ -prune -exec rm -rf {{}} +
+    {VENV}/bin/python -m compileall -q -j 1 {VENV}/lib > /dev/null || true  # packages ship files that do not compile
+fi
+rm -rf /root/.cache"""

@@ -97,6 +97,11 @@ def run(name: str, script: bytes, what: str, root: bool, tell: Callable[[str], o
     """Run a script there; ``tell`` gets its output as it comes."""
     mark = token()
     ask("POST", "/run", {"name": name, "script": base64.b64encode(script).decode(), "root": root} | mark)
+    return follow(mark, what, tell)
+
+
+def follow(mark: dict[str, str], what: str, tell: Callable[[str], object] | None) -> str:
+    """Wait for the end of something that prints, by its token; what it printed."""
     decoder, pieces, offset = codecs.getincrementaldecoder("utf-8")("replace"), list[str](), 0
     while True:
         found = ask("GET", "/output?" + urlencode(mark | {"offset": offset}))

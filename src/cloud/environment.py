@@ -389,3 +389,22 @@ def build(
     if lock is not None and plan is not None:
         raise ValueError("a recipe (lock) says everything: give nothing besides it")
     return _building.build(name, base, plan if lock is None else _recipe.parsed(lock), progress)
+
+
+def add_base(name: str, source: str, what: str = "", progress: Callable[[str], object] | None = None) -> None:
+    """Make a base for everybody of the server; its owner only. Takes minutes.
+
+    Args:
+        name: of the base; ``base/`` may be left out.
+        source: "debian", "image" or "science".
+        what: the Debian release; or the path of an OCI image on the server's machine, perhaps with ``#tag``.
+        progress: called with what is being done, piece by piece.
+
+    Raises:
+        Forbidden: you are not the owner.
+        BadRequest: no such source, or no name for a base.
+        CloudException: it could not be made.
+    """
+    mark = _setup.token()
+    _setup.ask("POST", "/base", {"name": _setup.text("name", name), "source": source, "what": what} | mark)
+    _setup.follow(mark, f"making {_setup.base(name)}", progress)

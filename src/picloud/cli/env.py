@@ -227,6 +227,25 @@ def build(
     output.answer(_row(made) | {"name": name}, said)
 
 
+@env.command("add-base", cls=GlobalFlags)
+@NAME
+@click.option("--debian", metavar="RELEASE", help="A Debian release.  [default: NAME]")
+@click.option("--image", type=click.Path(exists=True), metavar="PATH", help="An OCI image layout, or an archive of one.")
+@click.option("--tag", default="", metavar="TAG", help="Which image, where PATH holds several.")
+def add_base(name: str, debian: str | None, image: str | None, tag: str) -> None:
+    """Make the base base/NAME for everybody (the server's owner only).
+
+    Without a flag NAME is a Debian release (bookworm), or science: NumPy, SciPy, pandas, scikit-learn, OpenCV, matplotlib,
+    Java, R, Ruby, PHP.
+    """
+    if debian is not None and image is not None:
+        raise click.UsageError("--debian and --image contradict each other")
+    source = "image" if image else "science" if debian is None and name.removeprefix("base/") == "science" else "debian"
+    what = f"{Path(image).absolute()}{'#' if tag else ''}{tag}" if image else debian or name.removeprefix("base/")
+    _environment().add_base(name, source, what, None if as_json() else _show)
+    output.answer({"base": name})
+
+
 def _show(text: str) -> None:
     if given().output == "default":
         sys.stderr.write(text)

@@ -65,6 +65,7 @@ ROUTES = [
     Route("GET", "/v1/environment", environment.listing),
     Route("POST", "/v1/environment", environment.create),
     Route("GET", "/v1/environment/base", environment.list_bases),
+    Route("POST", "/v1/environment/base", environment.add_base),
     Route("GET", "/v1/environment/version", environment.versions),
     Route("GET", "/v1/environment/package", environment.packages),
     Route("GET", "/v1/environment/wait", environment.wait),

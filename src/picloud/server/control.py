@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from picloud.engine.local import LocalEngine
 from picloud.server.auth import Authority
+from picloud.server.bases import Bases
 from picloud.server.dispatcher import Dispatcher
 from picloud.server.fleet import Fleet
 from picloud.server.http import Request
@@ -17,6 +18,7 @@ from picloud.server.hub import Hub
 from picloud.server.images import Interpreters
 from picloud.server.janitor import Janitor
 from picloud.server.placement import Placer
+from picloud.server.runs import Runs
 from picloud.server.sampling import Sampling
 from picloud.server.setups import Setups
 from picloud.server.storage import Storage, now_ms
@@ -49,7 +51,8 @@ class Control:
         capacity = self.engine.capacity()
         self.default_type = choose_default_type(settings, capacity.cores, capacity.memory + settings.memory_reserve)
         self.interpreters = Interpreters(settings)
-        self.setups = Setups(self)
+        self.runs = Runs()
+        self.setups, self.bases = Setups(self), Bases(self)
         self.address = ""
         self.hosts = {"", "localhost", settings.host}
         self.edges: dict[str, int] = {}  # scheme -> port of the edge
@@ -65,6 +68,7 @@ class Control:
         await self.placer.adopt()
         self.interpreters.alone = len(await self.storage.read(accounts.every)) <= 1
         self.spawn(self.setups.open())
+        self.spawn(self.bases.clear())
         self.spawn(self.dispatcher.run())
         self.spawn(self.janitor.run())
         self.spawn(self.sampling.run())

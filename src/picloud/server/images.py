@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
+from picloud.image.base import VENV
+from picloud.image.recipe import venv_script
 from picloud.server.check import PYTHON
 from picloud.settings import Settings
 from picloud.store import base as bases
@@ -20,6 +22,8 @@ from picloud.store.db import Transaction
 from picloud.wire.error import BadRequest
 from picloud.wire.image import HOST, Image
 
+JOB = "1000:1000"
+"""User and group of jobs."""
 LONGEST = 4096
 """Bytes of a path."""
 OWN = (sys.executable, sys.prefix, sys.base_prefix)
@@ -45,7 +49,7 @@ def draw(tx: Transaction, env: str) -> Image:
 def _version(tx: Transaction, found: environments.Version) -> Image:
     name = environments.by_id(tx, found.environment).name
     below = base_host(found.interpreter) if found.base == HOST else Image(host=False)
-    python, version = (below.python, below.version) if below.host else (found.python, found.python_version)
+    python, version = found.python or below.python, found.python_version or below.version
     return Image(name, below.host, found.layers, python, version, below.folders, digest=found.digest)
 
 
@@ -63,6 +67,16 @@ def base_host(env: str) -> Image:
     """The machine's own system, with the interpreter that the text names."""
     python, version, *folders = json.loads(env[1:]) if env else (OWN[0], PYTHON, *_apart(OWN[1:]))
     return Image(HOST, True, [], python, version, list(folders), digest=digest_of(HOST, env, []))
+
+
+def preparation(image: Image) -> bytes:
+    """The script that gives a setup job a Python of its own, where pip can install."""
+    if not image.python:
+        return b"exit 0\n"
+    named = "/".join(("lib", f"python{image.version}", "site-packages"))
+    chain = [f"{folder}/{named}" for folder in image.folders if os.path.exists(f"{folder}/pyvenv.cfg")]
+    lines = [f"[ -x {VENV}/bin/python ] && exit 0", "set -e", venv_script(image.python, chain), f"chown -R {JOB} {VENV}"]
+    return "\n".join([*lines, ""]).encode()
 
 
 class Interpreters:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import pickle
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from picloud.server import images
 from picloud.server.check import PYTHON
 from picloud.server.fleet import Worker
+from picloud.server.runs import within
 from picloud.server.storage import now_ms
 from picloud.store import environment as environments
 from picloud.store.act import info as infos
@@ -38,36 +40,6 @@ _WAIT = b"\x80\x04cpicloud.worker.inside.setup\nwait\nN\x86."
 """The pickle of (picloud.worker.inside.setup.wait, None): nothing is loaded here, not even this."""
 CODE = Code(hashlib.sha256(_WAIT).hexdigest(), "function", _WAIT, {"name": "setup", "module": "picloud"})
 _NOTHING = pickle.dumps(((), {}), 5)
-KEPT = 4 << 20
-"""Last bytes kept of what a script printed."""
-RUNS = 200
-"""Scripts whose output is kept."""
-
-
-class Run:
-    """A script in a setup job."""
-
-    def __init__(self, account: int, jid: int) -> None:
-        self.account, self.jid = account, jid
-        self.output, self.start = bytearray(), 0  # ``start``: bytes that were dropped before
-        self.exit_code: int | None = None
-        self.error = ""
-        self.changed = asyncio.Event()
-
-    @property
-    def over(self) -> bool:
-        return self.exit_code is not None or bool(self.error)
-
-    def hear(self, told: Performed) -> None:
-        """More output, or the end. What came before is left out."""
-        at = told.offset - self.start
-        if 0 <= at <= len(self.output):
-            self.output[at:] = told.data
-        if len(self.output) > KEPT:
-            self.start += len(self.output) - KEPT
-            del self.output[:-KEPT]
-        self.exit_code, self.error = told.exit_code, told.error
-        self.changed.set()
 
 
 class Setups:
@@ -78,7 +50,7 @@ class Setups:
         self._living: dict[int, int] = {}  # jid -> environment
         self._bells: dict[int, asyncio.Event] = {}  # environment -> rung when it changes
         self._saves: dict[int, Save] = {}  # jid -> what its worker is asked
-        self._runs: OrderedDict[bytes, Run] = OrderedDict()
+        self._preparing: dict[int, Perform] = {}  # jid -> what its worker does before anybody comes in
 
     async def open(self) -> None:
         """At start: take up the setup jobs that an earlier server began."""
@@ -141,7 +113,7 @@ class Setups:
             one = await self._control.storage.read(environments.mine, account, name)
             bell = self._bells.setdefault(one.id, asyncio.Event())
             again = await self._control.storage.read(environments.mine, account, name)  # the bell may have rung in between
-            if again.action != seen or not await _within(until, bell.wait()):
+            if again.action != seen or not await within(until, bell.wait()):
                 return again
 
     # -- scripts --------------------------------------------------------------------------------------------------
@@ -154,7 +126,7 @@ class Setups:
             Conflict: it is not being edited.
             Unavailable: its worker is away.
         """
-        if message.token in self._runs:
+        if self._control.runs.get(message.token) is not None:
             return
         one = await self._control.storage.read(environments.mine, account, name)
         if one.setup_jid is None or one.action not in ("edit", "save_error"):
@@ -163,43 +135,55 @@ class Setups:
         worker = self._worker(one.setup_jid)
         if worker is None or not worker.connected:
             raise Unavailable("the worker of the setup job is not connected now", hint="try again in a moment")
-        self._runs[message.token] = Run(account, one.setup_jid)
-        while len(self._runs) > RUNS:
-            self._runs.popitem(last=False)
+        self._control.runs.begin(message.token, account, one.setup_jid)
         message.jid, message.n = one.setup_jid, worker.held[one.setup_jid][0]
         worker.send(message)
 
-    def performed(self, worker: Worker, told: Performed) -> None:
+    async def performed(self, worker: Worker, told: Performed) -> None:
         """A worker tells of a script."""
-        run = self._runs.get(told.token)
+        over = told.exit_code is not None or bool(told.error)
+        prepared = next((jid for jid, asked in self._preparing.items() if asked.token == told.token), 0)
+        if prepared in worker.held and over:
+            await self._prepared(prepared, told)
+        run = self._control.runs.get(told.token)
         if run is not None and run.jid in worker.held:
-            run.hear(told)
-
-    async def output(self, account: int, token: bytes, offset: int, seconds: float) -> Run:
-        """A script as soon as it has printed more than ``offset`` bytes or has ended, or when the time is up. NotFound."""
-        run = self._runs.get(token)
-        if run is None or run.account != account:
-            raise NotFound("no such script runs", hint="the server was restarted since, or it ended long ago")
-        until = asyncio.get_running_loop().time() + seconds
-        while not run.over and run.start + len(run.output) <= offset:
-            run.changed.clear()
-            if not await _within(until, run.changed.wait()):
-                break
-        return run
+            run.hear(told.offset, told.data)
+            if over:
+                run.finish(told.exit_code, told.error)
 
     # -- what workers tell ----------------------------------------------------------------------------------------
 
     async def started(self, jids: list[int]) -> None:
-        """Jobs began to run."""
+        """Jobs began to run. A setup job is made ready for pip before anybody comes in."""
         for jid in jids:
-            if jid in self._living and await self._control.storage.note(setup.running, jid, now_ms()):
-                self._ring(self._living[jid])
+            if jid in self._living and jid not in self._preparing:
+                one = await self._control.storage.read(environments.by_id, self._living[jid])
+                if one.action == "setup":
+                    await self._prepare(one, jid)
+
+    async def _prepare(self, one: Environment, jid: int) -> None:
+        image = await self._control.storage.read(images.draw, f"s{one.id}.{one.setup}")
+        asked = self._preparing[jid] = Perform(jid, 0, os.urandom(16), images.preparation(image), root=True)
+        worker = self._worker(jid)
+        if worker is not None:
+            asked.n = worker.held[jid][0]
+            worker.send(asked)
+
+    async def _prepared(self, jid: int, told: Performed) -> None:
+        self._preparing.pop(jid, None)
+        if told.error or told.exit_code:
+            log.warning("setup job %d has no Python of its own: %s", jid, told.error or told.data[-500:])
+        if await self._control.storage.note(setup.running, jid, now_ms()):
+            self._ring(self._living[jid])
 
     def greeted(self, worker: Worker) -> None:
         """A worker is connected again: what it was asked may not have reached it."""
         for jid in worker.held:
             if jid in self._saves:
                 self._ask(jid)
+            if jid in self._preparing:
+                self._preparing[jid].n = worker.held[jid][0]
+                worker.send(self._preparing[jid])
 
     async def saved(self, worker: Worker, told: Saved) -> None:
         """A worker has packed, or could not."""
@@ -270,11 +254,9 @@ class Setups:
     def _forget(self, jid: int, why: str) -> None:
         self._living.pop(jid, None)
         self._saves.pop(jid, None)
+        self._preparing.pop(jid, None)
         self._control.hub.unfollow([jid])
-        for run in self._runs.values():
-            if run.jid == jid and not run.over:
-                run.error = why
-                run.changed.set()
+        self._control.runs.lost(jid, why)
 
     def _retire(self, kind: str) -> None:
         """No second setup job ever runs where one did."""
@@ -297,15 +279,6 @@ class Setups:
         bell = self._bells.pop(environment, None)
         if bell is not None:
             bell.set()
-
-
-async def _within(until: float, waits: Awaitable[Any]) -> bool:
-    """Wait to the end of ``waits`` or until that time; whether it ended."""
-    try:
-        await asyncio.wait_for(waits, max(0.0, until - asyncio.get_running_loop().time()))
-        return True
-    except TimeoutError:
-        return False
 
 
 def _submission(name: str, token: bytes, core_type: str) -> Submit:

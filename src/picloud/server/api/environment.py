@@ -41,6 +41,8 @@ class Asked(msgspec.Struct):
     arguments: list[str] = msgspec.field(default_factory=list)
     root: bool = False
     fresh: bool = False
+    source: str = ""
+    what: str = ""
 
     def mark(self) -> bytes:
         """The token; BadRequest where it is none."""
@@ -58,7 +60,7 @@ async def _parse(request: Request) -> Asked:
         asked = msgspec.json.decode(await request.body(), type=Asked)
     except msgspec.MsgspecError as error:
         raise BadRequest(f"the body is not what this route takes: {error}", hint='for example {"name": "sci"}') from error
-    texts = [asked.name, asked.base, asked.description or "", asked.new_name or "", *asked.arguments]
+    texts = [asked.name, asked.base, asked.description or "", asked.new_name or "", asked.what, *asked.arguments]
     if any("\0" in text for text in texts) or any(len(text) > 200 for text in (asked.name, asked.base)):
         raise BadRequest("names are short texts without a NUL")
     return asked
@@ -76,7 +78,7 @@ async def listing(control: Control, request: Request) -> None:
 
 
 async def list_bases(control: Control, request: Request) -> None:
-    """GET /v1/environment/base"""
+    """GET /v1/environment/base: what environments may begin with"""
     host = {
         "id": 0,
         "name": HOST,
@@ -91,7 +93,7 @@ async def list_bases(control: Control, request: Request) -> None:
 
 
 async def versions(control: Control, request: Request) -> None:
-    """GET /v1/environment/version?name="""
+    """GET /v1/environment/version?name=: saved versions, the newest first"""
     account, name = request.principal.account, request.query().get("name", "")
 
     def query(tx: Transaction) -> tuple[Environment, list[environments.Version]]:
@@ -206,12 +208,22 @@ async def output(control: Control, request: Request) -> None:
     if not offset.isdecimal() or len(offset) > 18:
         raise BadRequest("offset is a number of bytes")
     token = Asked("", query.get("token", "")).mark()
-    found = await control.setups.output(request.principal.account, token, int(offset), PATIENCE)
+    found = await control.runs.output(request.principal.account, token, int(offset), PATIENCE)
     at = max(int(offset), found.start)
     data = bytes(found.output[at - found.start :])
     await request.json(
         {"offset": at, "data": base64.b64encode(data).decode(), "exit_code": found.exit_code, "error": found.error}
     )
+
+
+async def add_base(control: Control, request: Request) -> None:
+    """POST /v1/environment/base: {name, token, source (debian, image, science), what}: begins to make one; the owner only"""
+    asked = await _parse(request)
+    _check_caller(request)
+    if not request.principal.owner:
+        raise Forbidden("only the owner of this installation adds bases", hint="ask the owner")
+    control.bases.begin(request.principal.account, asked.mark(), asked.name.removeprefix(bases.PREFIX), asked.source, asked.what)
+    await request.json({})
 
 
 def _check_caller(request: Request) -> None:

@@ -93,7 +93,7 @@ class WorkerEnd:
             case Saved():
                 return control.setups.saved(worker, told)
             case Performed():
-                control.setups.performed(worker, told)
+                return control.setups.performed(worker, told)
             case Hello():
                 return _welcome(control, worker, self._line, told)
         return None
