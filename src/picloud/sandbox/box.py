@@ -142,6 +142,8 @@ class Box:
             status: Future[int] = Future()
             if pid in self._early:
                 status.set_result(self._early.pop(pid))
+            elif not self.alive:
+                status.set_result(-int(signal.SIGKILL))
             else:
                 self._running[pid] = status
             return status
@@ -174,11 +176,16 @@ class Box:
                 self._hear(data, handles)
         except (OSError, ValueError, TypeError, KeyError):
             self.close()  # it broke the rules of the line
-        self.alive = False
+        with self._lock:
+            self.alive = False
         error = OSError("the sandbox has ended")
         for answer in list(self._asked.values()):
             with contextlib.suppress(Exception):
                 answer.set_exception(error)
+        with self._lock:
+            running, self._running = self._running, {}
+        for status in running.values():
+            status.set_result(-int(signal.SIGKILL))
         if not self.ready.done():
             self.ready.set_exception(error)
         self._line.close()

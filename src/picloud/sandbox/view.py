@@ -93,11 +93,12 @@ class View:
 
     # -- the mounts of one sandbox --------------------------------------------------------------------------------
 
-    def steps(self, slot: Path, shared: dict[str, str]) -> list[Step]:
+    def steps(self, slot: Path, shared: dict[str, str], files: dict[str, str]) -> list[Step]:
         """What the launcher does for the sandbox in the folder ``slot``.
 
         Args:
             shared: place below /run/picloud -> folder or file of the host, shown there read-only.
+            files: name in /etc -> file of the host that is shown there.
         """
         made: list[Step] = []
         layers = [self._mapped(made, layer, f"l{n}") for n, layer in enumerate(self._layers)][::-1]
@@ -111,7 +112,7 @@ class View:
         made.append(["tmpfs", "/run", "755"])
         made += [["show", f"{slot}/{name}", place, False] for name, place in OWN.items()]
         made += [["show", source, f"{RUN}/{place}", True] for place, source in shared.items()]
-        made += [["show", f"{slot}/{name}", f"/etc/{name}", True] for name in ("resolv.conf", "hosts")]
+        made += [["show", source, f"/etc/{name}", True] for name, source in files.items()]
         if self._image.host:
             made += [["show", self._mapped(made, Path(one), f"f{n}"), one, True] for n, one in enumerate(self._image.folders)]
         else:

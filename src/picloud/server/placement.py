@@ -118,6 +118,7 @@ class Placer:
             log_tail=self._settings.log_tail,
             slots=slots,
             image=image,
+            layers=str(Path(self._settings.home) / "layers"),
             core_types=self._settings.core_types,
             host_cores=capacity.cores,
             host_memory=capacity.memory,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from picloud.sandbox.base import Maker
 from picloud.wire.message import Lease, LogChunk, Outcome, ToServer
 from picloud.worker.feed import Feed, Key
 from picloud.worker.loop import Loop
@@ -40,6 +41,7 @@ class Owner(Protocol):
     order: Order
     folder: Path
     warden: Warden
+    maker: Maker
     reports: Reports
 
     def begun(self, slot: Slot, key: Key) -> Running | None:
@@ -56,6 +58,9 @@ class Owner(Protocol):
 
     def ready(self, slot: Slot) -> None:
         """The runner can take jobs."""
+
+    def failed(self, slot: Slot, error: BaseException | None) -> None:
+        """It could not be started."""
 
     def gone(self, slot: Slot, clean: bool) -> None:
         """The runner has ended."""

@@ -10,11 +10,11 @@ import errno
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from picloud.sandbox.base import Guest
+from picloud.sandbox.base import Guest, Inside
 from picloud.wire.error import CloudException, SetupError, StorageFull
 from picloud.wire.message import Perform, Performed, Save, Saved, ToServer
 from picloud.worker.control import Control
@@ -63,11 +63,7 @@ END
 class Machine(Protocol):
     """What the sandbox of a setup job offers."""
 
-    def open(self, argv: Sequence[str], env: Mapping[str, str], *, root: bool = False) -> Guest:
-        """See :class:`picloud.sandbox.base.Inside`."""
-
-    def environment(self) -> dict[str, str]:
-        """See :class:`picloud.sandbox.base.Inside`."""
+    inside: Inside
 
     def pack(self, path: Path) -> str:
         """Write everything that was changed as a layer to ``path``; its digest, "" where nothing was.
@@ -155,7 +151,7 @@ class Saving:
 
     def _look(self, machine: Machine, made: Saved) -> Saved:
         """Note what is installed."""
-        guest = machine.open(["/bin/sh", "-c", _LOOK], self._environment(machine), root=True)
+        guest = machine.inside.open(["/bin/sh", "-c", _LOOK], self._environment(machine), root=True)
         recipe = []
         for line in b"".join(_output(guest, b"", INVENTORY)).decode("utf-8", "replace").splitlines():
             word, _, rest = line.partition("\t")
@@ -184,7 +180,7 @@ class Saving:
         offset = 0
         try:
             argv = ["/bin/sh", "-c", _RUN, "script", *message.arguments]
-            guest = machine.open(argv, self._environment(machine), root=message.root)
+            guest = machine.inside.open(argv, self._environment(machine), root=message.root)
             for data in _output(guest, message.script):
                 self._send(Performed(message.token, offset, data))
                 offset += len(data)
@@ -196,7 +192,7 @@ class Saving:
         self._loop.call(lambda: self._tell(message))
 
     def _environment(self, machine: Machine) -> dict[str, str]:
-        return machine.environment() | {"PICLOUD_PYTHON": self._order.image.python}
+        return machine.inside.environment() | {"PICLOUD_PYTHON": self._order.image.python if self._order.image else ""}
 
 
 def _output(guest: Guest, stdin: bytes, most: int = 1 << 62) -> Iterator[bytes]:
@@ -207,7 +203,10 @@ def _output(guest: Guest, stdin: bytes, most: int = 1 << 62) -> Iterator[bytes]:
     """
     if guest.stderr is not None:
         guest.stderr.close()
-    with guest.stdio as stream:
+    stream = guest.stdio
+    if stream is None:
+        raise SetupError("a program was started without its streams")
+    with stream:
         threading.Thread(target=_feed, args=(stream, stdin), name="stdin", daemon=True).start()
         while most > 0 and (data := stream.recv(min(PIECE, most))):
             most -= len(data)
