@@ -11,11 +11,10 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from picloud.wire.image import VENV
+
 PLACE = "/var/lib/picloud/lock.txt"
 """Where the recipe of an environment lies in it."""
-
-VENV = "/opt/picloud/venv"
-"""The Python of an environment, where pip installs."""
 
 
 @dataclass

@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 
 from picloud.sandbox.base import Guest, Inside
 from picloud.wire.error import CloudException, SetupError, StorageFull
+from picloud.wire.image import VENV
 from picloud.wire.message import Perform, Performed, Save, Saved, ToServer
 from picloud.worker.control import Control
 from picloud.worker.feed import Key
@@ -43,8 +44,7 @@ _LOOK = """
 dpkg-query -W -f 'debian\\t${Package}\\t${Version}\\n' 2> /dev/null
 rpm -qa --qf 'rpm\\t%{NAME}\\t%{VERSION}-%{RELEASE}\\n' 2> /dev/null
 apk list -I 2> /dev/null | sed -n 's/^\\([^ ]*\\)-\\([0-9][^ ]*\\) .*/apk\\t\\1\\t\\2/p'
-python="$PICLOUD_PYTHON"
-for p in /opt/picloud/venv/bin/python /usr/local/bin/python3 /usr/bin/python3 /opt/conda/bin/python3; do
+for p in @VENV@/bin/python "$PICLOUD_PYTHON" /usr/local/bin/python3 /usr/bin/python3 /opt/conda/bin/python3; do
     [ -n "$python" ] || [ ! -x "$p" ] || python="$p"
 done
 [ -z "$python" ] || "$python" - "$python" 2> /dev/null <<'END'
@@ -151,7 +151,7 @@ class Saving:
 
     def _look(self, machine: Machine, made: Saved) -> Saved:
         """Note what is installed."""
-        guest = machine.inside.open(["/bin/sh", "-c", _LOOK], self._environment(machine), root=True)
+        guest = machine.inside.open(["/bin/sh", "-c", _LOOK.replace("@VENV@", VENV)], self._environment(machine), root=True)
         recipe = []
         for line in b"".join(_output(guest, b"", INVENTORY)).decode("utf-8", "replace").splitlines():
             word, _, rest = line.partition("\t")
