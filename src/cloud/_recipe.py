@@ -148,7 +148,8 @@ for one in json.load(open(sys.argv[1]))["install"]:
     rows.append(f"pip {{name}}=={{version}}" + (f" --hash=sha256:{{found}}" if found else ""))
 print("\\n".join(sorted(rows, key=str.lower)))
 END-OF-LOCK
-rm -rf "$work"""
+rm -rf -- "$work"
+"""
 _TAIL = f"""if [ -x {VENV}/bin/python ]; then
     find {VENV}/lib -name __pycache__ -prune -exec rm -rf {{}} +
     {VENV}/bin/python -m compileall -q -j 1 {VENV}/lib > /dev/null || true  # packages ship files that do not compile
