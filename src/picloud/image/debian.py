@@ -117,8 +117,8 @@ def _bootstrap(argv: list[str], tar: Path, progress: Progress) -> None:
             for line in process.stderr or ():
                 text = line.decode(errors="replace").strip()
                 last.append(text)
-                if text.startswith("I: "):
-                    progress(text.removeprefix("I: "))
+                if text.startswith("I: "):  # a hook's own text is a whole script
+                    progress("finishing" if "-hook" in text else text.removeprefix("I: "))
             status = process.wait()
         except BaseException:
             process.terminate()  # it unmounts what it mounted

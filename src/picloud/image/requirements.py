@@ -82,7 +82,7 @@ def from_current(distributions: Iterable[importlib.metadata.Distribution] | None
     lines: dict[str, str] = {}
     notes: list[str] = []
     for found in importlib.metadata.distributions() if distributions is None else distributions:
-        name = str((found.metadata or {}).get("Name") or "")  # a broken installation has none
+        name = str(found.metadata["Name"] or "") if found.metadata else ""  # a broken installation has none
         if name and normal(name) not in lines | dict.fromkeys(TOOLS):
             lines[normal(name)], note = _line(name, found.version, _origin(found))
             notes += [note] if note else []
@@ -92,9 +92,9 @@ def from_current(distributions: Iterable[importlib.metadata.Distribution] | None
 
 def _line(name: str, version: str, origin: dict[str, Any]) -> tuple[str, str]:
     """The requirement, and a note where it is not simply a version of an index."""
-    url: str = str(origin.get("url", ""))
-    vcs: dict[str, Any] = origin.get("vcs_info") or {}
-    if dict(origin.get("dir_info") or ()).get("editable"):
+    url = str(origin.get("url", ""))
+    vcs: dict[str, Any] = dict[str, Any](origin.get("vcs_info") or ())
+    if dict[str, Any](origin.get("dir_info") or ()).get("editable"):
         return (
             "",
             f"{name} is installed as editable from {url}: left out; code of yours travels with each job, or install a wheel",

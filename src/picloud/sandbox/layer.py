@@ -199,7 +199,7 @@ class Layers:
             self._clear(path)
 
     def _clear(self, path: Path) -> None:
-        if path.is_file() and not path.is_symlink():
+        if path.is_symlink() or path.is_file():
             path.unlink()
         else:
             userns.remove_tree(path, self._ids)
