@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from picloud.wire.image import VENV
+from picloud.wire.image import HOST, VENV
 
 PLACE = "/var/lib/picloud/lock.txt"
 """Where the recipe of an environment lies in it."""
@@ -100,9 +100,7 @@ def script(plan: Plan) -> str:
             _APT.replace("@PACKAGES@", _words(plan.apt)).replace("@NAMES@", _words(p.partition("=")[0] for p in plan.apt))
         )
     if plan.pip:
-        parts.append(
-            _PIP.replace("@FLAGS@", "--no-deps --require-hashes" if plan.locked else "").replace("@LINES@", _document(plan.pip))
-        )
+        parts.append(_PIP.replace("@FLAGS@", " ".join(_flags(plan))).replace("@LINES@", "\n".join(plan.pip)))
     for command in plan.run:
         parts.append(f"bash -euo pipefail -c {shlex.quote(command)}")
         parts.append(f"echo {shlex.quote('run ' + json.dumps(command))} >> {PLACE}")
@@ -113,8 +111,10 @@ def _words(words: Iterable[str]) -> str:
     return " ".join(shlex.quote(word) for word in words)
 
 
-def _document(lines: list[str]) -> str:
-    return "\n".join(lines)
+def _flags(plan: Plan) -> list[str]:
+    made = ["--no-deps", "--require-hashes"] if plan.locked else []
+    # What the caller's own interpreter has may be another version tomorrow.
+    return [*made, "--ignore-installed"] if plan.base == HOST else made
 
 
 _HEAD = f"""#!/bin/bash
