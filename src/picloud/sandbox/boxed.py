@@ -117,8 +117,13 @@ class BoxSandbox:
             select.select([self._handle], [], [], END)
             os.close(self._handle)
             self._handle = -1
+        self.let_go()
+        self._maker.remove(self._folder)
+        self._maker.ended(self)
+
+    def let_go(self) -> None:
+        """What is left to be closed once everything inside has ended."""
         self.journal.close()
         if self._group is not None:
             self._group.kill()
             self._group.remove()
-        self._maker.remove(self._folder)

@@ -75,8 +75,7 @@ class MemoryV1:
 
     def __init__(self, files: Descriptors) -> None:
         self._stat, self._oom = files.open("memory.stat"), files.open("memory.oom_control")
-        # With a limit on memory and swap together, equal to that on memory, the former is hit first and counts.
-        self._hits = [files.open("memory.failcnt"), files.open("memory.memsw.failcnt")]
+        self._hits = files.open("memory.failcnt")
         self._peak = files.open("memory.max_usage_in_bytes", os.O_RDWR)
 
     def read(self) -> Memory:
@@ -85,8 +84,7 @@ class MemoryV1:
         shared = stat.get(b"total_shmem", 0)
         kills = _named(self._oom, self._OOM).get(b"oom_kill", 0)
         memory, cache = stat.get(b"total_rss", 0) + shared, stat.get(b"total_cache", 0) - shared
-        hits = sum(number(fd) for fd in self._hits)
-        return Memory(memory, max(0, cache), stat.get(b"total_swap"), hits, kills, kills)
+        return Memory(memory, max(0, cache), stat.get(b"total_swap"), number(self._hits), kills, kills)
 
     def peak(self) -> int | None:
         """Most bytes since the last reset, the page cache among them."""

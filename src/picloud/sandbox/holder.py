@@ -169,7 +169,7 @@ class Launcher:
             root = self._stage(0)
         socket.sethostname("picloud")
         routes.up("lo")
-        routes.prohibit(self._plan["prohibited"])
+        routes.blackhole(self._plan["prohibited"])
         if network is not None:
             os.write(network, b"+")
         system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)

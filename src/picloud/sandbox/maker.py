@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import math
@@ -13,11 +14,12 @@ import threading
 from concurrent.futures import Future
 from pathlib import Path
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from picloud.sandbox import cgroup, kit, platform, routes, seccomp
 from picloud.sandbox.base import Limits
 from picloud.sandbox.boxed import BoxSandbox
+from picloud.sandbox.cgroup import Cgroup
 from picloud.sandbox.userns import ids_for
 from picloud.sandbox.view import JOB, View
 from picloud.wire.error import SetupError
@@ -63,7 +65,8 @@ class BoxMaker:
         self._setting, self._folder = setting, folder
         self.ids = ids_for(setting.account)
         self.rung = "A" if self.ids.root else "B"
-        self._lock, self._number = threading.Lock(), 0
+        self._lock, self._number, self._made = threading.Lock(), 0, itertools.count(1)
+        self._living: set[BoxSandbox] = set()
         self._answers: dict[int, Future[tuple[int, int]]] = {}
         self._holder = self._start_holder()
         cores = setting.limits.cores
@@ -125,8 +128,7 @@ class BoxMaker:
             (folder / name).mkdir(parents=True, exist_ok=True)
         for place in (folder, folder / "run"):
             place.chmod(0o755)
-        limits = self._limits()
-        group = self.groups.create(f"{self._setting.worker[:16]}-{folder.name}", limits) if self.groups else None
+        group = self._group()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         errors, told = os.pipe()
         journal = _journal(folder / "run")
@@ -139,12 +141,20 @@ class BoxMaker:
             for one in (told, filtered, *entrances):
                 os.close(one)
         made = BoxSandbox(self, folder, ours, handle, group, journal)
+        self._living.add(made)
         made.await_ready(errors)
         return made
 
-    def _limits(self) -> Limits:
+    def ended(self, sandbox: BoxSandbox) -> None:
+        """It has let go of its place."""
+        self._living.discard(sandbox)
+
+    def _group(self) -> Cgroup | None:
+        if self.groups is None:
+            return None
         given = self._setting.limits
-        return Limits(given.memory, given.cores, given.units, given.disk, given.pids or PROCESSES)
+        limits = structs.replace(given, pids=given.pids or PROCESSES)
+        return self.groups.create(f"{group_prefix(self._setting.worker)}{os.getpid()}-{next(self._made)}", limits)
 
     def _plan(self, folder: Path) -> dict[str, object]:
         own = [[str(folder / "home"), JOB, JOB, 0o755], [str(folder / "run/out"), JOB, 0, 0o2770]]
@@ -201,6 +211,15 @@ class BoxMaker:
     def close(self) -> None:
         self._holder.kill()
         self._holder.wait()
+        for sandbox in list(self._living):
+            sandbox.let_go()
+        if self.groups is not None:
+            self.groups.remove()
+
+
+def group_prefix(worker: str) -> str:
+    """What the names of a worker's control groups begin with."""
+    return f"{worker[:16]}-"
 
 
 def _wait(handle: int) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 from picloud.sandbox.hierarchy import Place
 
 _SHARES, _WEIGHTS = (2, 262_144), (1, 10_000)  # what v1's cpu.shares and v2's cpu.weight take
+_SPARE = (
+    1 << 22
+)  # bytes of swap allowed on v1, more than is asked for at once: so the limit on memory alone is hit first and counts
 _WEIGHT = 10  # compute units (thousandths) of one point of v2's weight: 1000 become its default, 100
 
 
@@ -52,7 +55,7 @@ def _memory_v1(folder: Path, size: int) -> None:
     if both.exists():
         write(both, -1)
         write(folder / "memory.limit_in_bytes", value)
-        write(both, value)
+        write(both, size + _SPARE if size else -1)
     else:
         write(folder / "memory.limit_in_bytes", value)
         with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
 """Routes and addresses of a network namespace, over raw netlink: no ``ip`` program, under a millisecond.
 
-:func:`up` and :func:`prohibit` run in the sandbox's namespace, as its root (the holder calls them before the job starts);
+:func:`up` and :func:`blackhole` run in the sandbox's namespace, as its root (the holder calls them before the job starts);
 :func:`addresses` runs in the host's. Standard library only, quick to import.
 """
 
@@ -39,7 +39,7 @@ def up(name: str) -> None:
     _ask([(_NEWLINK, 0, struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, _IFF_UP, _IFF_UP))], [name])
 
 
-def prohibit(networks: list[str]) -> None:
+def blackhole(networks: list[str]) -> None:
     """Let nobody in this namespace reach some networks: connecting there fails at once with EACCES, "Permission denied".
 
     That error tells a rule from a fault of the network, which "No route to host" would not. A longer prefix still wins: the

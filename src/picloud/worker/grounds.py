@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def maker(order: Order, layers: list[Path]) -> Maker:
     setting = Setting(
         image=order.image or own_image(),
         limits=limits,
-        instance=order.instance or order.incarnation,
+        instance=os.environ.get("PICLOUD_INSTANCE") or order.incarnation,
         worker=order.incarnation,
         account=order.account,
         network=order.network,

@@ -36,7 +36,6 @@ class Order(Struct):
     image: Image | None = None  # None = base/host with this worker's interpreter
     layers: str = ""  # folder of the host's unpacked layers
     account: int = 0
-    instance: str = ""  # the installation, in names of control groups
     units: int = 1000  # compute units of a slot, thousandths
     disk: int = 0  # bytes that a slot may hold on disk; 0 = no limit
     network: bool = True  # outbound connections
