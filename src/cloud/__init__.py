@@ -5,7 +5,7 @@
     >>> cloud.result(jid)
     9
 
-Submodules (``cloud.mp``, ``cloud.shell``, ..) are loaded at their first use.
+Submodules (``cloud.mp``, ``cloud.shell``, ``cloud.environment``, ..) are loaded at their first use.
 """
 
 from typing import Any as _Any

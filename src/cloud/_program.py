@@ -83,6 +83,8 @@ class Program:
         common: files that all jobs of a map share, by parameter; they travel once, with the function.
     """
 
+    is_program = True  # so that an environment without Python takes it
+
     def __init__(self, name: str, common: dict[str, File] | None = None) -> None:
         self.__qualname__ = self.__name__ = name
         self.common = common or {}

@@ -57,7 +57,8 @@ class Verbs:
                 ``_depends_on_errors`` ('abort' or 'ignore'), ``_max_runtime`` (minutes, fractions allowed),
                 ``_retries`` (int), ``_retry_delay`` (seconds), ``_retry_on`` (exception classes), ``_kill_process``,
                 ``_restartable``, ``_profile`` (bool), ``_os_env_vars`` (names, or dict), ``_fast_serialization`` (0, 1, 2),
-                ``_type`` (core type), ``_cores`` (int), ``_callback``, ``_callback_on_error`` (callables, run here).
+                ``_type`` (core type), ``_cores`` (int), ``_env`` (environment),
+                ``_callback``, ``_callback_on_error`` (callables, run here).
 
         Returns:
             The jid, at once.
@@ -126,6 +127,7 @@ class Verbs:
             from cloud import _modules
 
             shipped = _modules.collect(modules, functions, _session.whitelist)
+        chosen.options.interactive = getattr(func, "is_program", False) is True
         return Order(code, code.info["name"], chosen.options, shipped, chosen.env_values, count)
 
     # -- waiting --------------------------------------------------------------------------------------------------

@@ -61,6 +61,9 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     keep_payloads: float = 30 * 86400.0  # arguments, results and logs of a finished job
     keep_jobs: float = 180 * 86400.0  # the rows of finished jobs
     max_body: int = 64 * MIB  # of one API request
+    interpreters: list[str] = field(
+        default_factory=list
+    )  # with several accounts: folders whose interpreters jobs may use (variable: a:b)
     log_head: int = MIB  # first bytes kept of each output stream of a job
     log_tail: int = 10 * MIB  # last bytes kept
 
@@ -138,7 +141,12 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _from_environment() -> dict[str, Any]:
     names = {name for name in Settings.__struct_fields__ if name not in ("home", "core_types")}
-    return {name: os.environ[f"PICLOUD_{name.upper()}"] for name in names if f"PICLOUD_{name.upper()}" in os.environ}
+    found: dict[str, Any] = {
+        name: os.environ[f"PICLOUD_{name.upper()}"] for name in names if f"PICLOUD_{name.upper()}" in os.environ
+    }
+    if "interpreters" in found:
+        found["interpreters"] = [folder for folder in found["interpreters"].split(os.pathsep) if folder]
+    return found
 
 
 def choose_default_type(settings: Settings, cores: int, memory: int) -> str:

@@ -44,6 +44,9 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "delete": ("job:delete", "Erase finished jobs."),
         "rerun": ("job:rerun", "Run jobs again; prints the new jids."),
     },
+    "File systems": {
+        "env": ("env:env", "Environments: what jobs find installed."),
+    },
     "Setting up": {
         "setup": ("setup:setup", "Use a server from this machine and user."),
         "admin": ("admin:admin", "Accounts of the server (its owner only)."),

@@ -10,6 +10,7 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from picloud.settings import CoreType
+from picloud.wire.image import Image
 
 
 class Order(Struct, kw_only=True):
@@ -26,6 +27,8 @@ class Order(Struct, kw_only=True):
     log_head: int  # first bytes kept of each output stream
     log_tail: int  # last bytes kept
     slots: int  # to begin with
+    image: Image | None = None  # what its jobs see; None = base/host with the worker's interpreter
+    layers: str = ""  # folder of the host's unpacked layers
     core_types: dict[str, CoreType] = field(default_factory=dict)  # the installation's table, for advice to failed jobs
     host_cores: int = 0  # of its host; 0 = not told
     host_memory: int = 0  # bytes that jobs may use there

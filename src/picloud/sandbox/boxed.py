@@ -16,6 +16,7 @@ from picloud.sandbox import disk, kit, proc
 from picloud.sandbox.base import Gauge
 from picloud.sandbox.box import Box
 from picloud.sandbox.cgroup import Cgroup
+from picloud.sandbox.layer import pack_layer
 from picloud.wire.error import SetupError
 
 if TYPE_CHECKING:
@@ -89,6 +90,16 @@ class BoxSandbox:
     def disk(self) -> int:
         """Bytes on disk that the sandbox holds."""
         return self._walk.look().bytes
+
+    def pack(self, path: Path) -> str:
+        """Write what a set-up job has changed as a layer to ``path``; its digest, "" where nothing was.
+
+        Raises:
+            StorageFull: there is no room for it.
+            BadRequest: something that was changed cannot be in a layer.
+        """
+        packed = pack_layer(self._maker.view.uppers(self._folder), path, self._maker.ids)
+        return packed.digest if packed.files else ""
 
     def oom_kills(self) -> int:
         return self._group.oom() if self._group else 0

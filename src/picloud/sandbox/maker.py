@@ -23,7 +23,7 @@ from picloud.sandbox.cgroup import Cgroup
 from picloud.sandbox.userns import ids_for
 from picloud.sandbox.view import JOB, View
 from picloud.wire.error import SetupError
-from picloud.wire.image import Image
+from picloud.wire.image import VENV, Image
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +192,8 @@ class BoxMaker:
     def shell(self) -> dict[str, str]:
         """The environment variables of a shell inside."""
         image = self._setting.image
-        path = [str(Path(image.python).parent)] if image.python else []
+        path = [f"{VENV}/bin"] if image.setup else []
+        path += [str(Path(image.python).parent)] if image.python else []
         path += [f"{kit.PLACE}/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         return {
             "HOME": "/home/picloud", "USER": "picloud", "LOGNAME": "picloud", "SHELL": "/bin/bash",

@@ -8,11 +8,14 @@ from typing import Protocol
 
 from picloud.settings import Settings
 from picloud.wire.error import BadRequest, Skew, TooLarge
+from picloud.wire.image import HOST
 from picloud.wire.job import INLINE_LIMIT, Options
 from picloud.wire.message import Arguments, Chunk, Ranges, Submit
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 LABEL = 255
+ENVIRONMENT = 80
+"""Characters of an environment's name with its owner's."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -34,7 +37,7 @@ def check_submit(message: Submit, platform: Platform) -> None:
     """
     if len(message.token) != 16:
         raise BadRequest("a submission's token has 16 bytes", hint="use the cloud package", found=len(message.token))
-    if message.python != PYTHON:
+    if message.python != PYTHON and message.options.env in ("", HOST):
         raise Skew(
             f"the function was pickled by Python {message.python}, jobs here run Python {PYTHON}",
             hint=f"use Python {PYTHON} on your side",
@@ -110,6 +113,8 @@ def _check_options(options: Options, platform: Platform) -> None:
         )
     if not -(2**31) < options.priority < 2**31:
         raise BadRequest("a priority is a small integer", found=options.priority)
+    if len(options.env) > ENVIRONMENT or "\0" in options.env:
+        raise BadRequest(f"no environment: {options.env[:80]!r}", hint="a name, /owner/name or base/name")
     if min(options.max_runtime_ms, options.retries, options.retry_delay_ms) < 0:
         raise BadRequest("run time, retries and delay are not negative")
     check_ranges(options.depends_on)

@@ -10,15 +10,20 @@ from urllib.parse import urlsplit
 
 from picloud.engine.local import LocalEngine
 from picloud.server.auth import Authority
+from picloud.server.bases import Bases
 from picloud.server.dispatcher import Dispatcher
 from picloud.server.fleet import Fleet
 from picloud.server.http import Request
 from picloud.server.hub import Hub
+from picloud.server.images import Interpreters
 from picloud.server.janitor import Janitor
 from picloud.server.placement import Placer
+from picloud.server.runs import Runs
 from picloud.server.sampling import Sampling
+from picloud.server.setups import Setups
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings, choose_default_type
+from picloud.store import account as accounts
 from picloud.store import blob as blobs
 from picloud.store.db import Database
 from picloud.store.files import Files
@@ -45,6 +50,9 @@ class Control:
         self.janitor = Janitor(self.storage, self.dispatcher, files, settings)
         capacity = self.engine.capacity()
         self.default_type = choose_default_type(settings, capacity.cores, capacity.memory + settings.memory_reserve)
+        self.interpreters = Interpreters(settings)
+        self.runs = Runs()
+        self.setups, self.bases = Setups(self), Bases(self)
         self.address = ""
         self.hosts = {"", "localhost", settings.host}
         self.edges: dict[str, int] = {}  # scheme -> port of the edge
@@ -58,6 +66,9 @@ class Control:
         """Begin to work: adopt living workers, start the loops. ``loopback``: URL by which workers reach us."""
         self.placer.url = loopback
         await self.placer.adopt()
+        self.interpreters.alone = len(await self.storage.read(accounts.every)) <= 1
+        self.spawn(self.setups.open())
+        self.spawn(self.bases.clear())
         self.spawn(self.dispatcher.run())
         self.spawn(self.janitor.run())
         self.spawn(self.sampling.run())
@@ -81,6 +92,13 @@ class Control:
 
     def _exited(self, incarnation: str, evidence: str) -> None:
         self.spawn(self.placer.ended(incarnation, evidence))
+
+    def hostname(self, jid: int | None) -> str | None:
+        """Where ssh reaches a job: ``<jid>@<host>:<port>``."""
+        if jid is None:
+            return None
+        host = self.settings.host or "127.0.0.1"
+        return f"{jid}@{host}:{self.edges['ssh']}" if "ssh" in self.edges else f"{jid}@{host}"
 
     # -- blobs ------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
 from picloud.store import account as accounts
 from picloud.store import blob as blobs
-from picloud.store import closing, code, retention
+from picloud.store import closing, code, environment, layer, retention
 from picloud.store.act import accept, close, lease
 from picloud.store.files import Files
 
@@ -104,6 +104,8 @@ class Janitor:
 
     async def _blobs(self) -> None:
         """Bytes that no row names go: condemned after a day, deleted a cycle later."""
+        await self._storage.write(environment.forget, now_ms() - UNUSED_MS)
+        await self._storage.write(layer.sweep, now_ms() - UNUSED_MS)
         _, gone = await self._storage.write(blobs.sweep, now_ms() - UNUSED_MS, now_ms())
         for blob in gone:
             await asyncio.to_thread(self._files.delete, blob)

@@ -18,6 +18,7 @@ import psutil
 
 from picloud.engine.base import Engine, Order, Placement
 from picloud.server import home as homes
+from picloud.server import images
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.kind import Kind, size
 from picloud.server.scheduler import Host, KindView
@@ -28,6 +29,7 @@ from picloud.store import job as jobs
 from picloud.store import worker as workers
 from picloud.store.act import revoke
 from picloud.store.act.answer import Finish
+from picloud.wire.error import NotFound
 from picloud.wire.message import Slots, Stop
 
 log = logging.getLogger("picloud.placement")
@@ -61,7 +63,7 @@ class Placer:
         if row.kind not in self._kinds:
             account = await self._storage.read(accounts.get, row.account)
             self.weights[account.id] = account.weight
-            self._kinds[row.kind] = self._kind(row.kind, row.account, account.name, row.core_type, row.cores)
+            self._kinds[row.kind] = self._kind(row.kind, row.account, account.name, row.core_type, row.cores, row.env)
         return self._kinds[row.kind]
 
     def units(self, kind: int) -> int:
@@ -96,6 +98,12 @@ class Placer:
         worker = Worker(row, incarnation, secret_hash, kind)
         worker.target, worker.idle_since = slots, time.monotonic()
         self._fleet.add(worker)
+        try:
+            image = await self._storage.read(images.draw, kind.env)
+        except NotFound as error:
+            log.error("no worker for environment %s: %s", kind.env, error)
+            await self.ended(incarnation, f"its environment is gone: {error.parameter}")
+            return
         capacity = self._engine.capacity()
         order = Order(
             url=self.url,
@@ -109,6 +117,8 @@ class Placer:
             log_head=self._settings.log_head,
             log_tail=self._settings.log_tail,
             slots=slots,
+            image=image,
+            layers=str(Path(self._settings.home) / "layers"),
             core_types=self._settings.core_types,
             host_cores=capacity.cores,
             host_memory=capacity.memory,
@@ -120,7 +130,7 @@ class Placer:
             log.error("no worker for %s x %d: %s", kind.core_type, kind.cores, error)
             await self.ended(incarnation, f"could not be started: {error}")
             return
-        worker.pid = placement.pid
+        worker.pid, worker.image = placement.pid, image
         self.placements[incarnation] = placement
         await self._storage.note(workers.placed, row, placement.pid, f"{placement.started}@{placement.host}")
 
@@ -154,6 +164,16 @@ class Placer:
         for worker in self._fleet:
             self._ended_by_us.add(worker.incarnation)
             await self._bury(worker.incarnation, "the server was stopped")
+
+    async def retire(self, kind: int) -> None:
+        """End the worker of a kind that gets no more jobs, with everything that its sandboxes hold."""
+        worker = self._fleet.of_kind(kind)
+        placement = self.placements.get(worker.incarnation) if worker is not None else None
+        if worker is not None and placement is not None:
+            self._ended_by_us.add(worker.incarnation)
+            worker.target = 0
+            worker.send(Stop(0.0))
+            await self._engine.stop(placement, 5.0, 1.0)
 
     # -- adoption -------------------------------------------------------------------------------------------------
 
@@ -195,7 +215,7 @@ class Placer:
             stop.add_done_callback(self._stops.discard)
         return min(target, 1) if idle > self._settings.idle_slot else target
 
-    def _kind(self, kind: int, account: int, account_name: str, core_type: str, cores: int) -> Kind:
+    def _kind(self, kind: int, account: int, account_name: str, core_type: str, cores: int, env: str) -> Kind:
         slot = size(self._settings, core_type, cores)
         capacity = self._engine.capacity()
         return Kind(
@@ -206,7 +226,8 @@ class Placer:
             cores,
             slot.units,
             min(slot.memory, capacity.memory),
-            max(1, capacity.cores // cores),
+            max(1, capacity.cores // cores) if not env.startswith("s") else 1,
+            env,
         )
 
     def _idle_cpu(self) -> bool:

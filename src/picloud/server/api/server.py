@@ -99,6 +99,8 @@ async def add_account(control: Control, request: Request) -> None:
     except msgspec.MsgspecError as error:
         raise BadRequest(f"no account name: {error}", hint='for example {"name": "anna"}') from error
     account = await control.storage.write(accounts.create, name, now_ms())
+    control.interpreters.alone = False
+    control.interpreters.forget()
     key, secret = await control.storage.write(accounts.key_create, account, now_ms())
     await request.json({"name": name, "api_key": key, "api_secretkey": secret})
 
