@@ -18,7 +18,8 @@ from pathlib import Path
 
 from picloud.image import base
 from picloud.image.base import Base, Progress
-from picloud.sandbox import pack, userns
+from picloud.sandbox import userns
+from picloud.sandbox.tar import EPOCH
 from picloud.sandbox.userns import Ids
 from picloud.wire.error import BadRequest, SetupError
 
@@ -103,11 +104,12 @@ def _hooks(script: str) -> list[str]:
         hooks.append(f'chroot "$1" /bin/sh -eu -c {shlex.quote(script)}')
     hooks.append('printf "localhost\\n" > "$1"/etc/hostname; printf "127.0.0.1 localhost\\n::1 localhost\\n" > "$1"/etc/hosts')
     hooks.append(': > "$1"/etc/resolv.conf; : > "$1"/etc/machine-id')
+    hooks.append('chmod 644 "$1"/etc/hostname "$1"/etc/hosts "$1"/etc/resolv.conf')
     return hooks
 
 
 def _bootstrap(argv: list[str], tar: Path, progress: Progress) -> None:
-    env = os.environ | {"SOURCE_DATE_EPOCH": str(pack.EPOCH), "PYTHONHASHSEED": "0", "DEBIAN_FRONTEND": "noninteractive"}
+    env = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH), "PYTHONHASHSEED": "0", "DEBIAN_FRONTEND": "noninteractive"}
     env.setdefault("TMPDIR", "/var/tmp")
     env["PATH"] = f"{env.get('PATH', '')}:{base.PATH}"
     last: deque[str] = deque(maxlen=12)

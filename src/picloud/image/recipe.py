@@ -19,7 +19,7 @@ from msgspec import Struct, field, structs
 from picloud.image import requirements
 from picloud.image.base import PATH, VENV
 from picloud.image.packages import View
-from picloud.sandbox.pack import EPOCH
+from picloud.sandbox.tar import EPOCH
 from picloud.wire.error import BadRequest
 
 RECORD = "/opt/picloud/lock"

@@ -18,7 +18,7 @@ from typing import IO, BinaryIO, NamedTuple, cast
 
 import zstandard
 
-from picloud.sandbox.pack import KEPT_XATTRS, PIECE
+from picloud.sandbox.tar import KEPT_XATTRS, PIECE
 from picloud.wire.error import BadRequest
 
 XATTR = "SCHILY.xattr."
