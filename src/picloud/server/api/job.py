@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from picloud.server.api import figures
 from picloud.server.api.result import parse
 from picloud.server.check import check_ranges
 from picloud.server.control import Control
@@ -60,7 +61,10 @@ async def info(control: Control, request: Request) -> None:
     """POST /v1/job/info"""
     message = await _parse(request)
     streams = [name for name in message.fields if name in STREAMS]
-    found = await control.storage.read(infos.read, request.principal.account, message.jids or [], streams=streams)
+    account = request.principal.account
+    found = await control.storage.read(infos.read, account, message.jids or [], streams=streams)
+    for jid, record in found.items():
+        figures.complete(control, account, jid, record)
     await request.json({"jobs": {str(jid): _chosen(record, message.fields) for jid, record in found.items()}})
 
 
