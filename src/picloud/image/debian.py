@@ -113,19 +113,20 @@ def _bootstrap(argv: list[str], tar: Path, progress: Progress) -> None:
     env.setdefault("TMPDIR", "/var/tmp")
     env["PATH"] = f"{env.get('PATH', '')}:{base.PATH}"
     last: deque[str] = deque(maxlen=12)
-    with tar.open("wb") as out:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=env)
+    with (
+        tar.open("wb") as out,
+        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=env) as process,
+    ):
         try:
             for line in process.stderr or ():
                 text = line.decode(errors="replace").strip()
                 last.append(text)
                 if text.startswith("I: "):  # a hook's own text is a whole script
                     progress("finishing" if "-hook" in text else text.removeprefix("I: "))
-            status = process.wait()
         except BaseException:
             process.terminate()  # it unmounts what it mounted
-            process.wait()
             raise
+        status = process.wait()
     if status:
         raise _failure(argv, list(last))
 
