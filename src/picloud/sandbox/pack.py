@@ -77,22 +77,24 @@ def volatile(path: str, folder: bool) -> bool:
     return not folder and path.startswith(FILES_OF)
 
 
-def pack(roots: Sequence[tuple[str, int | Path]], out: BinaryIO, *, skip: Skip = volatile) -> Packed:
+def pack(roots: Sequence[tuple[str, int | Path]], out: BinaryIO, *, skip: Skip = volatile, limit: int = 0) -> Packed:
     """Write folders as one layer.
 
     Args:
         roots: (path that the folder has in the layer, "" = /; the folder, or a descriptor of it).
         out: gets the compressed tar.
         skip: what to leave out.
+        limit: bytes of files that it may hold; 0 = any number.
 
     Raises:
         BadRequest: a device node lies in it.
+        TooLarge: it would hold more than ``limit``.
         OSError: something could not be read or written, the disk being full for instance.
     """
     sink = _Digest(out)
     compressor = zstandard.ZstdCompressor(level=LEVEL, threads=THREADS)
     with compressor.stream_writer(cast(BinaryIO, sink), closefd=False) as stream:
-        tar = TarWriter(stream.write)
+        tar = TarWriter(stream.write, limit)
         for entry, header in _pieces(roots, skip):
             tar.add(entry, header)
         tar.end()

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Callable
 from typing import NamedTuple
 
-from picloud.wire.error import BadRequest
+from picloud.wire.error import BadRequest, TooLarge
 
 EPOCH = 315_619_200
 """Every file's time: 2 January 1980, which zip files can hold in any time zone."""
@@ -38,11 +38,12 @@ class TarWriter:
     """Writes entries one after the other; memory does not grow with the sizes of files.
 
     Args:
-        stream: gets the bytes, in pieces.
+        write: gets the bytes, in pieces.
+        limit: bytes of files that may be written in all; 0 = any number. A file may claim to be far larger than what it takes.
     """
 
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self._write = write
+    def __init__(self, write: Callable[[bytes], object], limit: int = 0) -> None:
+        self._write, self._limit = write, limit
         self._held: list[bytes] = []
         self._waiting = 0
         self._links: dict[tuple[int, int], str] = {}
@@ -57,6 +58,7 @@ class TarWriter:
 
         Raises:
             BadRequest: it is a device node.
+            TooLarge: more than ``limit``; no byte of it was written.
             OSError: it could not be read, or not be written.
         """
         status, fd = entry.status, -1
@@ -82,6 +84,8 @@ class TarWriter:
             _special(info, entry)
         elif not self._linked(info, status):
             info.size = status.st_size
+            if self._limit and self.bytes + info.size > self._limit:
+                raise TooLarge(f"with /{entry.name} the layer's files pass {self._limit} bytes", hint="remove large files first")
         info.pax_headers = _xattrs(fd) if fd >= 0 else {}
         self._put(_header(info))
         if info.size:

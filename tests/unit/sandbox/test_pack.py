@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from picloud.sandbox import tar
+from picloud.sandbox import layer, tar
 from picloud.sandbox.pack import pack, volatile
 from picloud.sandbox.tar import EPOCH
-from picloud.wire.error import BadRequest, SetupError
-from tests.unit.sandbox.trees import inside, packed
+from picloud.wire.error import BadRequest, SetupError, TooLarge
+from tests.unit.sandbox.trees import inside, own_ids, packed
 
 
 def members(file: Path) -> dict[str, tarfile.TarInfo]:
@@ -216,3 +216,13 @@ def test_what_vanishes_while_it_is_packed_is_left_out(tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as out:
         pack([("", root)], out, skip=remove)
     assert list(members(tmp_path / "out")) == ["z"]
+
+
+def test_a_file_that_claims_to_be_huge_is_refused_at_once(tmp_path: Path) -> None:
+    """A sparse file takes no space where it was made, and all of it where it is unpacked."""
+    root = tree(tmp_path / "a", ["one"])
+    with (root / "sparse").open("wb") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(TooLarge, match="/sparse"):
+        layer.pack_layer([("", root)], tmp_path / "out", own_ids(), limit=1 << 30)
+    assert not (tmp_path / "out").exists()
