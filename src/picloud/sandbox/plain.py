@@ -48,6 +48,11 @@ class PlainProcess:
     def wait(self) -> int:
         return self._child.wait()
 
+    def close(self) -> None:
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
     def end(self) -> list[int]:
         found, alive = set[int](), self._everything()  # seen while the first process still holds them together
         self.signal(signal.SIGKILL)
