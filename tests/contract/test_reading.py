@@ -186,3 +186,23 @@ def test_figures_while_a_job_runs_and_its_samples(live: None) -> None:
     assert (after["memory"]["usage"], after["cpu_percentage"]) == (None, None)
     assert after["memory"]["max_usage"] >= 60 << 20
     assert after["attempts"][0]["memory"] == after["memory"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"), [("kill -SEGV $$", "bash"), ("sh -c 'kill -ABRT $$'", "sh"), ("true; sh -c 'kill -BUS $$'", "bash")]
+)
+def test_a_program_that_a_signal_ended_is_in_the_system_log(live: None, line: str, told: str) -> None:
+    jid = cloud.shell.execute(line, {}, ignore_exit_status=True)
+    cloud.join(jid, timeout=DEADLINE)
+    until(lambda: "ended by SIG" in cloud.info(jid, "syslog")[jid]["syslog"])
+    text = cloud.info(jid, "syslog")[jid]["syslog"]
+    assert f" {told}" in text
+    assert line in text
+
+
+def test_core_types_are_listed(server: Any) -> None:
+    found = server.picloud("types")
+    assert [row["type"] for row in found][:2] == ["c1", "c2"]
+    assert [row["type"] for row in found if row["default"]] != []
+    with pytest.raises(ValueError, match="_type='c2' takes _cores=1, 2, 4 or 8, not _cores=3; this server has c1"):
+        cloud.call(abs, 1, _type="c2", _cores=3)

@@ -14,7 +14,7 @@ from pathlib import Path
 from picloud.sandbox.base import Gauge, Journaled, Program, Sandbox
 from picloud.wire.job import INLINE_LIMIT, Cause, Failure
 from picloud.wire.message import Outcome, Sample, Samples
-from picloud.worker import death, evidence, frame, journal, launch, surroundings
+from picloud.worker import death, evidence, frame, journal, launch, remarks, surroundings
 from picloud.worker.door import Door, Visit
 from picloud.worker.launch import Launched
 from picloud.worker.logs import JobLog, Pipe
@@ -283,6 +283,7 @@ class Slot:
         if running.meter is not None:
             if (last := self.sample(running)) is not None:
                 self.owner.reports.tell(Samples([last]))
+                remarks.of(self, running, last, self.owner.order.memory_limit)
             running.meter.into(outcome)
 
     # -- output ---------------------------------------------------------------------------------------------------
@@ -377,7 +378,9 @@ class Slot:
 
     def _certify(self, running: Running, status: int) -> None:
         self.take_output(running)
-        cause, failure = death.of_status(status, self._memory_ran_out(), running.peak, self.owner.order)
+        if killed := self._memory_ran_out():
+            evidence.killed(running, self.kernel_limits, self.owner.order)
+        cause, failure = death.of_status(status, killed, running.peak, self.owner.order)
         if running.ending is not None:
             failure, cause = running.ending, Cause[running.ending.cause]
         failure.stacks = evidence.stacks(self._run / "out")

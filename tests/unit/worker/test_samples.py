@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +17,7 @@ from picloud.sandbox.base import Gauge
 from picloud.settings import CORE_TYPES, MIB
 from picloud.wire.job import Cause
 from picloud.wire.message import Figures, Outcome, Sample, Samples
+from picloud.worker import remarks
 from picloud.worker.samples import Meter
 from tests.unit.worker.fake_control import FakeControl, Worker
 
@@ -222,3 +225,12 @@ def test_what_was_counted_is_not_forgotten_with_its_process() -> None:
     last = meter.sample(Gauge(cpu_user_us=300, disk_read=20), 2250)
     assert last.cpu_user_us == 800
     assert meter.figures.disk_read == 50
+
+
+def test_the_pi_log_is_told_of_counts_that_double() -> None:
+    said: list[str] = []
+    slot: Any = SimpleNamespace(tell=lambda job, text: said.append(text))
+    job: Any = SimpleNamespace(meter=Meter(7, 1, Gauge(), 0))
+    for count in (0, 1, 1, 2, 3, 5, 9):
+        remarks.of(slot, job, Sample(7, 1, 0, 0, 0, 0, 0, limit_hits=count), 0)
+    assert [int(text.split("(")[1].split()[0]) for text in said] == [1, 2, 5]
