@@ -33,7 +33,7 @@ class CoreType(Struct, frozen=True):
 CORE_TYPES: dict[str, CoreType] = {
     "c1": CoreType(1000, 300 * MIB, (1,), 50_000),
     "c2": CoreType(2500, 800 * MIB, (1, 2, 4, 8), 130_000),
-    "f2": CoreType(5500, 3840 * MIB, (1, 2, 4, 8, 16), 220_000),
+    "f2": CoreType(5500, 3750 * MIB, (1, 2, 4, 8, 16), 220_000),
     "m1": CoreType(3250, 8192 * MIB, (1, 2, 4, 8), 300_000),
     "s1": CoreType(2000, 300 * MIB, (1,), 40_000),
 }

@@ -9,6 +9,7 @@ from picloud.wire.message import Figures, Outcome
 from picloud.worker import death
 from picloud.worker.order import Order
 from picloud.worker.running import Running
+from picloud.worker.samples import Meter
 
 REFUSED, KILLS = "requests for memory refused", "processes killed by the kernel"
 
@@ -34,6 +35,18 @@ def add(running: Running, outcome: Outcome, order: Order) -> None:
         failure.refused, failure.kernel_kills = figures.refused, figures.kernel_kills
         counts = [f"{text}: {count}" for count, text in ((figures.refused, REFUSED), (figures.kernel_kills, KILLS)) if count]
         failure.message += f" ({', '.join(counts)})" if counts else ""
+
+
+def killed(running: Running, at_limit: bool, order: Order) -> None:
+    """The kernel killed for lack of memory, perhaps before the job was sampled: its figures are still there.
+
+    Args:
+        at_limit: the kernel keeps the job's own limit, so that it was reached.
+    """
+    if at_limit:
+        running.peak = max(running.peak, order.memory_limit)
+        if running.meter is None and running.before is not None:
+            running.meter = Meter(*running.key, running.before, order.memory_limit)
 
 
 def stacks(folder: Path) -> str:

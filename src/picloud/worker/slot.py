@@ -14,7 +14,7 @@ from pathlib import Path
 from picloud.sandbox.base import Gauge, Journaled, Program, Sandbox
 from picloud.wire.job import INLINE_LIMIT, Cause, Failure
 from picloud.wire.message import Outcome, Sample, Samples
-from picloud.worker import death, evidence, frame, journal, launch, surroundings
+from picloud.worker import death, evidence, frame, journal, launch, remarks, surroundings
 from picloud.worker.door import Door, Visit
 from picloud.worker.launch import Launched
 from picloud.worker.logs import JobLog, Pipe
@@ -212,7 +212,7 @@ class Slot:
         if kind == frame.TEXT and size >= frame.text_head.size:
             stream = _buffer[1]
             if self.job is not None and stream < len(frame.STREAMS):
-                self._text(self.job, frame.STREAMS[stream], bytes(_view[frame.text_head.size : size]))
+                self.log(self.job).hear(frame.STREAMS[stream], bytes(_view[frame.text_head.size : size]))
             return stream < len(frame.STREAMS)
         if kind == frame.READY and size == frame.start_head.size and not self.is_ready:
             self.is_ready = self.was_ready = True
@@ -255,8 +255,9 @@ class Slot:
         return self.sandbox is not None and self.sandbox.kernel_limits
 
     def gauge(self) -> Gauge | None:
-        """What its sandbox has used and uses; None = nobody can tell."""
-        return self.sandbox.inside.gauge() if self.process is not None and self.sandbox is not None else None
+        """What its sandbox has used and uses; None = nobody can tell, or nothing lives there any more."""
+        found = self.sandbox.inside.gauge() if self.process is not None and self.sandbox is not None else None
+        return found if found != Gauge() else None
 
     def _memory_ran_out(self) -> bool:
         """Whether the kernel has killed for lack of memory, here since the job in hand began, or else on the host."""
@@ -282,21 +283,14 @@ class Slot:
         if running.meter is not None:
             if (last := self.sample(running)) is not None:
                 self.owner.reports.tell(Samples([last]))
+                remarks.of(self, running, last, self.owner.order.memory_limit)
             running.meter.into(outcome)
 
     # -- output ---------------------------------------------------------------------------------------------------
 
     def tell(self, running: Running, text: str, stream: str = "pilog") -> None:
         """Write a line into the Pi log (or ``syslog``) of the job in hand, with the time."""
-        self.log(running).add(stream, f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {text}\n".encode())
-
-    def _text(self, running: Running, stream: str, data: bytes) -> None:
-        """A piece of a stream that the runner itself tells."""
-        if stream in ("pilog", "syslog"):
-            for line in data.decode(errors="replace").splitlines():
-                self.tell(running, line, stream)
-        else:
-            self.log(running).add(stream, data)
+        self.log(running).tell(stream, text)
 
     def log(self, running: Running) -> JobLog:
         """The output of the job in hand."""
@@ -384,7 +378,9 @@ class Slot:
 
     def _certify(self, running: Running, status: int) -> None:
         self.take_output(running)
-        cause, failure = death.of_status(status, self._memory_ran_out(), running.peak, self.owner.order)
+        if killed := self._memory_ran_out():
+            evidence.killed(running, self.kernel_limits, self.owner.order)
+        cause, failure = death.of_status(status, killed, running.peak, self.owner.order)
         if running.ending is not None:
             failure, cause = running.ending, Cause[running.ending.cause]
         failure.stacks = evidence.stacks(self._run / "out")
