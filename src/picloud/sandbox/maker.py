@@ -92,7 +92,9 @@ class BoxMaker:
         words = [*platform.command(False), "-I", "-S", str(Path(__file__).parent / "holder.py"), str(theirs.fileno())]
         child = subprocess.Popen(words, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/", start_new_session=True)
         theirs.close()
-        self._line.send(json.dumps({"ids": list(self.ids), "nested": bool(self._setting.image.setup) or self.ids.count == 1}).encode())
+        self._line.send(
+            json.dumps({"ids": list(self.ids), "nested": bool(self._setting.image.setup) or self.ids.count == 1}).encode()
+        )
         told = json.loads(self._line.recv(LARGEST) or b'{"error": "it ended"}')
         if "error" in told:
             child.wait()

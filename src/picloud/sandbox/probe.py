@@ -1,9 +1,9 @@
 """Which rung of the ladder this machine allows, found by climbing it: a real sandbox is made, and programs run in it.
 
-    A   root: a range of ids for each account, owners mapped, control groups
-    B   not root: a range of subordinate ids
-    C   not root, one id: what jobs see is all the user's
-    D   no namespaces: no isolation
+A   root: a range of ids for each account, owners mapped, control groups
+B   not root: a range of subordinate ids
+C   not root, one id: what jobs see is all the user's
+D   no namespaces: no isolation
 """
 
 from __future__ import annotations
@@ -78,18 +78,21 @@ class Climb:
         Raises:
             SetupError: the wanted one does not work.
         """
-        best = "A" if os.geteuid() == 0 else "B"
-        for rung in [self._wanted] if self._wanted else ["A"] if best == "A" else ["B", "C"]:
+        for rung in self._wanted or self._possible():
             if rung == "D" or self._stand(rung):
                 self.rung = rung
                 return rung
         if self._wanted:
             raise SetupError(
                 f"rung {self._wanted} does not work here: {'; '.join(self._told) or 'it is not for this user'}",
-                hint="see picloud doctor, or set sandbox = \"\" in settings.toml",
+                hint='set sandbox = "" in settings.toml for the best that does',
             )
-        self.rung = "D"
-        return "D"
+        return self.rung
+
+    def _possible(self) -> str:
+        """The rungs that this user's ids allow."""
+        ids = userns.ids_for()
+        return "A" if ids.root else ("B" if ids.count > 1 else "") + ("C" if os.geteuid() else "")
 
     def _stand(self, rung: str) -> bool:
         setting = Setting(
@@ -154,13 +157,13 @@ class Climb:
             yield self._python()
             yield Feature("overlay", True, "layers lie over each other" + (", owners mapped" if self.rung == "A" else ""))
         missing = lacks.network(root)
-        yield Feature("network", missing is None, "slirp4netns" if missing is None else missing.text, missing.remedy if missing else "")
+        yield Feature("network", False, missing.text, missing.remedy) if missing else Feature("network", True, "by slirp4netns")
         yield from self._groups()
         yield _filter()
         yield _device()
-        yield _program("mmdebstrap", "mmdebstrap", "no root file systems by picloud env add-base", "apt install mmdebstrap")
+        yield _there("mmdebstrap", shutil.which("mmdebstrap") or "", "no root file systems by picloud env add-base", "mmdebstrap")
         sftp = next((one for one in kit.SFTP if os.path.exists(one)), "")
-        yield Feature("sftp-server", bool(sftp), sftp or "missing: no sftp and scp into jobs", "" if sftp else "apt install openssh-sftp-server")
+        yield _there("sftp-server", sftp, "no sftp and scp into jobs", "openssh-sftp-server")
 
     def _isolation(self) -> Feature:
         text = f"rung {self.rung}: {WORDS[self.rung]}"
@@ -169,13 +172,17 @@ class Climb:
         return Feature("isolation", self.rung != "D", f"{text} ({'; '.join(self._told)})", _advice())
 
     def _ids(self, root: bool) -> Feature:
-        ids = self._maker.ids if self._maker is not None else userns.ids_for()
+        ids = userns.ids_for()
+        if self._wanted == "C":
+            return Feature("ids", True, "one alone, as the setting sandbox says")
         if ids.root:
             return Feature("ids", True, f"{userns.SPAN} of its own for each account, from {userns.FIRST} up")
         if ids.count > 1:
             enough = ids.count >= userns.SPAN
             text = f"{ids.count - 1} subordinate ones from {ids.base}"
-            return Feature("ids", enough, text if enough else f"{text}: too few for root file systems", "" if enough else _usermod())
+            return Feature(
+                "ids", enough, text if enough else f"{text}: too few for root file systems", "" if enough else _usermod()
+            )
         if root:
             return Feature("ids", False, "root here is root of a part of the ids alone", "run picloud outside of this container")
         lacking = [name for name in ("newuidmap", "newgidmap") if shutil.which(name) is None]
@@ -239,6 +246,10 @@ def _program(name: str, command: str, without: str, remedy: str) -> Feature:
     return Feature(name, True, next(iter(done.stdout.splitlines()), "is there"))
 
 
+def _there(name: str, path: str, without: str, package: str) -> Feature:
+    return Feature(name, True, path) if path else Feature(name, False, f"missing: {without}", f"apt install {package}")
+
+
 def _filter() -> Feature:
     kind = seccomp.machine()
     if kind in seccomp.CALLS:
@@ -290,5 +301,3 @@ def _readable(python: str) -> str:
             if not folder.stat().st_mode & 0o001 and os.geteuid() != 0:
                 return f"chmod o+x {folder}, or use a Python that others may read (now {sys.prefix})"
     return "use a Python that others may read: make the virtual environment from /usr/bin/python3"
-
-
