@@ -68,6 +68,7 @@ class BoxMaker:
         if setting.rung not in ("", self.rung) or (self.rung == "C" and not os.geteuid()):
             raise SetupError(f"rung {setting.rung or self.rung} is not for this user", hint="picloud doctor names the best")
         self._lock, self._number, self._made = threading.Lock(), 0, itertools.count(1)
+        self._closed = False
         self._living: set[BoxSandbox] = set()
         self._answers: dict[int, Future[tuple[int, int]]] = {}
         self._holder = self._start_holder()
@@ -88,37 +89,51 @@ class BoxMaker:
     # -- the holder -----------------------------------------------------------------------------------------------
 
     def _start_holder(self) -> subprocess.Popen[bytes]:
-        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = [*platform.command(False), "-I", "-S", str(Path(__file__).parent / "holder.py"), str(theirs.fileno())]
         child = subprocess.Popen(words, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/", start_new_session=True)
         theirs.close()
-        self._line.send(
-            json.dumps({"ids": list(self.ids), "nested": bool(self._setting.image.setup) or self.ids.count == 1}).encode()
-        )
-        told = json.loads(self._line.recv(LARGEST) or b'{"error": "it ended"}')
+        nested = bool(self._setting.image.setup) or self.ids.count == 1
+        line.send(json.dumps({"ids": list(self.ids), "nested": nested}).encode())
+        told = json.loads(line.recv(LARGEST) or b'{"error": "it ended"}')
         if "error" in told:
+            line.close()
             child.wait()
             raise SetupError(f"no user namespace: {told['error']}", hint="see picloud doctor")
-        threading.Thread(target=self._read, name="holder", daemon=True).start()
+        self._line = line
+        threading.Thread(target=self._read, args=[line], name="holder", daemon=True).start()
         return child
 
-    def _read(self) -> None:
+    def _read(self, line: socket.socket) -> None:
         while True:
-            data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 2)
+            data, handles, _, _ = socket.recv_fds(line, LARGEST, 2)
             if not data:
                 break
             told = json.loads(data)
             self._answers.pop(told["id"]).set_result((told["pid"], handles[0]))
-        for answer in list(self._answers.values()):
-            answer.set_exception(SetupError("the holder of the sandboxes has ended", hint="see worker.log"))
+        with self._lock:
+            line.close()
+            left, self._answers = self._answers, {}
+        for answer in left.values():
+            answer.set_exception(_gone())
 
     def ask(self, asked: dict[str, object], handles: list[int]) -> tuple[int, int]:
-        """Have the holder fork; pid and pidfd of what it forked."""
+        """Have the holder fork; pid and pidfd of what it forked. A holder that was killed took its sandboxes with it: a new one.
+
+        Raises:
+            SetupError: it has just ended.
+        """
         answer: Future[tuple[int, int]] = Future()
         with self._lock:
+            if not self._closed and self._holder.poll() is not None:
+                self._holder = self._start_holder()
             self._number += 1
             self._answers[self._number] = answer
-            socket.send_fds(self._line, [json.dumps({"id": self._number, **asked}).encode()], handles)
+            try:
+                socket.send_fds(self._line, [json.dumps({"id": self._number, **asked}).encode()], handles)
+            except OSError as error:
+                del self._answers[self._number]
+                raise _gone() from error
         return answer.result(30)
 
     # -- sandboxes ------------------------------------------------------------------------------------------------
@@ -229,6 +244,7 @@ class BoxMaker:
             _wait(handle)
 
     def close(self) -> None:
+        self._closed = True
         self._holder.kill()
         self._holder.wait()
         for sandbox in list(self._living):
@@ -240,6 +256,10 @@ class BoxMaker:
 def group_prefix(worker: str) -> str:
     """What the names of a worker's control groups begin with."""
     return f"{worker[:16]}-"
+
+
+def _gone() -> SetupError:
+    return SetupError("the holder of the sandboxes has ended", hint="see worker.log")
 
 
 def _wait(handle: int) -> None:

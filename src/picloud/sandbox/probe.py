@@ -19,7 +19,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from picloud.sandbox import cgroup, kit, lacks, seccomp, userns
+from picloud.sandbox import cgroup, clear, kit, lacks, seccomp, userns
 from picloud.sandbox.base import Limits, Sandbox
 from picloud.sandbox.maker import BoxMaker, Setting
 from picloud.wire.error import SetupError
@@ -138,8 +138,7 @@ class Climb:
             sandbox.end()
         if maker is not None:
             maker.close()
-        with contextlib.suppress(OSError):
-            userns.remove_tree(self._folder, userns.ids_for())
+        clear.remove(self._folder)
 
     # -- features -------------------------------------------------------------------------------------------------
 
