@@ -167,6 +167,7 @@ class Maker(Protocol):
     """Makes sandboxes of one kind; one for each worker."""
 
     rung: str  # A to D
+    lacks: list[str]  # what its jobs should know that they do not get, a sentence each
 
     def make(self, folder: Path) -> Sandbox:
         """A new sandbox in a folder of its own, which is made. Blocks for about 50 ms; from any thread.

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from picloud.sandbox import proc
+from picloud.sandbox import lacks, proc, ration
 from picloud.sandbox.base import Gauge, Limits, Program
 from picloud.sandbox.local import LocalInside
 
@@ -81,12 +81,13 @@ class PlainInside(LocalInside):
     def start(
         self, argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int], *, cwd: str = "", root: bool = False
     ) -> Program:
-        parent = os.getpid()
+        parent, nice = os.getpid(), ration.niceness(self.limits)
 
         def prepare() -> None:
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:  # the worker died before the line above
                 os._exit(1)
+            os.nice(nice)
             for number, value in self._rlimits().items():
                 resource.setrlimit(number, (value, value))
 
@@ -158,6 +159,7 @@ class PlainMaker:
 
     def __init__(self, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self._limits, self._env, self._shared = limits, env, shared
+        self.lacks = lacks.told(self.rung, True, True)
 
     def make(self, folder: Path) -> PlainSandbox:
         return PlainSandbox(folder, self._limits, self._env, self._shared)

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from picloud.wire.image import Image
+
 PLACE = "/run/picloud/host"
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 
@@ -47,6 +49,12 @@ def command(foreign: bool) -> list[str]:
         return [program]
     kinds = [f"{PLACE}{place}" for place in _library_folders()]
     return [f"{PLACE}{loader}", "--library-path", ":".join(kinds), f"{PLACE}{program}"]
+
+
+def image() -> Image:
+    """``base/host`` with the interpreter that runs this."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return Image(python=sys.executable, version=version, folders=list(folders()))
 
 
 def _library_folders() -> list[str]:

@@ -16,7 +16,9 @@ NEARLY = 0.9  # share of the memory limit
 
 
 def first(slot: Slot, job: Running, order: Order) -> None:
-    """At a job's first sample: where it gets less than its core type says."""
+    """At a job's first sample: where it gets less than others elsewhere, or than its core type says."""
+    for text in slot.owner.maker.lacks:
+        slot.tell(job, text)
     kind = order.core_types.get(order.core_type)
     if kind is None:
         return
