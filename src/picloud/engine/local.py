@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from msgspec import Struct
 
 from picloud.engine import process
 from picloud.engine.base import Capacity, Order, Placement, host_cores, host_memory
+from picloud.sandbox import tree
 from picloud.settings import Settings
 from picloud.wire.error import Unavailable
 
@@ -244,15 +244,7 @@ def boot() -> str:
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder, also where a job has taken away its own right to write there. Never follows a link."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if not folder.exists():
-        return
-    for parent, names, _ in os.walk(folder):
-        for path in (os.path.join(parent, name) for name in names):
-            if not os.path.islink(path):
-                os.chmod(path, 0o700)
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
+    if not tree.remove(str(folder)):
         log.warning("cannot remove all of %s", folder)
 
 

@@ -33,7 +33,7 @@ class BoxSandbox:
         journal: socket of its system log; readable when a line came.
     """
 
-    here, home, tmp = kit.PLACE, "/home/picloud", "/tmp"
+    here, home, folders = kit.PLACE, "/home/picloud", ("/tmp", "/var/tmp", "/dev/shm")
     kit = f"{kit.PLACE}/kit"
 
     def __init__(

@@ -7,7 +7,6 @@ import json
 import logging
 import math
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct, field, structs
 
-from picloud.sandbox import cgroup, kit, platform, routes, seccomp
+from picloud.sandbox import cgroup, kit, platform, routes, seccomp, tree
 from picloud.sandbox.base import Limits
 from picloud.sandbox.boxed import BoxSandbox
 from picloud.sandbox.cgroup import Cgroup
@@ -202,8 +201,7 @@ class BoxMaker:
         } | self._setting.env  # fmt: skip
 
     def remove(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():  # something in it belongs to an id of the sandbox
+        if not tree.remove(str(folder)):  # something in it belongs to an id of the sandbox
             _, handle = self.ask({"remove": [str(folder)]}, [])
             _wait(handle)
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from picloud.wire.job import Cause
 from picloud.wire.message import Figures, Outcome
-from picloud.worker import death
+from picloud.worker import death, found
 from picloud.worker.order import Order
 from picloud.worker.running import Running
+
+STACKS = 32_000  # bytes of stacks that are kept
 
 
 def add(running: Running, outcome: Outcome, order: Order) -> None:
@@ -30,8 +32,4 @@ def add(running: Running, outcome: Outcome, order: Order) -> None:
 
 def stacks(folder: Path) -> str:
     """The stacks that the runner in ``folder`` has left."""
-    try:
-        with open(folder / "stacks", "rb") as file:
-            return death.stacks(file.read(32_000).decode(errors="replace"))
-    except OSError:
-        return ""
+    return death.stacks(found.content(folder / "stacks", STACKS).decode(errors="replace"))

@@ -54,7 +54,10 @@ class Runner:
         self.feed = socket.socket(fileno=order["feed"])
         self.result = socket.socket(fileno=order["result"])
         self.code = Code(Path(order["code"]), Path(order["specs"]))
-        self.place = Place(Path(order["home"]), Path(order["tmp"]))
+        self.place = Place(Path(order["home"]), [Path(one) for one in order["folders"]])
+        if path := order["path"]:  # not before home was emptied: the job before may have left modules there
+            os.environ["PYTHONPATH"] = path
+            sys.path[1:1] = path.split(":")
         mark = bytes.fromhex(order["mark"])
         self.out, self.err = Stream("stdout", 1, mark), Stream("stderr", 2, mark)
         capture_logging(self.result.send)
