@@ -153,8 +153,8 @@ def folders_of_people(facts):
 def addresses_of_the_machine(facts):
     """Its loopback, its other addresses, link-local ones; by TCP, also through the sandbox's own gateway."""
     told = []
-    hosts = ["127.0.0.1", "127.0.0.2", "localhost", "0.0.0.0", "::1", "::ffff:127.0.0.1", "10.0.2.2", "10.0.2.3", *facts["addresses"]]
-    for host in hosts:
+    hosts = ["127.0.0.1", "127.0.0.2", "localhost", "0.0.0.0", "::1", "::ffff:127.0.0.1", "10.0.2.2", "10.0.2.3"]
+    for host in hosts + facts["addresses"]:
         for port in facts["ports"]:
             if _connects(host, port):
                 told.append(f"{host} {port}")

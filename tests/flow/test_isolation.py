@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import cloud
 from picloud.sandbox import platform, routes
 
 sys.path.insert(0, str(Path(__file__).parent))
-import intruder  # noqa: E402
+import intruder
 
 pytestmark = pytest.mark.live
 

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,8 @@ class BoxSandbox:
         journal: socket of its system log; readable when a line came.
     """
 
-    here, home, folders = kit.PLACE, "/home/picloud", ("/tmp", "/var/tmp", "/dev/shm")
+    here, home = kit.PLACE, "/home/picloud"
+    folders: Sequence[str] = ("/tmp", "/var/tmp", "/dev/shm")
     kit = f"{kit.PLACE}/kit"
 
     def __init__(

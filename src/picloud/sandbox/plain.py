@@ -121,7 +121,8 @@ class PlainSandbox:
 
     def __init__(self, folder: Path, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self.run, self.here = folder, str(folder)
-        self.home, self.folders = str(folder / "home"), [str(folder / "tmp")]
+        self.home = str(folder / "home")
+        self.folders: Sequence[str] = [str(folder / "tmp")]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "out").mkdir(exist_ok=True, mode=0o700)
         for place, source in shared.items():

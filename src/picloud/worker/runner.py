@@ -22,7 +22,7 @@ from typing import Any
 
 from picloud.wire import payload
 from picloud.worker import frame
-from picloud.worker.inside import failure, save
+from picloud.worker.inside import failure, save, unseen
 from picloud.worker.inside.code import Code, Spec
 from picloud.worker.inside.output import Stream, capture_logging, text_frames
 from picloud.worker.inside.place import Place
@@ -55,7 +55,9 @@ class Runner:
         self.result = socket.socket(fileno=order["result"])
         self.code = Code(Path(order["code"]), Path(order["specs"]))
         self.place = Place(Path(order["home"]), [Path(one) for one in order["folders"]])
-        if path := order["path"]:  # not before home was emptied: the job before may have left modules there
+        path = order["path"]
+        self.boxed = bool(path)  # it sees a file system of its own
+        if path:  # not before home was emptied: the job before may have left modules there
             os.environ["PYTHONPATH"] = path
             sys.path[1:1] = path.split(":")
         mark = bytes.fromhex(order["mark"])
@@ -199,6 +201,8 @@ class Runner:
         flags = frame.FAILED
         if isinstance(error, failure.Interrupted | SystemExit) or step == "call":
             self.tail = failure.of(error)
+            if self.boxed and (told := unseen.advice(error, str(self.place.home.path))):
+                self._tell(told)
             if step == "call" and self.spec is not None:
                 retry_on = self.code.function(self.spec).retry_on
                 flags |= frame.RETRY if retry_on is None or isinstance(error, retry_on) else 0
@@ -211,6 +215,11 @@ class Runner:
             client = self.spec.python if self.spec is not None else ""
             self.tail = failure.cannot_load(error, f"The {step} of the job", client)
         return flags
+
+    def _tell(self, text: str) -> None:
+        """Write into the job's Pi log."""
+        for piece in text_frames(frame.STREAMS.index("pilog"), text):
+            self.result.send(piece)
 
     def _profiling(self, call: Any) -> Any:
         def profiled(*args: Any, **kwargs: Any) -> Any:
@@ -242,8 +251,7 @@ class Runner:
             signal.signal(signal.SIGINT, self._interrupted)
         left = took > FORK_NS and left_behind()
         if left:
-            for piece in text_frames(frame.STREAMS.index("pilog"), LEFT):
-                self.result.send(piece)
+            self._tell(LEFT)
         if kill or left:
             self.leaving = True
             flags |= frame.LEAVING
