@@ -6,7 +6,6 @@ import itertools
 import json
 import logging
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct, field, structs
 
-from picloud.sandbox import cgroup, kit, lacks, platform, ration, routes, seccomp
+from picloud.sandbox import cgroup, kit, lacks, platform, ration, routes, seccomp, tree
 from picloud.sandbox.base import Limits
 from picloud.sandbox.boxed import BoxSandbox
 from picloud.sandbox.cgroup import Cgroup
@@ -238,8 +237,7 @@ class BoxMaker:
         } | self._setting.env  # fmt: skip
 
     def remove(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():  # something in it belongs to an id of the sandbox
+        if not tree.remove(str(folder)):  # something in it belongs to an id of the sandbox
             _, handle = self.ask({"remove": [str(folder)]}, [])
             _wait(handle)
 

@@ -6,14 +6,13 @@ import contextlib
 import ctypes
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from picloud.sandbox import lacks, proc, ration
+from picloud.sandbox import lacks, proc, ration, tree
 from picloud.sandbox.base import Gauge, Limits, Program
 from picloud.sandbox.local import LocalInside
 
@@ -128,12 +127,13 @@ class PlainSandbox:
 
     def __init__(self, folder: Path, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self.run, self.here = folder, str(folder)
-        self.home, self.tmp = str(folder / "home"), str(folder / "tmp")
+        self.home = str(folder / "home")
+        self.folders: Sequence[str] = [str(folder / "tmp")]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "out").mkdir(exist_ok=True, mode=0o700)
         for place, source in shared.items():
             (folder / place).symlink_to(source)
-        self.inside = PlainInside(folder, limits, dict(env) | {"HOME": self.home, "TMPDIR": self.tmp})
+        self.inside = PlainInside(folder, limits, dict(env) | {"HOME": self.home, "TMPDIR": self.folders[0]})
         self.python = [sys.executable]
 
     def oom_kills(self) -> int:
@@ -165,7 +165,7 @@ class PlainMaker:
         return PlainSandbox(folder, self._limits, self._env, self._shared)
 
     def remove(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
+        tree.remove(str(folder))
 
     def close(self) -> None:
         """Its sandboxes end with their runners."""

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from picloud.wire.job import Cause
 from picloud.wire.message import Figures, Outcome
-from picloud.worker import death
+from picloud.worker import death, found
 from picloud.worker.order import Order
 from picloud.worker.running import Running
 from picloud.worker.samples import Meter
 
 REFUSED, KILLS = "requests for memory refused", "processes killed by the kernel"
+
+STACKS = 32_000  # bytes of stacks that are kept
 
 
 def add(running: Running, outcome: Outcome, order: Order) -> None:
@@ -51,8 +53,4 @@ def killed(running: Running, at_limit: bool, order: Order) -> None:
 
 def stacks(folder: Path) -> str:
     """The stacks that the runner in ``folder`` has left."""
-    try:
-        with open(folder / "stacks", "rb") as file:
-            return death.stacks(file.read(32_000).decode(errors="replace"))
-    except OSError:
-        return ""
+    return death.stacks(found.content(folder / "stacks", STACKS).decode(errors="replace"))

@@ -27,13 +27,16 @@ class Launched(NamedTuple):
     err: Pipe
 
 
-def place(maker: Maker, folder: Path, used: Sandbox | None) -> Sandbox:
+def place(maker: Maker, folder: Path, used: Sandbox | None, fit: bool) -> Sandbox:
     """The sandbox for the next runner: the one in use where nothing is left in it, else a new one in ``folder``.
+
+    Args:
+        fit: whether the last runner in the one in use left in order; whatever may have ended it may also lie in wait.
 
     Raises:
         SetupError: it could not be made.
     """
-    if used is not None and used.reusable():
+    if used is not None and fit and used.reusable():
         return used
     if used is not None:
         used.end()
@@ -58,11 +61,14 @@ def runner(sandbox: Sandbox, feed: int, cores: int, root: bool) -> Launched:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     out, err = Pipe(mark), Pipe(mark)
     order = {
-        "folder": sandbox.here, "home": sandbox.home, "tmp": sandbox.tmp, "code": f"{sandbox.here}/code",
-        "specs": f"{sandbox.here}/specs", "feed": feed, "result": theirs.fileno(), "mark": mark.hex(),
+        "folder": sandbox.here, "home": sandbox.home, "folders": sandbox.folders, "code": f"{sandbox.here}/code",
+        "specs": f"{sandbox.here}/specs", "feed": feed, "result": theirs.fileno(), "mark": mark.hex(), "path": "",
     }  # fmt: skip
     boot = (kit.BOOT.format(sandbox.kit) if sandbox.kit else "") + MAIN
     env = sandbox.inside.environment() | surroundings.threads(cores)
+    if sandbox.kit:
+        order["path"] = env.pop("PYTHONPATH", "")
+        env["PYTHONNOUSERSITE"] = "1"
     fds = {1: out.writer, 2: err.writer, feed: feed, theirs.fileno(): theirs.fileno()}
     try:
         process = sandbox.inside.start([*sandbox.python, "-P", "-c", boot, json.dumps(order)], env, fds, root=root)

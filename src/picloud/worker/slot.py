@@ -14,7 +14,7 @@ from pathlib import Path
 from picloud.sandbox.base import Gauge, Journaled, Program, Sandbox
 from picloud.wire.job import INLINE_LIMIT, Cause, Failure
 from picloud.wire.message import Outcome, Sample, Samples
-from picloud.worker import death, evidence, frame, journal, launch, remarks, surroundings
+from picloud.worker import death, evidence, found, frame, journal, launch, remarks, surroundings
 from picloud.worker.door import Door, Visit
 from picloud.worker.launch import Launched
 from picloud.worker.logs import JobLog, Pipe
@@ -29,6 +29,9 @@ SURE_AFTER = 0.001  # seconds after which a job's output is closed by a mark in 
 STACKS_TIME = 0.05  # seconds that writing the stacks may take
 TURNS = 256  # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000  # how far the runner's own clock may differ from what the worker saw
+
+JOURNAL_US = 500
+"""A job that ran longer gets its last lines of the system log before its end is told; else the order of events must do."""
 
 STACKS_SIGNAL = signal.SIGRTMAX - 3
 
@@ -49,6 +52,7 @@ class Slot:
         self.is_ready = self.was_ready = self.leaving = False
         self.starting = self.ended = False
         self._door: Door | None = None
+        self._fit = True  # to be used again: its last runner left in order
         self._kills = 0  # processes that the kernel had killed in the sandbox when the job in hand began
 
     # -- the process ----------------------------------------------------------------------------------------------
@@ -61,7 +65,7 @@ class Slot:
 
     def _launch(self) -> Launched:
         owner, used = self.owner, self.sandbox
-        sandbox = self.sandbox = launch.place(owner.maker, self.folder, used)
+        sandbox = self.sandbox = launch.place(owner.maker, self.folder, used, self._fit)
         if sandbox is not used:
             if self._door is not None:
                 self._door.close()
@@ -138,7 +142,7 @@ class Slot:
         return True
 
     def _journal(self) -> None:
-        """A line came for the system log."""
+        """A line may have come for the system log."""
         if isinstance(self.sandbox, Journaled):
             for line in journal.lines(self.sandbox.journal):
                 if self.job is not None:
@@ -154,6 +158,8 @@ class Slot:
         outcome = Outcome(
             jid, n, running.lease.lease, 0, runtime, user, system, peak, preview, data, started_ms=running.started_ms
         )
+        if runtime > JOURNAL_US:
+            self._journal()
         if flags or running.ending is not None or running.job_log is not None or runtime > SLACK_US:
             large = self._unusual(running, outcome, flags)
             if large is None:
@@ -199,9 +205,7 @@ class Slot:
     def _large(self, running: Running) -> Path | None:
         """The file of a large result, moved away from where the runner can reach it by name."""
         path = self._run / "out" / f"{running.key[0]}.{running.key[1]}"
-        if path.is_symlink() or not path.is_file():
-            return None
-        return path.replace(self.owner.folder / "results" / path.name)
+        return found.taken(path, self.owner.folder / "results" / path.name)
 
     @property
     def _run(self) -> Path:
@@ -367,12 +371,13 @@ class Slot:
             return
         with contextlib.suppress(OSError, ValueError):
             self.read()  # what it said before
+        self._journal()
         status = process.wait()
         self.owner.warden.ended(process.pid)
         running, self.job = self.job, None
         if running is not None:
             self._certify(running, status)
-        clean = running is None and status == 0
+        clean = self._fit = running is None and status == 0
         self.close()
         self.owner.gone(self, clean)
 
