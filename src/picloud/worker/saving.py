@@ -34,7 +34,7 @@ INVENTORY = 8 << 20
 
 _RUN = """
 export PICLOUD_PYTHON="${PICLOUD_PYTHON:-$(command -v python3)}"
-f=$(mktemp /tmp/script-XXXXXXXX) && cat > "$f" && chmod 700 "$f" || exit 126
+f=$(mktemp -p /tmp) && cat > "$f" && chmod 700 "$f" || exit 126
 if [ "$(head -c 2 "$f" | tr -d '\\0')" = '#!' ]; then "$f" "$@"; else bash "$f" "$@"; fi < /dev/null 2>&1
 s=$?
 rm -f "$f"
