@@ -100,6 +100,7 @@ class Story:
 
     def obey(self, message: Save | Perform) -> Any:
         """The answer to an order."""
+        self.loop.running = True
         self.loop.call(lambda: self.saving.obey(message))
         watchdog = threading.Timer(DEADLINE, lambda: self.loop.call(self.loop.stop))
         watchdog.start()
