@@ -97,8 +97,8 @@ class Control:
         """Where ssh reaches a job: ``<jid>@<host>:<port>``."""
         if jid is None:
             return None
-        host = self.settings.host or "127.0.0.1"
-        return f"{jid}@{host}:{self.edges['ssh']}" if "ssh" in self.edges else f"{jid}@{host}"
+        port = self.edges.get("ssh")
+        return f"{jid}@{self.settings.host or '127.0.0.1'}" + (f":{port}" if port else "")
 
     # -- blobs ------------------------------------------------------------------------------------------------------
 
