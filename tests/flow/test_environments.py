@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,6 +100,28 @@ def test_programs_and_the_host_itself(script: Callable[[str], str]) -> None:
     assert cloud.result(jid, timeout=DEADLINE) == b"one\n"
     assert result(lambda: sys.prefix) == sys.prefix
     assert cloud.info(cloud.call(lambda: 1), "env").popitem()[1]["env"] == "base/host"
+
+
+CALLER = """
+import cloud
+def seen():
+    import only_there, sys
+    return only_there.VALUE, sys.prefix
+print(*cloud.result(cloud.call(seen), timeout=60))
+"""
+
+
+def test_each_caller_sees_what_its_own_interpreter_has(server: Any, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / name)], check=True)
+        (site,) = (tmp_path / name).glob("lib/python3*/site-packages")
+        (site / "only_there.py").write_text(f"VALUE = {name!r}")
+        (site / "chain.pth").write_text(f"import site; site.addsitedir({str(Path(psutil.__file__).parents[1])!r})")
+        done = subprocess.run([tmp_path / name / "bin/python", "-c", CALLER], env={**os.environ, "PICLOUD_HOME": str(server.home)},
+                              capture_output=True, text=True, timeout=DEADLINE, check=False)  # fmt: skip
+        assert done.stdout.split() == [name, str(tmp_path / name)], done.stderr
+    with pytest.raises(cloud.CloudException, match="only_there"):
+        result(lambda: __import__("only_there"))
 
 
 def test_clones_and_public_ones(script: Callable[[str], str]) -> None:

@@ -143,6 +143,8 @@ class Interpreters:
             return ""
         if not os.access(executable, os.X_OK) or not all(os.path.isdir(path) for path in folders):
             return ""
+        if not os.path.isdir(f"{folders[1]}/lib/python{version}"):  # a client elsewhere, whose paths mean another Python here
+            return ""
         return "h" + json.dumps([executable, version, *_apart(folders)], separators=(",", ":"))
 
     def _listed(self, paths: Iterable[str]) -> bool:
