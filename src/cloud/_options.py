@@ -230,7 +230,9 @@ def check_cores(options: Options, server: dict[str, Any]) -> None:
     if name not in table:
         raise ValueError(f"_type={name!r} is not a core type of this server; it has {_table(table)}")
     if options.cores not in table[name]["multiples"]:
-        raise ValueError(f"_cores={options.cores} is not allowed for _type={name!r}; this server has {_table(table)}")
+        *some, last = map(str, table[name]["multiples"])
+        allowed = f"{', '.join(some)} or {last}" if some else last
+        raise ValueError(f"_type={name!r} takes _cores={allowed}, not _cores={options.cores}; this server has {_table(table)}")
 
 
 def _table(table: dict[str, dict[str, Any]]) -> str:

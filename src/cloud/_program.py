@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from cloud._template import fill
+from picloud.wire import systemlog
 from picloud.wire.error import CloudException
 
 STDERR_KEPT = 32_000
@@ -144,11 +145,18 @@ def _read(path: str, cwd: str) -> bytes:
 
 def _execute(line: str, cwd: str, folder: str, ignore_exit_status: bool) -> bytes:
     stdout, stderr, code = _converse(line, cwd, _environment(folder))
+    _note(line, code)
     if code and not ignore_exit_status:
         text = stderr.decode(errors="replace").encode()[-STDERR_KEPT:].decode(errors="ignore")
         ended = f"with exit code {code}" if code > 0 else f"by signal {-code}"
         raise CloudException(f"the command ended {ended}\n{text[-SHOWN:]}".rstrip(), exit_code=code, stderr=text)
     return stdout
+
+
+def _note(line: str, code: int) -> None:
+    """A program that a signal ended leaves a line in the system log. (Of a pipeline, bash tells of the last one.)"""
+    words = line.split(maxsplit=1)
+    systemlog.ended(words[0] if words else "bash", code - 128, line)
 
 
 def _environment(folder: str) -> dict[str, str]:

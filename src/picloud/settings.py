@@ -83,18 +83,47 @@ def load(**overrides: Any) -> Settings:
     found = _from_file(root / "settings.toml") | _from_environment()
     found |= {name: value for name, value in overrides.items() if value is not None}
     found["home"] = str(root)
+    if "core_types" in found:
+        found["core_types"] = _merged(found["core_types"], root / "settings.toml")
     known = [one.name for one in msgspec.structs.fields(Settings)]
     for name in found.keys() - set(known):
         near = difflib.get_close_matches(name, known, 1)
         meant = f"did you mean {near[0]}? " if near else ""
         raise SetupError(f"there is no setting {name!r}", hint=f"{meant}correct it in {root / 'settings.toml'}")
     try:
-        return msgspec.convert(found, Settings, strict=False)
+        return _checked(msgspec.convert(found, Settings, strict=False), root / "settings.toml")
     except msgspec.ValidationError as error:
         said, _, place = str(error).partition(" - at `$.")
         name = place.rstrip("`")
         where = f"PICLOUD_{name.upper()}" if name and f"PICLOUD_{name.upper()}" in os.environ else root / "settings.toml"
         raise SetupError(f"setting {name}: {said}" if name else f"settings: {said}", hint=f"correct it in {where}") from error
+
+
+def _merged(rows: Any, where: Path) -> dict[str, Any]:
+    """The defaults of ``core_types`` with the rows and values of an operator: new types, or other figures of known ones."""
+    hint = "a type has units (thousandths), memory (bytes a core), multiples (list of cores), price (micro-dollars a core-hour)"
+    made: dict[str, Any] = msgspec.to_builtins(CORE_TYPES)
+    for name, row in rows.items() if isinstance(rows, dict) else [("core_types", rows)]:
+        if not isinstance(row, dict):
+            raise SetupError(f"core type {name!r} is no table in {where}", hint=f"write [core_types.{name}]; {hint}")
+        made[name] = {**made.get(name, {}), **row}
+        wrong = set(made[name]) ^ set(CoreType.__struct_fields__)
+        if wrong:
+            told = ", ".join(f"{'knows no' if key in row else 'lacks'} {key}" for key in sorted(wrong))
+            raise SetupError(f"core type {name!r} {told}", hint=f"correct it in {where}: {hint}")
+    return made
+
+
+def _checked(settings: Settings, where: Path) -> Settings:
+    """Raises SetupError for core types that no job could have."""
+    for name, kind in settings.core_types.items():
+        if min(kind.units, kind.memory, *kind.multiples, 1) < 1 or not kind.multiples or kind.price < 0:
+            hint = f"correct it in {where}: units, memory and the multiples are above 0, the price is not below"
+            raise SetupError(f"core type {name!r} cannot be: {kind}", hint=hint)
+    if settings.default_type and settings.default_type not in settings.core_types:
+        hint = f"the core types are {', '.join(settings.core_types)}"
+        raise SetupError(f"default_type {settings.default_type!r} is not a core type", hint=hint)
+    return settings
 
 
 def _from_file(path: Path) -> dict[str, Any]:

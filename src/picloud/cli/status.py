@@ -43,6 +43,7 @@ def _server(login: bool) -> None:
         f"version {found['version']}, pid {found['pid']}",
         f"capacity: {capacity.get('cores', '-')} cores, {capacity.get('units', 0) / 1000:g} compute units, "
         f"{capacity.get('memory', 0) / 2**30:.1f} GiB",
+        *([f"core types: {', '.join(found['core_types'])} (default {found['default_type']})"] if "core_types" in found else []),
         f"jobs: {jobs.get('queued', '-')} queued, {jobs.get('processing', '-')} processing",
         f"workers: {len(workers) or 'none'}",
         *(f"  {w['core_type']} x {w['cores']}: {w['busy']} of {w['slots']} slots busy (pid {w['pid']})" for w in workers),

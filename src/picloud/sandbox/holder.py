@@ -55,11 +55,11 @@ class Holder:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         while True:
-            ready, _, _ = select.select([self._line, wake], [], [])
+            ready = select.select([self._line.fileno(), wake], [], [])[0]
             if wake in ready:
                 os.read(wake, 4096)
                 _reap()
-            if self._line in ready and not self._serve():
+            if self._line.fileno() in ready and not self._serve():
                 return
 
     def _serve(self) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from picloud.sandbox import proc
-from picloud.sandbox.base import Gauge, Limits
+from picloud.sandbox.base import Gauge, Limits, Program
 from picloud.sandbox.local import LocalInside
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -48,6 +48,11 @@ class PlainProcess:
     def wait(self) -> int:
         return self._child.wait()
 
+    def close(self) -> None:
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
     def end(self) -> list[int]:
         found, alive = set[int](), self._everything()  # seen while the first process still holds them together
         self.signal(signal.SIGKILL)
@@ -75,7 +80,7 @@ class PlainInside(LocalInside):
 
     def start(
         self, argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int], *, cwd: str = "", root: bool = False
-    ) -> PlainProcess:
+    ) -> Program:
         parent = os.getpid()
 
         def prepare() -> None:

@@ -43,11 +43,11 @@ class Shim:
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         self._send({"ready": os.getpid()})
         while True:
-            ready, _, _ = select.select([self._line, wake], [], [])
+            ready = select.select([self._line.fileno(), wake], [], [])[0]
             if wake in ready:
                 os.read(wake, 4096)
                 self._reap()
-            if self._line in ready and not self._serve():
+            if self._line.fileno() in ready and not self._serve():
                 os._exit(0)
 
     def _send(self, message: dict[str, Any], handles: list[int] | None = None) -> None:
@@ -135,10 +135,10 @@ class Shim:
                 os._exit(127)
         os.close(failing)
         with os.fdopen(failed, "rb") as pipe:
-            told = pipe.read()
-        if told:
+            why = pipe.read()
+        if why:
             os.waitpid(pid, 0)
-            number, text, name = json.loads(told)
+            number, text, name = json.loads(why)
             raise OSError(number, f"{name or asked['argv'][0]}: {text}")
         self._known.add(pid)
         return pid

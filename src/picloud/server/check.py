@@ -102,8 +102,11 @@ def _check_options(options: Options, platform: Platform) -> None:
     options.core_type = options.core_type or platform.default_type
     kind = platform.settings.core_types.get(options.core_type)
     if kind is None or options.cores not in kind.multiples:
+        allowed = (
+            f"_type={options.core_type!r} takes _cores={spelled(kind.multiples)}, not _cores={options.cores}" if kind else ""
+        )
         raise BadRequest(
-            f"no core type {options.core_type!r} with {options.cores} cores",
+            allowed or f"there is no core type {options.core_type[:40]!r}",
             hint=core_table(platform.settings),
             core_type=options.core_type,
             cores=options.cores,
@@ -123,6 +126,12 @@ def _check_environment(message: Submit) -> None:
             raise BadRequest(f"no environment variable: {name[:80]!r}", hint="names are letters, digits and _")
     if sorted(message.env_values) != sorted(message.options.env_names):
         raise BadRequest("env_names and env_values differ")
+
+
+def spelled(multiples: tuple[int, ...]) -> str:
+    """The numbers of cores that a type allows, in words."""
+    *some, last = map(str, multiples)
+    return f"{', '.join(some)} or {last}" if some else last
 
 
 def core_table(settings: Settings) -> str:

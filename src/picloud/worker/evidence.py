@@ -10,6 +10,8 @@ from picloud.worker import death
 from picloud.worker.order import Order
 from picloud.worker.running import Running
 
+REFUSED, KILLS = "requests for memory refused", "processes killed by the kernel"
+
 
 def add(running: Running, outcome: Outcome, order: Order) -> None:
     """Complete the certificate of a job that failed."""
@@ -21,11 +23,17 @@ def add(running: Running, outcome: Outcome, order: Order) -> None:
     if running.meter is not None:
         failure.last_minute = running.meter.last_minute()
     if outcome.cause == Cause.out_of_memory:
-        figures = outcome.figures or Figures()
+        figures = outcome.figures = outcome.figures or Figures(memory_limit=order.memory_limit or None)
+        if failure.type.rpartition(".")[2] == "MemoryError":  # one refusal that the runner itself has seen
+            figures.refused = max(figures.refused or 0, 1)
+            if outcome.peak_memory and order.memory_limit:
+                failure.message += f": it held {death.size(outcome.peak_memory)}, {death.size(order.memory_limit)} are allowed"
         failure.peak_memory = max(failure.peak_memory or 0, outcome.peak_memory) or None
         failure.memory_limit = order.memory_limit or None
         failure.advice = failure.advice or death.bigger(order.memory_limit, order)
         failure.refused, failure.kernel_kills = figures.refused, figures.kernel_kills
+        counts = [f"{text}: {count}" for count, text in ((figures.refused, REFUSED), (figures.kernel_kills, KILLS)) if count]
+        failure.message += f" ({', '.join(counts)})" if counts else ""
 
 
 def stacks(folder: Path) -> str:

@@ -35,6 +35,8 @@ class Meter:
         self.due = 0.0  # when the next sample is taken, seconds of the monotonic clock
         self.memory_due = 0.0  # the same for a look at the memory alone
         self.used = 0  # bytes, as that saw it
+        self.disk_used: int | None = None  # bytes, as the last look at the disk saw it
+        self.walking = False  # a look at the disk is under way
         self.said: dict[str, int] = {}  # what the Pi log was told already, with counts
         self.last: deque[Sample] = deque(maxlen=LAST // int(EVERY * 1000) + 1)
 
@@ -46,7 +48,7 @@ class Meter:
         """
         self.peak = max(self.peak, gauge.memory)
         counted = {name: _since(getattr(self._before, name), getattr(gauge, name)) for name in _COUNTED}
-        held = {name: getattr(gauge, name) for name in _HELD}
+        held = {name: getattr(gauge, name) for name in _HELD} | {"disk_used": self.disk_used}
         for name, value in (*counted.items(), *held.items()):
             seen = getattr(self.figures, name)
             if value is not None and (seen is None or value > seen):

@@ -212,7 +212,7 @@ class Slot:
         if kind == frame.TEXT and size >= frame.text_head.size:
             stream = _buffer[1]
             if self.job is not None and stream < len(frame.STREAMS):
-                self.log(self.job).add(frame.STREAMS[stream], bytes(_view[frame.text_head.size : size]))
+                self._text(self.job, frame.STREAMS[stream], bytes(_view[frame.text_head.size : size]))
             return stream < len(frame.STREAMS)
         if kind == frame.READY and size == frame.start_head.size and not self.is_ready:
             self.is_ready = self.was_ready = True
@@ -286,9 +286,17 @@ class Slot:
 
     # -- output ---------------------------------------------------------------------------------------------------
 
-    def tell(self, running: Running, text: str) -> None:
-        """Write a line into the Pi log of the job in hand."""
-        self.log(running).add("pilog", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {text}\n".encode())
+    def tell(self, running: Running, text: str, stream: str = "pilog") -> None:
+        """Write a line into the Pi log (or ``syslog``) of the job in hand, with the time."""
+        self.log(running).add(stream, f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {text}\n".encode())
+
+    def _text(self, running: Running, stream: str, data: bytes) -> None:
+        """A piece of a stream that the runner itself tells."""
+        if stream in ("pilog", "syslog"):
+            for line in data.decode(errors="replace").splitlines():
+                self.tell(running, line, stream)
+        else:
+            self.log(running).add(stream, data)
 
     def log(self, running: Running) -> JobLog:
         """The output of the job in hand."""

@@ -69,6 +69,8 @@ async def status(control: Control, request: Request) -> None:
             "workers": [_worker(w) for w in mine],
             "capacity": msgspec.to_builtins(control.engine.capacity()),
             "jobs": counts,
+            "core_types": list(control.settings.core_types),
+            "default_type": control.default_type,
         }
     )
 
