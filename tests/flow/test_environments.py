@@ -117,8 +117,9 @@ def test_each_caller_sees_what_its_own_interpreter_has(server: Any, tmp_path: Pa
         (site,) = (tmp_path / name).glob("lib/python3*/site-packages")
         (site / "only_there.py").write_text(f"VALUE = {name!r}")
         (site / "chain.pth").write_text(f"import site; site.addsitedir({str(Path(psutil.__file__).parents[1])!r})")
-        done = subprocess.run([tmp_path / name / "bin/python", "-c", CALLER], env={**os.environ, "PICLOUD_HOME": str(server.home)},
-                              capture_output=True, text=True, timeout=DEADLINE, check=False)  # fmt: skip
+        env = {**os.environ, "PICLOUD_HOME": str(server.home)}
+        argv = [tmp_path / name / "bin/python", "-c", CALLER]
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=DEADLINE, check=False)
         assert done.stdout.split() == [name, str(tmp_path / name)], done.stderr
     with pytest.raises(cloud.CloudException, match="only_there"):
         result(lambda: __import__("only_there"))
