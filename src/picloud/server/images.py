@@ -84,8 +84,13 @@ def preparation(image: Image) -> bytes:
     ).encode()
 
 
-_PREPARATION = """[ -x {venv}/bin/python ] && exit 0
-set -e
+_PREPARATION = """set -e
+if [ -x {venv}/bin/python ]; then  # the base's own, or of an earlier version: only its folders change hands, which is quick
+    for folder in {venv}/bin {site}; do
+        [ "$(stat -c %u:%g $folder)" = {job} ] || chown {job} $folder
+    done
+    exit 0
+fi
 umask 022
 {python} -m venv --without-pip --system-site-packages {venv}
 printf %s {chain} > {site}/picloud_chain.pth
