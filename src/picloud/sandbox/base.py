@@ -68,9 +68,9 @@ class Guest(Struct):
     """A program with its streams, for whoever sits in front of it."""
 
     program: Program
-    stdio: socket.socket  # stream socket: its stdin and stdout; on a terminal all three
+    stdio: socket.socket | None  # stream socket: its stdin and stdout; None on a terminal
     stderr: socket.socket | None  # None on a terminal
-    terminal: int = -1  # descriptor of the terminal's own end, for resizing; -1 without one
+    terminal: int = -1  # descriptor of the terminal's own end: all three streams, and resizing; -1 without one
 
 
 class Inside(Protocol):

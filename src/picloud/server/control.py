@@ -16,6 +16,7 @@ from picloud.server.http import Request
 from picloud.server.hub import Hub
 from picloud.server.janitor import Janitor
 from picloud.server.placement import Placer
+from picloud.server.ports import Ports
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings, choose_default_type
 from picloud.store import blob as blobs
@@ -39,12 +40,15 @@ class Control:
         self.placer.settle = self.dispatcher.settle
         self.dispatcher.arrived = self.arrived
         self.authority = Authority(self.storage, self.fleet)
+        self.ports = Ports(self.fleet, settings)
+        self.placer.ended_worker = self.ports.gone
         self.janitor = Janitor(self.storage, self.dispatcher, files, settings)
         capacity = self.engine.capacity()
         self.default_type = choose_default_type(settings, capacity.cores, capacity.memory + settings.memory_reserve)
         self.address = ""
         self.hosts = {"", "localhost", settings.host}
         self.edges: dict[str, int] = {}  # scheme -> port of the edge
+        self.ssh_port = 0
         self.started = time.time()
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -52,6 +52,7 @@ class Worker:
         self.outcomes: list[Outcome] = []  # arrived while others were being finished
         self.finishing = False
         self.idle_since = 0.0
+        self.neighbours: list[int] = []  # outer ports that it was told of
 
     @property
     def connected(self) -> bool:
@@ -88,6 +89,7 @@ class Worker:
     def greet(self, line: Line, pid: int) -> None:
         """A new connection, which knows nothing yet."""
         self._specs.clear()
+        self.neighbours = []
         self.line, self.pid = line, pid
 
     def room(self) -> int:

@@ -16,8 +16,8 @@ from typing import Protocol
 
 from picloud.wire.error import CloudException
 from picloud.wire.job import Cause, Failure
-from picloud.wire.message import Credit, Lease, LogChunk, Outcome, Spec, ToServer
-from picloud.worker import death, frame
+from picloud.wire.message import Credit, Dial, Lease, LogChunk, Outcome, Spec, ToServer
+from picloud.worker import channel, death, frame
 from picloud.worker.feed import Feed, Key
 from picloud.worker.kit import Kit
 from picloud.worker.lending import Lending
@@ -330,6 +330,18 @@ class Pool:
                 self._doomed[key] = death.ended(Cause.killed, 0)
             elif lease is not None:
                 self._finish(lease, Cause.killed, death.ended(Cause.killed, 0))
+
+    def dial(self, order: Dial) -> None:
+        """Open a channel to a job."""
+        channel.answer(order, lambda jid, n: self.loop.ask(lambda: self._visited((jid, n))))
+
+    def _visited(self, key: Key) -> channel.Job | None:
+        for slot in self.slots:
+            if slot.job is None or slot.job.key != key:
+                slot.read()  # the start mark may still lie in the socket
+            if slot.job is not None and slot.job.key == key and slot.job.ending is None and slot.process is not None:
+                return slot.receive(slot.job)
+        return None
 
     def credit(self) -> Credit:
         """What the server should know to size its batches."""

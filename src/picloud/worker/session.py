@@ -19,6 +19,7 @@ from picloud.wire.error import NotAuthorized, Unavailable
 from picloud.wire.message import (
     Ack,
     Credit,
+    Dial,
     Done,
     Hello,
     Kill,
@@ -64,6 +65,7 @@ class Work(Protocol):
     def recall(self, keep: int) -> None: ...
     def kill(self, keys: list[Key]) -> None: ...
     def credit(self) -> Credit: ...
+    def dial(self, order: Dial) -> None: ...
     def drain(self, seconds: float) -> None: ...
     def end(self) -> None: ...
 
@@ -182,6 +184,8 @@ class Session:
                 self.work.recall(message.keep)
             case Kill():
                 self.work.kill([(jid, n) for jid, n in message.jobs])
+            case Dial():
+                self.work.dial(message)
             case Stop():
                 self.work.drain(message.seconds)
 

@@ -17,7 +17,9 @@ from typing import Protocol
 
 from picloud.wire.job import INLINE_LIMIT, Cause, Failure
 from picloud.wire.message import Lease, LogChunk, Outcome, Spec
-from picloud.worker import death, frame, surroundings
+from picloud.sandbox.base import Inside
+from picloud.sandbox.local import LocalInside
+from picloud.worker import channel, death, frame, surroundings
 from picloud.worker.door import Door, Visit
 from picloud.worker.feed import Feed, Key
 from picloud.worker.logs import JobLog, Pipe
@@ -33,6 +35,8 @@ TURNS = 256  # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000  # how far the runner's own clock may differ from what the worker saw
 
 STACKS_SIGNAL = signal.SIGRTMAX - 3
+LEAVE_SIGNAL = signal.SIGRTMAX - 4
+"""Tells a runner to leave after the job in hand: others than the job have been in its sandbox."""
 
 _buffer = bytearray(frame.LARGEST + 1024)
 _view = memoryview(_buffer)
@@ -93,6 +97,8 @@ class Slot:
         self.is_ready = self.was_ready = self.leaving = False
         (sandbox.folder / "out").mkdir(exist_ok=True, mode=0o700)
         self.door = Door(owner.order, sandbox.folder, self._in_hand)
+        self.guests = channel.Guests()
+        channel.prepare(sandbox.folder)
 
     # -- the process ----------------------------------------------------------------------------------------------
 
@@ -167,7 +173,7 @@ class Slot:
         outcome = Outcome(
             jid, n, running.lease.lease, 0, runtime, user, system, peak, preview, data, started_ms=running.started_ms
         )
-        if flags or running.ending is not None or running.job_log is not None or runtime > SLACK_US:
+        if flags or running.ending is not None or running.job_log is not None or runtime > SLACK_US or self.guests.came:
             large = self._unusual(running, outcome, flags)
             if large is None:
                 return False
@@ -184,6 +190,7 @@ class Slot:
         outcome.peak_memory = max(outcome.peak_memory, running.peak)
         self._close_output(running, flags)
         self.leaving = self.leaving or bool(flags & frame.LEAVING)
+        self.guests.end()
         try:
             self._judge(running, outcome, flags)
         except ValueError:
@@ -264,6 +271,24 @@ class Slot:
         found: Visit | None = loop.ask(look)
         return found
 
+    # -- guests ---------------------------------------------------------------------------------------------------
+
+    @property
+    def inside(self) -> Inside:
+        """The way into the sandbox."""
+        folder, process = self.sandbox.folder, self.process
+        env = surroundings.of(folder, self.door.path, self.owner.order.cores)
+        return LocalInside(folder / "home", env, process.members if process is not None else list)
+
+    def receive(self, running: Running) -> channel.Job:
+        """A guest comes to the job in hand: the runner leaves after it, so that nothing of the guest's stays."""
+        if not self.guests.came and self.process is not None:
+            self.process.signal(LEAVE_SIGNAL)
+        self.guests.came = True
+        jid, n = running.key
+        env = running.spec.env | {"PICLOUD_JID": str(jid), "PICLOUD_ATTEMPT": str(n)}
+        return channel.Job(self.inside, self.sandbox.folder, env, False, self.guests)
+
     # -- output ---------------------------------------------------------------------------------------------------
 
     def log(self, running: Running) -> JobLog:
@@ -343,6 +368,7 @@ class Slot:
             self.read()  # what it said before
         status = process.wait()
         left = process.end()
+        self.guests.end()
         self.owner.warden.ended(process.pid)
         running, self.job = self.job, None
         if running is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from picloud.server.api.result import parse
+from picloud.server.api.shell import ports_of
 from picloud.server.check import check_ranges
 from picloud.server.control import Control
 from picloud.server.http import BYTES, Request
@@ -61,6 +62,9 @@ async def info(control: Control, request: Request) -> None:
     message = await _parse(request)
     streams = [name for name in message.fields if name in STREAMS]
     found = await control.storage.read(infos.read, request.principal.account, message.jids or [], streams=streams)
+    if not message.fields or "ports" in message.fields:
+        for jid, record in found.items():
+            record["ports"] = ports_of(control, request, jid) if record.get("status") == "processing" else None
     await request.json({"jobs": {str(jid): _chosen(record, message.fields) for jid, record in found.items()}})
 
 

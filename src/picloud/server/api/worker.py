@@ -17,7 +17,7 @@ from picloud.store import log as logs
 from picloud.store.act import lease
 from picloud.wire import WIRE_VERSION
 from picloud.wire.error import BadRequest
-from picloud.wire.message import Credit, Done, Hello, Kill, Logs, Returned, Slots, Started, decode_to_server
+from picloud.wire.message import Credit, Done, Hello, Kill, Logs, Ports, Returned, Slots, Started, decode_to_server
 
 log = logging.getLogger("picloud.worker")
 
@@ -54,7 +54,9 @@ class WorkerEnd:
                 control.dispatcher.refill(worker)
                 control.dispatcher.wake()
             case Started():
-                return control.storage.note(lease.started, worker.id, told.jobs, now_ms())
+                return _begun(control, worker, told)
+            case Ports():
+                control.ports.report(worker, told)
             case Logs():
                 control.storage.then(
                     lambda tx: logs.append(tx, worker.id, told.chunks, control.settings.log_head, control.settings.log_tail),
@@ -74,6 +76,11 @@ class WorkerEnd:
 def opened(control: Control, line: Line, headers: Headers) -> WorkerEnd:
     """A worker connects."""
     return WorkerEnd(control, line, control.authority.worker(headers))
+
+
+async def _begun(control: Control, worker: Worker, told: Started) -> None:
+    await control.storage.note(lease.started, worker.id, told.jobs, now_ms())
+    control.ports.started([jid for jid, _, _ in told.jobs])
 
 
 async def _given_back(control: Control, worker: Worker, told: Returned) -> None:
@@ -101,6 +108,7 @@ async def _welcome(control: Control, worker: Worker, line: Line, hello: Hello) -
         worker.send(Kill(closed))
     worker.target = worker.target or max(1, worker.slots)
     worker.send(Slots(worker.target))
+    control.ports.settle(worker)
     control.dispatcher.more({worker.kind.id, *ready})
     control.dispatcher.wake()
 
