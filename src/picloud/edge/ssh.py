@@ -105,6 +105,9 @@ class Server(asyncssh.SSHServer):
     def password_auth_supported(self) -> bool:
         return True
 
+    def kbdint_auth_supported(self) -> bool:
+        return False
+
     async def validate_password(self, username: str, password: str) -> bool:
         return await self._login({"secret": password}, "the password is the secret of an API key, and that was none")
 

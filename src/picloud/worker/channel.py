@@ -107,8 +107,9 @@ def _connect(dial: Dial, job: Job, port: int) -> None:
         inner = job.inside.connect(port)
     except OSError as error:
         raise NotFound(f"nobody listens on port {port} of job {dial.jid}", hint="is the server up yet?") from error
-    with inner, _dial(dial) as line:
-        relay(line, inner)
+    line, early = _dial(dial)
+    with inner, line:
+        relay(line, inner, early)
 
 
 def _execute(dial: Dial, job: Job, what: Execute) -> None:
@@ -117,8 +118,9 @@ def _execute(dial: Dial, job: Job, what: Execute) -> None:
         guest = _start(job, what)
         job.guests.add(guest)
         try:
-            with _dial(dial) as line:
-                Session(line, guest, resize).run()
+            line, early = _dial(dial)
+            with line:
+                Session(line, guest, resize).run(early)
         finally:
             _let_go(job, guest)
     finally:
@@ -180,8 +182,8 @@ def resize(terminal: int, rows: int, columns: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
-def _dial(dial: Dial, headers: str = "") -> socket.socket:
-    """The channel to the edge.
+def _dial(dial: Dial, headers: str = "") -> tuple[socket.socket, bytes]:
+    """The channel to the edge, and what came through it already.
 
     Raises:
         OSError, CloudException: the edge does not answer, or wants it no more.
@@ -190,15 +192,13 @@ def _dial(dial: Dial, headers: str = "") -> socket.socket:
     line = nearby.connect(parts.hostname or "", parts.port or 80, PATIENCE)
     try:
         early = frames.upgrade(line, parts.netloc, channel.PATH + dial.channel, headers)
-        if early:
-            raise CloudException("the edge spoke first")
     except BaseException:
         line.close()
         raise
     line.settimeout(None)
-    return line
+    return line, early
 
 
 def _refuse(dial: Dial, error: CloudException) -> None:
     with contextlib.suppress(OSError, CloudException):
-        _dial(dial, f"{channel.ERROR}: {channel.told(error)}\r\n").close()
+        _dial(dial, f"{channel.ERROR}: {channel.told(error)}\r\n")[0].close()

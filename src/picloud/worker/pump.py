@@ -102,12 +102,14 @@ def _wait(poller: select.poll, wanted: dict[int, int]) -> list[tuple[int, int]]:
     return poller.poll()
 
 
-def relay(one: socket.socket, other: socket.socket) -> None:
-    """Pass bytes both ways until both have ended, or one broke. Closes neither."""
+def relay(one: socket.socket, other: socket.socket, early: bytes = b"") -> None:
+    """Pass bytes both ways until both have ended, or one broke. Closes neither. ``early``: what was read from ``one`` already."""
     ends = {one.fileno(): End(one.fileno()), other.fileno(): End(other.fileno())}
     socks = {one.fileno(): one, other.fileno(): other}
     opposite = {one.fileno(): other.fileno(), other.fileno(): one.fileno()}
     poller = select.poll()
+    if early:
+        ends[other.fileno()].write(early)
     while any(end.open or end.clogged for end in ends.values()):
         wanted = {fd: _events(end, not ends[opposite[fd]].full) for fd, end in ends.items()}
         for fd, events in _wait(poller, wanted):
@@ -150,9 +152,10 @@ class Session:
         self._status: int | None = None
         self._left = False  # the far end has gone
 
-    def run(self) -> None:
-        """Pump until the end; then the exit status is told."""
+    def run(self, early: bytes = b"") -> None:
+        """Pump until the end; then the exit status is told. ``early``: what was read from the channel already."""
         poller = select.poll()
+        self._take(early)
         while not self._left and (self._status is None or any(end.open for end, _ in self._outputs.values())):
             for fd, events in self._look(poller):
                 if fd == self._line.fd:
@@ -208,7 +211,10 @@ class Session:
         data = self._line.read()
         if data == b"":
             self._left = True
-        for frame in self._inbox.take(data) if data else ():
+        self._take(data or b"")
+
+    def _take(self, data: bytes) -> None:
+        for frame in self._inbox.take(data):
             self._act(frame)
 
     def _act(self, frame: Frame) -> None:
