@@ -115,7 +115,8 @@ class Channels:
             CloudException: there is no such job for them, it does not run, or it could not be done there.
         """
         name = secrets.token_hex(16)
-        arrived = self._expected[name] = asyncio.get_running_loop().create_future()
+        arrived: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
+        self._expected[name] = arrived
         question = {"channel": name, "jid": jid, "what": to_builtins(what), "keys": keys or [], "account": account}
         try:
             await self._control.ask("/v1/edge/channel", question)

@@ -13,7 +13,16 @@ from picloud.wire import entry
 from picloud.wire.error import BadRequest
 
 Headers = list[tuple[bytes, bytes]]
-HOP = (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"te", b"trailer", b"transfer-encoding", b"upgrade")
+HOP = (
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"proxy-authorization",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+)
 """Headers that concern one connection only."""
 _KEY = re.compile(r"\d{5,18}:[0-9a-f]{40}")
 _TOKEN = re.compile(rb"[\w-]{43}")

@@ -46,7 +46,8 @@ class Proxy:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         head = Head(
             scope["method"].encode(),
-            scope["raw_path"].decode("latin-1") + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else ""),
+            scope["raw_path"].decode("latin-1")
+            + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else ""),
             [(bytes(name).lower(), bytes(value)) for name, value in scope["headers"]],
         )
         try:

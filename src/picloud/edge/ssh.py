@@ -6,7 +6,6 @@ job; ``-L`` leads to the job's own ports. What may not be is told in words, also
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import signal
 import socket

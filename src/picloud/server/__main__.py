@@ -33,8 +33,8 @@ from picloud.server.app import LINES, App
 from picloud.server.control import Control
 from picloud.server.credentials import configuration, configure, other_server, point_client, secret_of, write_secret
 from picloud.server.edge import EdgeProcess
+from picloud.server.identity import host_key, owner_key, public_of
 from picloud.server.line import Line
-from picloud.server.identity import host_key, owner_key
 from picloud.server.lock import lock
 from picloud.server.sockets import Doors, Listening, bind
 from picloud.server.storage import now_ms
@@ -93,7 +93,7 @@ class Program:
         control = Control(self.settings, db, files, secret)
         control.address = listening.loopback
         control.edges = {"http": Doors.port(listening.edge.plain), "https": Doors.port(listening.edge.tls)}
-        control.ssh_port = Doors.port(listening.ssh)
+        control.ssh_port, control.ssh_key = Doors.port(listening.ssh), public_of(host_key(self.home))
         order = EdgeOrder(
             self.settings.blobs,
             str(self.home / "blob"),

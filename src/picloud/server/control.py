@@ -49,6 +49,7 @@ class Control:
         self.hosts = {"", "localhost", settings.host}
         self.edges: dict[str, int] = {}  # scheme -> port of the edge
         self.ssh_port = 0
+        self.ssh_key = ""  # the gateway's, by which clients know it
         self.started = time.time()
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -26,8 +26,8 @@ async def open_channel(control: Control, account: int, jid: int, name: str, what
     if worker is None:
         status = await status_of(control, account, jid)
         if status in FINISHED:
-            raise Conflict(f"job {jid} has ended ({status.name}): there is nothing left to enter", jid=jid,
-                           hint=f"picloud info {jid} shows what it printed; picloud exec-shell starts a job to work in")  # fmt: skip
+            hint = f"picloud info {jid} shows what it printed; picloud exec-shell starts a job to work in"
+            raise Conflict(f"job {jid} has ended ({status.name}): there is nothing left to enter", jid=jid, hint=hint)
         raise Conflict(f"job {jid} does not run yet ({status.name})", jid=jid, hint=f"picloud ssh {jid} waits for it")
     if not worker.connected:
         raise Unavailable(f"the worker of job {jid} is not connected now", jid=jid, hint="try again in a moment")

@@ -28,21 +28,17 @@ def owner_key(home: Path, key: int | str) -> str:
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(path)
+    return public_of(path)
+
+
+def public_of(path: Path) -> str:
+    """The public key of the private one in a file, as one line."""
     private = serialization.load_ssh_private_key(path.read_bytes(), None)
-    public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return public.decode("ascii")
-
-
-def known_host(home: Path, port: int) -> str:
-    """The gateway's public key, as clients compare it."""
-    private = serialization.load_ssh_private_key(host_key(home).read_bytes(), None)
     public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return public.decode("ascii")
 
 
 def _make(path: Path) -> None:
     made = Ed25519PrivateKey.generate()
-    text = made.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
+    text = made.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
     write_private(path, text)

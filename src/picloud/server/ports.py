@@ -19,7 +19,8 @@ from msgspec import Struct, field
 
 from picloud.server.fleet import Fleet, Worker
 from picloud.settings import Settings
-from picloud.wire.message import Mapped, Neighbours, Ports as Report
+from picloud.wire.message import Mapped, Neighbours
+from picloud.wire.message import Ports as Report
 
 log = logging.getLogger("picloud.ports")
 
@@ -204,7 +205,11 @@ class Ports:
         """Tell a worker what its sandboxes shall show of the account's jobs."""
         account = worker.kind.account
         mine = sorted(
-            outer for one in self._attempts.values() if one.account == account for outer in one.tcp.values() if outer in self._open
+            outer
+            for one in self._attempts.values()
+            if one.account == account
+            for outer in one.tcp.values()
+            if outer in self._open
         )
         if mine != worker.neighbours:
             worker.neighbours = mine

@@ -1,9 +1,9 @@
 """Public keys that open sessions in running jobs. Private ones are never here.
 
-    add(tx, account, key, public, now)              NotFound: not a live key of the account; BadRequest: no public key
-    by_public(tx, public) -> list[int]              live API keys it belongs to
-    by_secret(tx, secret) -> list[int]              the live API key that has this secret
-    account_of(tx, key) -> int                      NotAuthorized: it was revoked
+add(tx, account, key, public, now)              NotFound: not a live key of the account; BadRequest: no public key
+by_public(tx, public) -> list[int]              live API keys it belongs to
+by_secret(tx, secret) -> list[int]              the live API key that has this secret
+account_of(tx, key) -> int                      NotAuthorized: it was revoked
 """
 
 from __future__ import annotations

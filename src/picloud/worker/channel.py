@@ -43,6 +43,8 @@ class Job(NamedTuple):
     env: dict[str, str]  # the job's own variables
     root: bool  # its guests are root inside
     guests: Guests
+    greeting: str  # for who logs in at a terminal
+    welcome: Callable[[], None]  # says that a guest comes; once more does no harm
 
 
 class Guests:
@@ -50,14 +52,12 @@ class Guests:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._here: set[int] = set()
         self._programs: dict[int, Guest] = {}
         self.came = False  # the job in hand has had guests
 
     def add(self, guest: Guest) -> None:
         """A guest has come."""
         with self._lock:
-            self.came = True
             self._programs[id(guest)] = guest
 
     def remove(self, guest: Guest) -> None:
@@ -113,6 +113,7 @@ def _connect(dial: Dial, job: Job, port: int) -> None:
 
 
 def _execute(dial: Dial, job: Job, what: Execute) -> None:
+    job.welcome()
     held = _hold(job.folder / SESSIONS)
     try:
         guest = _start(job, what)
@@ -120,6 +121,8 @@ def _execute(dial: Dial, job: Job, what: Execute) -> None:
         try:
             line, early = _dial(dial)
             with line:
+                if what.terminal and not what.command and not what.subsystem:
+                    line.sendall(channel.pack(channel.DATA, job.greeting.replace("\n", "\r\n").encode()))
                 Session(line, guest, resize).run(early)
         finally:
             _let_go(job, guest)
@@ -169,6 +172,8 @@ def _hold(path: Path) -> int | None:
     except OSError:
         return None
     if stat.S_ISFIFO(os.fstat(held).st_mode):
+        with contextlib.suppress(BlockingIOError):
+            os.write(held, b"+")  # somebody has come
         return held
     os.close(held)
     return None

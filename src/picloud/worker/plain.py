@@ -45,7 +45,7 @@ class PlainProcess:
         return self._child.wait()
 
     def end(self) -> list[int]:
-        found, alive = set[int](), self._everything()  # seen while the first process still holds them together
+        found, alive = set[int](), self.everything()  # seen while the first process still holds them together
         self.signal(signal.SIGKILL)
         for _ in range(10):  # members may still fork while they are killed
             for pid in alive:
@@ -54,10 +54,11 @@ class PlainProcess:
             if alive <= found | {self.pid}:
                 break
             found |= alive
-            alive = self._everything()
+            alive = self.everything()
         return sorted(found - {self.pid})
 
-    def _everything(self) -> set[int]:
+    def everything(self) -> set[int]:
+        """Also those that left the session."""
         return set(self.members()) | _marked(self._mark)
 
 

@@ -16,8 +16,8 @@ from typing import Protocol
 
 from picloud.wire.error import CloudException
 from picloud.wire.job import Cause, Failure
-from picloud.wire.message import Credit, Dial, Lease, LogChunk, Outcome, Spec, ToServer
-from picloud.worker import channel, death, frame
+from picloud.wire.message import Credit, Lease, LogChunk, Outcome, Spec, ToServer
+from picloud.worker import death, frame
 from picloud.worker.feed import Feed, Key
 from picloud.worker.kit import Kit
 from picloud.worker.lending import Lending
@@ -26,6 +26,7 @@ from picloud.worker.order import Order
 from picloud.worker.plain import PlainSandbox
 from picloud.worker.sandbox import Limits
 from picloud.worker.slot import Running, Slot
+from picloud.worker.visits import Visits
 from picloud.worker.warden import Warden
 from picloud.worker.watch import Watch
 
@@ -75,7 +76,8 @@ class Pool:
         self._average: float | None = None  # microseconds of a job
         self._number = self._failed_starts = 0
         self.lending = Lending(loop, order.window, reports)
-        self._watch = Watch(loop, order, self.slots, reports)
+        self.visits = Visits(loop, self.slots, reports)
+        self._watch = Watch(loop, order, self.slots, reports, self.visits.look)
 
     # -- leases come ----------------------------------------------------------------------------------------------
 
@@ -206,6 +208,7 @@ class Pool:
         self.busy -= 1
         if running.waits:
             self.lending.ended(running)
+        self.visits.ended(running)
         if self.held.pop(running.key, None) is None:
             return
         average = self._average
@@ -229,10 +232,12 @@ class Pool:
     def ready(self, slot: Slot) -> None:
         """A runner can take jobs."""
         self._failed_starts = 0
+        self.visits.entered(slot)
         self.reports.picture()
 
     def gone(self, slot: Slot, clean: bool) -> None:
         """A runner has ended: replace it, or let the slot go."""
+        self.visits.left(slot)
         if clean and not slot.leaving:
             self.feed.quits = max(0, self.feed.quits - 1)
         elif not clean:
@@ -330,18 +335,6 @@ class Pool:
                 self._doomed[key] = death.ended(Cause.killed, 0)
             elif lease is not None:
                 self._finish(lease, Cause.killed, death.ended(Cause.killed, 0))
-
-    def dial(self, order: Dial) -> None:
-        """Open a channel to a job."""
-        channel.answer(order, lambda jid, n: self.loop.ask(lambda: self._visited((jid, n))))
-
-    def _visited(self, key: Key) -> channel.Job | None:
-        for slot in self.slots:
-            if slot.job is None or slot.job.key != key:
-                slot.read()  # the start mark may still lie in the socket
-            if slot.job is not None and slot.job.key == key and slot.job.ending is None and slot.process is not None:
-                return slot.receive(slot.job)
-        return None
 
     def credit(self) -> Credit:
         """What the server should know to size its batches."""

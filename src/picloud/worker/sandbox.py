@@ -31,6 +31,9 @@ class Process(Protocol):
     def members(self) -> list[int]:
         """The pids of all that live in the sandbox, the first process included."""
 
+    def everything(self) -> set[int]:
+        """The same, with those that hide."""
+
     def wait(self) -> int:
         """The exit status of the first process, negative for a signal; blocks until it ends."""
 

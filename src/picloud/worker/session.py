@@ -27,6 +27,8 @@ from picloud.wire.message import (
     Leases,
     LogChunk,
     Logs,
+    Mapped,
+    Neighbours,
     Outcome,
     Recall,
     Returned,
@@ -55,17 +57,28 @@ LOGS_KEPT = 64 << 20  # bytes of output kept while there is no connection
 LOGS_BATCH = 1 << 20
 
 
+class Visits(Protocol):
+    """What it commands about guests and ports."""
+
+    def dial(self, order: Dial) -> None: ...
+    def mapped(self, told: Mapped) -> None: ...
+    def show(self, told: Neighbours) -> None: ...
+    def greeted(self) -> None: ...
+
+
 class Work(Protocol):
     """What the session commands (the pool)."""
 
     held: dict[Key, Lease]
+
+    @property
+    def visits(self) -> Visits: ...
 
     def accept(self, specs: list[Spec], leases: list[Lease]) -> None: ...
     def resize(self, target: int) -> None: ...
     def recall(self, keep: int) -> None: ...
     def kill(self, keys: list[Key]) -> None: ...
     def credit(self) -> Credit: ...
-    def dial(self, order: Dial) -> None: ...
     def drain(self, seconds: float) -> None: ...
     def end(self) -> None: ...
 
@@ -110,6 +123,7 @@ class Session:
         self._outcome_bytes = sum(len(outcome.data) for outcome in self._outcomes)
         self.loop.watch(line.fileno(), self._readable)
         self._send(Hello(self.order.incarnation, WIRE_VERSION, os.getpid(), version, held))
+        self.work.visits.greeted()
         self.flush()
         self._readable()
 
@@ -185,7 +199,11 @@ class Session:
             case Kill():
                 self.work.kill([(jid, n) for jid, n in message.jobs])
             case Dial():
-                self.work.dial(message)
+                self.work.visits.dial(message)
+            case Mapped():
+                self.work.visits.mapped(message)
+            case Neighbours():
+                self.work.visits.show(message)
             case Stop():
                 self.work.drain(message.seconds)
 

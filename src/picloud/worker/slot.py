@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from picloud.wire.job import INLINE_LIMIT, Cause, Failure
-from picloud.wire.message import Lease, LogChunk, Outcome, Spec
 from picloud.sandbox.base import Inside
 from picloud.sandbox.local import LocalInside
+from picloud.wire.job import INLINE_LIMIT, Cause, Failure
+from picloud.wire.message import Lease, LogChunk, Outcome, Spec
 from picloud.worker import channel, death, frame, surroundings
 from picloud.worker.door import Door, Visit
 from picloud.worker.feed import Feed, Key
@@ -121,6 +121,7 @@ class Slot:
         argv = [sys.executable, "-P", "-c", "from picloud.worker.runner import main; main()", order]
         env = surroundings.of(self.sandbox.folder, self.door.path, self.owner.order.cores)
         self.process = self.sandbox.start(argv, env, (feed, theirs.fileno()), (self.out.writer, self.err.writer))
+        self.inside: Inside = LocalInside(self.sandbox.folder / "home", env, self.process.everything)
         self.owner.warden.begins(self.process.pid)
         theirs.close()
         self.socket.setblocking(False)
@@ -273,21 +274,11 @@ class Slot:
 
     # -- guests ---------------------------------------------------------------------------------------------------
 
-    @property
-    def inside(self) -> Inside:
-        """The way into the sandbox."""
-        folder, process = self.sandbox.folder, self.process
-        env = surroundings.of(folder, self.door.path, self.owner.order.cores)
-        return LocalInside(folder / "home", env, process.members if process is not None else list)
-
-    def receive(self, running: Running) -> channel.Job:
+    def welcome(self) -> None:
         """A guest comes to the job in hand: the runner leaves after it, so that nothing of the guest's stays."""
         if not self.guests.came and self.process is not None:
             self.process.signal(LEAVE_SIGNAL)
         self.guests.came = True
-        jid, n = running.key
-        env = running.spec.env | {"PICLOUD_JID": str(jid), "PICLOUD_ATTEMPT": str(n)}
-        return channel.Job(self.inside, self.sandbox.folder, env, False, self.guests)
 
     # -- output ---------------------------------------------------------------------------------------------------
 

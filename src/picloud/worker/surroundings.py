@@ -45,6 +45,7 @@ def of(slot: Path, door: Path, cores: int) -> dict[str, str]:
     """The environment of the runner in the folder ``slot`` with its ``door``."""
     env = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith("LC_")}
     env |= dict.fromkeys(THREADS, str(cores))
+    env["PICLOUD_SESSIONS"] = str(slot / "sessions")  # see worker.channel
     return env | {"HOME": str(slot / "home"), "TMPDIR": str(slot / "tmp"), "PICLOUD_SOCKET": str(door)}
 
 

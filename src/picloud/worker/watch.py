@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from picloud.wire.message import Lease, LogChunk
@@ -24,8 +25,11 @@ class Reports(Protocol):
 class Watch:
     """One for all slots of a worker."""
 
-    def __init__(self, loop: Loop, order: Order, slots: list[Slot], reports: Reports) -> None:
+    def __init__(
+        self, loop: Loop, order: Order, slots: list[Slot], reports: Reports, look: Callable[[list[Slot], float], None]
+    ) -> None:
         self._loop, self._order, self._slots, self._reports = loop, order, slots, reports
+        self._further = look  # what else looks at running jobs
         self._on = False
 
     def wake(self) -> None:
@@ -48,6 +52,7 @@ class Watch:
                 self._output(slot, job, now)
             if now - job.began >= MEMORY_AFTER:
                 self._memory(slot, job)
+        self._further(busy, now)
         if started:
             self._reports.started(started)
         self._on = bool(busy)

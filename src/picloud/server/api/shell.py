@@ -66,7 +66,7 @@ async def wait(control: Control, request: Request, jid: str) -> None:
     with control.ports.watching(number, watcher.wake):
         control.hub.add(watcher)
         try:
-            end = time.monotonic() + LONGEST_WAIT
+            end = time.monotonic() + _patience(query.get("seconds", ""))
             while True:
                 watcher.wake.clear()
                 found = await _look(control, request, number, status, int(port or 0))
@@ -80,6 +80,14 @@ async def wait(control: Control, request: Request, jid: str) -> None:
             if waits is not None:
                 control.dispatcher.end_wait(waits)
     await request.json(found)
+
+
+def _patience(text: str) -> float:
+    """Seconds that the client would wait, as far as one request may."""
+    try:
+        return min(max(float(text or LONGEST_WAIT), 0.0), LONGEST_WAIT)
+    except ValueError:
+        raise BadRequest(f"seconds is a number, not {text[:20]!r}") from None
 
 
 async def _woken(event: asyncio.Event, seconds: float) -> None:
@@ -98,9 +106,7 @@ async def _look(control: Control, request: Request, jid: int, status: str, port:
     found: Any = None
     if status:
         found = status if now.name == status else None
-    elif now is Status.processing:
-        found = ports_of(control, request, jid)["tcp"].get(port)
-    elif port != SSH and not over:
+    elif now is Status.processing or port != SSH and not over:
         found = ports_of(control, request, jid)["tcp"].get(port)
     return {"status": now.name, "found": found, "over": over}
 
