@@ -60,8 +60,8 @@ def execute(words: tuple[str, ...], data: tuple[str, ...], **flags: Any) -> None
     Flags stand before COMMAND.
     """
     cloud = client()
-    keywords = keywords(flags)
-    jid = checked(lambda: cloud.shell.execute(line(words), dict(map(_pair, data)), **keywords))
+    options = keywords(flags)
+    jid = checked(lambda: cloud.shell.execute(line(words), dict(map(_pair, data)), **options))
     if cloud.is_simulated():  # its jobs end with this process
         output.result(cloud.result(jid))
     else:
@@ -81,12 +81,12 @@ def execute_map(words: tuple[str, ...], data: tuple[str, ...], lists: tuple[str,
     Several -n and -N go in step: the first job gets the first value of each.
     """
     cloud = client()
-    keywords = keywords(flags)
+    options = keywords(flags)
     columns = {name: _values(text) for name, text in map(_pair, lists)} | {name: _lines(path) for name, path in map(_pair, files)}
     if not columns and copies is None:
         raise click.UsageError("nothing to map over: give -n, -N or -k")
     template, columns = _copied(line(words), columns, copies or 1)
-    jids = checked(lambda: cloud.shell.execute_map(template, dict(map(_pair, data)), columns, **keywords))
+    jids = checked(lambda: cloud.shell.execute_map(template, dict(map(_pair, data)), columns, **options))
     if not cloud.is_simulated():
         output.answer({"jids": list(jids)} if as_json() else None, spelled(jids))
     elif as_json():

@@ -10,7 +10,7 @@ import click
 
 from picloud.cli import output
 from picloud.cli.client import client
-from picloud.cli.flags import Group, command
+from picloud.cli.flags import GlobalFlags, Group, command
 from picloud.cli.job import timeout_flag
 from picloud.cli.program import checked, keywords, line
 from picloud.wire.job import Status
@@ -87,7 +87,7 @@ def wait_for() -> None:
     """Wait until a job gets somewhere."""
 
 
-@wait_for.command("status")
+@wait_for.command("status", cls=GlobalFlags)
 @click.argument("jid", type=JID)
 @click.argument("status", type=click.Choice(list(Status.__members__)))
 @timeout_flag
@@ -97,7 +97,7 @@ def wait_for_status(jid: int, status: str, timeout: float | None) -> None:
     output.answer({"jid": jid, "status": found}, found)
 
 
-@wait_for.command("port")
+@wait_for.command("port", cls=GlobalFlags)
 @click.argument("jid", type=JID)
 @click.argument("port", type=click.IntRange(1, 65_535))
 @click.option("-p", "--protocol", type=click.Choice(["tcp", "udp"]), default="tcp", help="tcp or udp.  [default: tcp]")

@@ -34,10 +34,11 @@ class Edge:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        if self._proxy is not None and self._proxy.serves(host):
-            await self._proxy(scope, receive, send)
-            return
+        if self._proxy is not None:
+            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+            if self._proxy.serves(host):
+                await self._proxy(scope, receive, send)
+                return
         try:
             await self._serve(scope, receive, send)
         except CloudException as error:

@@ -83,10 +83,7 @@ class Program:
                 await self._serve(db, files, listening)
             finally:
                 db.close()
-                listening.control.close()
-                listening.edge.close()
-                for bound in listening.ssh:
-                    bound.close()
+                listening.close()
 
     async def _serve(self, db: Database, files: Files, listening: Listening) -> None:
         secret = _secret(self.home / "secret")

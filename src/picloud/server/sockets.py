@@ -40,6 +40,12 @@ class Listening(Struct):
     tls: Certificate | None
     fingerprint: str | None
 
+    def close(self) -> None:
+        self.control.close()
+        self.edge.close()
+        for bound in self.ssh:
+            bound.close()
+
 
 def bind(settings: Settings, prefer: int | None, loopback: int | None = None) -> Listening:
     """Bind the sockets of control and edge.

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 SESSIONS = "sessions"
 """The pipe in a slot's folder whose writers are the sessions of the job; a job that lives as long as they do reads it."""
+LOGIN = 'PATH="$PICLOUD_PATH:$PATH"; unset PICLOUD_PATH; exec {shell}'
+"""A login shell's own start-up files forget the PATH of the job, where its interpreter is."""
 SFTP_SERVER = "/run/picloud/sftp-server"
 SFTP_SERVERS = (SFTP_SERVER, "/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server")
 PATIENCE = 10.0  # seconds for the edge to answer
@@ -133,11 +135,12 @@ def _execute(dial: Dial, job: Job, what: Execute) -> None:
 
 def _start(job: Job, what: Execute) -> Guest:
     env = job.inside.environment() | job.env | {name: value for name, value in what.env.items() if _is_welcome(name)}
+    env["PICLOUD_PATH"] = env.get("PATH", "")
     terminal = Terminal(what.terminal, what.rows, what.columns) if what.terminal else None
     if what.subsystem:
         return _subsystem(job, what.subsystem, env)
     for shell in ("bash", "sh"):
-        words = [shell, "-c", what.command] if what.command else [shell, "-l"]
+        words = [shell, "-c", what.command] if what.command else [shell, "-lc", LOGIN.format(shell=shell)]
         try:
             return job.inside.open(words, env, terminal=terminal, root=job.root)
         except SetupError:
