@@ -75,7 +75,6 @@ def options(info: dict[str, Any]) -> list[str]:
         "UserKnownHostsFile": f'"{known}"',
         "StrictHostKeyChecking": "yes",
         "ServerAliveInterval": "30",
-        "LogLevel": "ERROR",
     }
     return ["-F", "none", *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
 

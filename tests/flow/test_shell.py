@@ -106,8 +106,8 @@ def test_forwarding_leads_nowhere_else(jid: int, server: Any) -> None:
 
 def test_many_sessions_at_once(jid: int, server: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda n: ssh(jid, f"echo {n}").stdout, range(16)))
-    assert done == [b"%d\n" % n for n in range(16)]
+        done = list(pool.map(lambda n: ssh(jid, f"echo {n}"), range(64)))
+    assert [(one.stdout, one.stderr) for one in done] == [(b"%d\n" % n, b"") for n in range(64)]
 
 
 def test_a_terminal_has_size_type_and_greeting(jid: int, server: Any) -> None:

@@ -17,6 +17,8 @@ from picloud.wire.channel import Frame
 
 ROOM = 1 << 20
 """Unsent bytes of one direction beyond which the source is not read."""
+LAST_WORDS = 10.0
+"""Seconds for the far end to close after the end."""
 READ, WRITE = select.POLLIN | select.POLLHUP | select.POLLERR, select.POLLOUT
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.EIO, errno.ENOTCONN, errno.EBADF)
 
@@ -169,8 +171,17 @@ class Session:
             self._guest.program.signal(signal.SIGHUP)
         elif self._status is not None:
             self._tell(channel.number(channel.EXIT, self._status))
-            os.set_blocking(self._line.fd, True)
-            self._line.flush()
+            self._part()
+
+    def _part(self) -> None:
+        """Send what is left, and wait for the far end to close: it may still be writing, and would lose what it has not read."""
+        self._socket.settimeout(None)
+        self._line.flush()
+        _shut(self._socket)
+        self._socket.settimeout(LAST_WORDS)
+        with contextlib.suppress(OSError):
+            while self._socket.recv(channel.PIECE):
+                continue
 
     def _look(self, poller: select.poll) -> list[tuple[int, int]]:
         wanted = {self._line.fd: _events(self._line, not self._stdio.full)}
