@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,3 +39,10 @@ def copier(jid: int, program: str) -> tuple[list[str], str]:
     """scp or sftp, ready for a job, and the job's name for it."""
     info = get_ssh_info(jid, DEADLINE)
     return [program, "-q", *_identity.options(info), "-P", str(info["port"])], f"{info['username']}@{info['address']}"
+
+
+def free_port() -> int:
+    """A port that nobody of this machine listens on: jobs without a network of their own share it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -23,7 +23,7 @@ from cloud.shortcuts.ssh import get_ssh_info
 from picloud.cli.call import Server as At
 from picloud.cli.call import call
 from tests.conftest import PICLOUD
-from tests.flow.shells import DEADLINE, copier, run, sleeping, ssh
+from tests.flow.shells import DEADLINE, copier, free_port, run, sleeping, ssh
 from tests.flow.terminal import Terminal
 
 pytestmark = pytest.mark.live
@@ -52,7 +52,7 @@ def test_the_environment_is_the_jobs_and_nothing_secret(jid: int, server: Any) -
 
 
 def test_the_jobs_own_client_works_in_a_session(jid: int, server: Any) -> None:
-    code = "import cloud; print(cloud.running_on_cloud(), cloud.status(%d))" % jid
+    code = f"import cloud; print(cloud.running_on_cloud(), cloud.status({jid}))"
     env = f"PYTHONPATH={os.environ.get('PYTHONPATH', '')} {sys.executable}"
     assert ssh(jid, f"{env} -c '{code}'").stdout == b"True processing\n"
 
@@ -81,12 +81,10 @@ def test_copies_by_scp_sftp_and_rsync(jid: int, server: Any, tmp_path: Path) -> 
 
 
 def test_a_port_of_the_job_by_forwarding(jid: int, server: Any) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
-    with sleeping(f"exec {sys.executable} -m http.server 8017 --bind 127.0.0.1") as web:
-        cloud.wait_for.port(web, 8017, timeout=DEADLINE)
-        words = _identity.command(get_ssh_info(web), "-L", f"{free}:localhost:8017", "-o", "ExitOnForwardFailure=yes")
+    free, port = free_port(), free_port()
+    with sleeping(f"exec {sys.executable} -m http.server {port} --bind 127.0.0.1") as web:
+        cloud.wait_for.port(web, port, timeout=DEADLINE)
+        words = _identity.command(get_ssh_info(web), "-L", f"{free}:localhost:{port}", "-o", "ExitOnForwardFailure=yes")
         # The client says when the way is open: it runs this command then.
         with subprocess.Popen([*words, "echo open; read end"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as forward:
             assert forward.stdout is not None
@@ -106,8 +104,8 @@ def test_forwarding_leads_nowhere_else(jid: int, server: Any) -> None:
 
 def test_many_sessions_at_once(jid: int, server: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda n: ssh(jid, f"echo {n}"), range(64)))
-    assert [(one.stdout, one.stderr) for one in done] == [(b"%d\n" % n, b"") for n in range(64)]
+        done = list(pool.map(lambda n: ssh(jid, f"echo {n}"), range(24)))
+    assert [(one.stdout, one.stderr) for one in done] == [(b"%d\n" % n, b"") for n in range(24)]
 
 
 def test_a_terminal_has_size_type_and_greeting(jid: int, server: Any) -> None:
@@ -247,7 +245,11 @@ def test_a_password_is_the_secret_of_a_key(jid: int, server: Any, tmp_path: Path
 def test_a_revoked_key_opens_nothing_more(jid: int, server: Any) -> None:
     """Where a public key may be added, and what is refused there."""
     mine = At(server.url, server.key, server.secret)
-    for body in ({"api_key": int(server.key), "public": "ssh-ed25519 AAAA"}, {"api_key": int(server.key), "public": "x" * 9000}, {}):
+    for body in (
+        {"api_key": int(server.key), "public": "ssh-ed25519 AAAA"},
+        {"api_key": int(server.key), "public": "x" * 9000},
+        {},
+    ):
         with pytest.raises(cloud.CloudException):
             call(mine, "POST", "/v1/key/ssh", body)
     wrong = base64.b64encode(b"\0\0\0\x0bssh-ed25519").decode()

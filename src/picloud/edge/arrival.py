@@ -47,7 +47,6 @@ class Arrival(Joint):
         self._greeted = True
         head = Head.parse(data)
         if self._proxy.serves(head.host):
-            self._transport.pause_reading()
             self._work = asyncio.get_running_loop().create_task(self._enter(head))
         elif not (head.path.startswith(channel.PATH) and self._become(head)):
             self._end(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

@@ -149,12 +149,12 @@ class Joint(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: Any = None
         self._channel: Channel | None = None
-        self._lost = False
+        self._lost = self._early_eof = False
+        self._early: list[bytes] = []  # what came before there was a channel
         self._eofs = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.pause_reading()
 
     def join(self, channel: Channel) -> None:
         """Begin to pass bytes."""
@@ -163,16 +163,26 @@ class Joint(asyncio.Protocol):
             channel.close()
             return
         channel.attach(_Back(self))
+        for data in self._early:
+            channel.write(data)
+        self._early.clear()
         self._transport.resume_reading()
+        if self._early_eof:
+            self.eof_received()
 
     def data_received(self, data: bytes) -> None:
         if self._channel is not None:
             self._channel.write(data)
+        else:
+            self._early.append(data)
+            self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         if self._channel is not None:
             self._channel.write_eof()
             self.ended_one()
+        else:
+            self._early_eof = True
         return True
 
     def ended_one(self) -> None:
