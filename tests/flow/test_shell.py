@@ -242,8 +242,7 @@ def test_a_password_is_the_secret_of_a_key(jid: int, server: Any, tmp_path: Path
         assert run([*words, "true"], env=env).returncode == code
 
 
-def test_a_revoked_key_opens_nothing_more(jid: int, server: Any) -> None:
-    """Where a public key may be added, and what is refused there."""
+def test_what_is_no_public_key_is_refused(server: Any) -> None:
     mine = At(server.url, server.key, server.secret)
     for body in (
         {"api_key": int(server.key), "public": "ssh-ed25519 AAAA"},

@@ -91,7 +91,7 @@ def test_signals_and_programs_that_leave_a_process_behind(tmp_path: Path) -> Non
 
 
 def test_a_program_whose_guest_has_gone_is_told(tmp_path: Path) -> None:
-    guest = start(tmp_path, "trap 'echo hup > told; exit 1' HUP; echo on; while :; do sleep 0.05; done")
+    guest = start(tmp_path, "trap 'echo hup > told; exit 1' HUP; exec 2>/dev/null; echo on; while :; do sleep 0.05; done")
     far = Far(guest)
     assert far.line.recv(100)
     far.line.close()
