@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from picloud.settings import CoreType
 
 
 class Order(Struct, kw_only=True):
@@ -24,6 +26,10 @@ class Order(Struct, kw_only=True):
     log_head: int  # first bytes kept of each output stream
     log_tail: int  # last bytes kept
     slots: int  # to begin with
+    core_types: dict[str, CoreType] = field(default_factory=dict)  # the installation's table, for advice to failed jobs
+    host_cores: int = 0  # of its host; 0 = not told
+    host_memory: int = 0  # bytes that jobs may use there
+    host_units: int = 0  # compute units, thousandths
 
 
 class Placement(Struct, frozen=True):

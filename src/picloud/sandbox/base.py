@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -38,6 +39,8 @@ class Gauge(Struct, frozen=True):
     disk_written: int | None = None
     net_in: int | None = None
     net_out: int | None = None
+    disk_used: int | None = None  # bytes in the root layer, home and /tmp now
+    processes: int | None = None
 
 
 class Terminal(Struct, frozen=True):
@@ -70,7 +73,7 @@ class Guest(Struct):
     program: Program
     stdio: socket.socket | None  # stream socket: its stdin and stdout; None on a terminal
     stderr: socket.socket | None  # None on a terminal
-    terminal: int = -1  # descriptor of the terminal's own end: all three streams, and resizing; -1 without one
+    terminal: int = -1  # descriptor of the terminal's outer end: what is read and written, and resized; -1 without one
 
 
 class Inside(Protocol):
@@ -116,3 +119,61 @@ class Inside(Protocol):
 
     def gauge(self) -> Gauge:
         """What it has used."""
+
+
+class Sandbox(Protocol):
+    """The place of one slot, as its worker sees it."""
+
+    inside: Inside
+    run: Path  # folder of the host that the worker and the runner share
+    here: str  # where the runner sees that folder
+    home: str  # as the runner sees it
+    tmp: str
+    kit: str  # folder with the platform's packages, as the runner sees it; "" = the interpreter has them
+    python: list[str]  # the words that start the interpreter for jobs; empty: the image has none that fits
+    kernel_limits: bool  # whether the kernel sees to the memory limit
+    alarm: int  # descriptor that becomes readable when memory runs out; -1 = none
+
+    def oom_kills(self) -> int:
+        """Processes killed for lack of memory, so far; answers :attr:`alarm`."""
+
+    def strike(self) -> None:
+        """Kill the runner, with everything that can only be found through it, at once and without waiting."""
+
+    def reusable(self) -> bool:
+        """Whether nothing is left inside, so that a new runner finds it as if it were new."""
+
+    def end(self) -> None:
+        """Kill everything inside, wait for it, and let go of the place."""
+
+
+@runtime_checkable
+class Journaled(Protocol):
+    """A sandbox with a system log of its own."""
+
+    journal: socket.socket  # a datagram is a line
+
+    def runs(self, pid: int) -> None:
+        """The runner has this pid."""
+
+    def disk(self) -> int:
+        """Bytes that it holds on disk; may take a while."""
+
+
+class Maker(Protocol):
+    """Makes sandboxes of one kind; one for each worker."""
+
+    rung: str  # A to D
+
+    def make(self, folder: Path) -> Sandbox:
+        """A new sandbox in a folder of its own, which is made. Blocks for about 50 ms; from any thread.
+
+        Raises:
+            SetupError: it could not be made; the text says which step failed.
+        """
+
+    def remove(self, folder: Path) -> None:
+        """Remove such a folder, whoever owns what lies in it."""
+
+    def close(self) -> None:
+        """End every sandbox."""

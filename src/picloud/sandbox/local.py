@@ -15,7 +15,7 @@ import termios
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from picloud.sandbox.base import Gauge, Guest, Terminal
+from picloud.sandbox.base import Gauge, Guest, Program, Terminal
 from picloud.wire.error import SetupError
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -60,7 +60,7 @@ class LocalInside:
 
     def start(
         self, argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int], *, cwd: str = "", root: bool = False
-    ) -> LocalProgram:
+    ) -> Program:
         return self._start(argv, env, fds, cwd, terminal=False)
 
     def open(self, argv: Sequence[str], env: Mapping[str, str], *, terminal: Terminal | None = None, root: bool = False) -> Guest:

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from picloud.server.api import blob, edge, job, line, page, result, server, shell, submission, worker
+from picloud.server.api import blob, edge, job, line, page, reading, result, server, shell, submission, worker
 from picloud.server.auth import Headers
 from picloud.server.control import Control
 from picloud.server.http import Receive, Request, Scope, Send, refuse
@@ -59,6 +59,8 @@ ROUTES = [
     Route("POST", "/v1/job/rerun", job.rerun),
     Route("GET", "/v1/job", job.listing),
     Route("GET", "/v1/job/{jid}/payload", job.payload),
+    Route("GET", "/v1/job/{jid}/log", reading.log),
+    Route("GET", "/v1/job/{jid}/samples", reading.samples),
     Route("POST", "/v1/blob", blob.new),
     Route("POST", "/v1/blob/get", blob.get),
     Route("POST", "/v1/admin/account", server.add_account),

@@ -17,6 +17,7 @@ from picloud.server.hub import Hub
 from picloud.server.janitor import Janitor
 from picloud.server.placement import Placer
 from picloud.server.ports import Ports
+from picloud.server.sampling import Sampling
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings, choose_default_type
 from picloud.store import blob as blobs
@@ -37,6 +38,8 @@ class Control:
         self.engine = LocalEngine(settings, self._exited)
         self.placer = Placer(self.storage, self.fleet, self.engine, settings)
         self.dispatcher = Dispatcher(self.storage, self.fleet, self.hub, self.placer, settings)
+        self.sampling = Sampling(self.storage, self.hub)
+        self.dispatcher.ended = self.sampling.ended
         self.placer.settle = self.dispatcher.settle
         self.dispatcher.arrived = self.arrived
         self.authority = Authority(self.storage, self.fleet)
@@ -62,6 +65,7 @@ class Control:
         await self.placer.adopt()
         self.spawn(self.dispatcher.run())
         self.spawn(self.janitor.run())
+        self.spawn(self.sampling.run())
 
     async def close(self, grace: float | None) -> None:
         """Stop. ``grace``: seconds that running jobs get before workers end; None leaves the workers alone (restart)."""
@@ -69,6 +73,7 @@ class Control:
         if grace is not None:
             await self.placer.stop_all(grace)
         self.hub.close()
+        await self.sampling.write()
         for task in self._tasks:
             task.cancel()
         await self.engine.close()

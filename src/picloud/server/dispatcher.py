@@ -26,7 +26,7 @@ from picloud.store.act.answer import Finish
 from picloud.store.db import Transaction, lasts
 from picloud.wire.error import NotFound, Unavailable
 from picloud.wire.job import Failure
-from picloud.wire.message import Done, Kill, Lease, Leases, Outcome, Spec, Submitted
+from picloud.wire.message import Done, Finished, Kill, Lease, Leases, Outcome, Spec, Submitted
 
 log = logging.getLogger("picloud.dispatcher")
 T = TypeVar("T")
@@ -75,6 +75,7 @@ class Dispatcher:
         self._backlog: set[int] = set()  # kinds that had more ready jobs than were taken
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
+        self.ended: Callable[[list[Finished]], None] = lambda finished: None  # set by control
         self.arrived: Callable[[list[str]], Awaitable[None]]  # marks blobs whose bytes are on disk; set by control
 
     # -- the hot path -------------------------------------------------------------------------------------------
@@ -204,6 +205,7 @@ class Dispatcher:
 
     def settle(self, result: Finish) -> None:
         """After a commit that finished jobs: publish, forget who was awaited, look at what became ready."""
+        self.ended(result.moved)
         self._hub.publish(result.moved)
         self._hub.recheck(result.closed)
         if self._awaited:

@@ -92,6 +92,15 @@ class Watcher:
         return out
 
 
+class Bell:
+    """Rings when a job has printed, was sampled, or has ended: whoever follows it looks again."""
+
+    def __init__(self, jid: int) -> None:
+        self.jid = jid
+        self.news = asyncio.Event()
+        self.closed = False  # the server stops, or the listener has gone
+
+
 class Follower(Protocol):
     """A client's line: the ends of jobs that it submitted are told there unasked, once."""
 
@@ -115,6 +124,8 @@ class Hub:
         self._wide: dict[int, set[Watcher]] = {}
         self._all: set[Watcher] = set()
         self._followed: dict[int, Follower] = {}
+        self._bells: dict[int, set[Bell]] = {}
+        self._writing: dict[int, int] = {}  # jid -> acts under way that add to its output
         self._closed = False
 
     def expect(self, account: int, first: int, count: int) -> None:
@@ -180,8 +191,54 @@ class Hub:
         for jid in jids:
             self._followed.pop(jid, None)
 
+    # -- for those who read along ---------------------------------------------------------------------------------
+
+    def listen(self, jid: int) -> Bell:
+        """A bell that rings at all news of a job.
+
+        Raises:
+            Unavailable: the server stops: the next one will tell it.
+        """
+        if self._closed:
+            raise Unavailable("the server stops", hint="ask again")
+        bell = Bell(jid)
+        self._bells.setdefault(jid, set()).add(bell)
+        return bell
+
+    def hang_up(self, bell: Bell) -> None:
+        """Nobody listens to it any more."""
+        bells = self._bells.get(bell.jid, set())
+        bells.discard(bell)
+        if not bells:
+            self._bells.pop(bell.jid, None)
+
+    def ring(self, jid: int) -> None:
+        """There is news of a job."""
+        for bell in self._bells.get(jid, ()):
+            bell.news.set()
+
+    def writing(self, jids: Iterable[int], begins: bool) -> None:
+        """Output of these jobs is about to be written, or has been."""
+        for jid in jids:
+            count = self._writing.get(jid, 0) + (1 if begins else -1)
+            if count > 0:
+                self._writing[jid] = count
+            else:
+                self._writing.pop(jid, None)
+            if not begins:
+                self.ring(jid)
+
+    def is_writing(self, jid: int) -> bool:
+        """Whether output of a job is on its way into the store."""
+        return jid in self._writing
+
+    # -- ends of jobs ---------------------------------------------------------------------------------------------
+
     def publish(self, finished: list[Finished]) -> None:
         """Tell everybody; call only after the commit that finished these jobs."""
+        if self._bells:
+            for item in finished:
+                self.ring(item.jid)
         if self._followed:
             for item in finished:
                 if (follower := self._followed.pop(item.jid, None)) is not None:
@@ -204,6 +261,9 @@ class Hub:
         """Jobs in these ranges became final without a result at hand: who watches them reads the store again."""
         if closed:
             self.forget()
+            for jid in self._bells:
+                if any(first <= jid < first + count for first, count in closed):
+                    self.ring(jid)
             for watcher in self._all:
                 if any(watcher.overlaps(first, count) for first, count in closed):
                     watcher.behind = True
@@ -218,6 +278,10 @@ class Hub:
         for watcher in self._all:
             watcher.closed = True
             watcher.wake.set()
+        for bells in self._bells.values():
+            for bell in bells:
+                bell.closed = True
+                bell.news.set()
 
     def _forget(self, jid: int, watcher: Watcher) -> None:
         found = self._narrow.get(jid)

@@ -97,6 +97,7 @@ class Placer:
         worker = Worker(row, incarnation, secret_hash, kind)
         worker.target, worker.idle_since = slots, time.monotonic()
         self._fleet.add(worker)
+        capacity = self._engine.capacity()
         order = Order(
             url=self.url,
             incarnation=incarnation,
@@ -109,6 +110,10 @@ class Placer:
             log_head=self._settings.log_head,
             log_tail=self._settings.log_tail,
             slots=slots,
+            core_types=self._settings.core_types,
+            host_cores=capacity.cores,
+            host_memory=capacity.memory,
+            host_units=capacity.units,
         )
         try:
             placement = await self._engine.start(order)

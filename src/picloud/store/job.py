@@ -41,7 +41,7 @@ from picloud.store.rows import (
     unpack_failure,
 )
 from picloud.store.rows import listing as listed
-from picloud.store.schema import READY, argument, chunk, code, job, kind, lease, log, result, submission
+from picloud.store.schema import READY, argument, chunk, code, job, kind, lease, log, result, sample, submission
 from picloud.wire.error import Conflict, NotFound, TooLarge
 from picloud.wire.job import FIRST_FINAL, Cause, Status
 from picloud.wire.message import Finished, Ranges
@@ -279,7 +279,7 @@ def check_final(tx: Connection, account: int, ranges: Ranges) -> None:
 
 
 def delete(tx: Connection, account: int, ranges: Ranges) -> int:
-    """Remove finished jobs with arguments, results and logs; how many there were. The ledger's lines stay.
+    """Remove finished jobs with arguments, results, logs and samples; how many there were. The ledger's lines stay.
 
     Raises:
         NotFound: a jid is not of this account.
@@ -289,7 +289,7 @@ def delete(tx: Connection, account: int, ranges: Ranges) -> int:
     gone = 0
     for first, count in ranges:
         place = {"first": first, "end": first + count}
-        for table in (argument, result, log):
+        for table in (argument, result, log, sample):
             tx.execute(remove(table).where(table.c.jid >= bindparam("first"), table.c.jid < bindparam("end")), place)
         within = (job.c.jid >= bindparam("first"), job.c.jid < bindparam("end"))
         gone += tx.execute(remove(job).where(job.c.account == account, *within), place).rowcount

@@ -1,6 +1,6 @@
 """What is old goes away, in small pieces.
 
-    payloads(tx, before, limit) -> int      arguments, results and logs of jobs that finished before (epoch ms)
+    payloads(tx, before, limit) -> int      arguments, results, logs and samples of jobs that finished before (ms)
     jobs(tx, before, limit) -> int          their rows; the ledger's lines stay for ever
     submissions(tx, before, after, limit) -> int | None     submissions that no job is left of
 
@@ -14,11 +14,11 @@ from sqlalchemy import BigInteger, Connection, bindparam, delete, func, select
 from sqlalchemy.sql import ColumnElement
 
 from picloud.store.rows import Listed, as_list, constant, gathered, listing, run
-from picloud.store.schema import argument, chunk, dependency, job, log, result, submission, submission_env
+from picloud.store.schema import argument, chunk, dependency, job, log, result, sample, submission, submission_env
 
 
 def payloads(tx: Connection, before: int, limit: int = 1000) -> int:
-    """Remove arguments, results and logs of jobs that finished before ``before``."""
+    """Remove arguments, results, logs and samples of jobs that finished before ``before``."""
     jids: list[int] = listing(tx, _WITH_PAYLOAD, before=before, limit=limit)
     for statement in _PAYLOADS:
         run(tx, statement, jids=as_list(jids))
@@ -65,7 +65,7 @@ _with_payload = (
 )
 _WITH_PAYLOAD = select(gathered(_with_payload.c.jid))
 _OLD = select(gathered(select(job.c.jid).where(job.c.finished < _before).order_by(job.c.jid).limit(_limit).subquery().c.jid))
-_PAYLOADS = [delete(table).where(table.c.jid.in_(_jids.chosen())) for table in (argument, result, log)]
+_PAYLOADS = [delete(table).where(table.c.jid.in_(_jids.chosen())) for table in (argument, result, log, sample)]
 _newest = select(func.max(submission.alias("newest").c.id)).scalar_subquery()
 _SEEN = (
     select(submission.c.id, submission.c.created)

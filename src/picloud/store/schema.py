@@ -266,6 +266,7 @@ attempt = Table(
     _col("cpu_system_us"),
     _col("peak_memory"),
     _col("failure", LargeBinary, null=True),  # of an attempt that was not the job's last
+    _col("figures", Text, null=True),  # JSON of wire.message.Figures, of one that was sampled
     sqlite_with_rowid=False,
 )
 """Attempts that ended: the ledger. Rows are added whole in one transaction and never changed by another."""
@@ -279,7 +280,18 @@ log = Table(
     Column("offset", BigInteger, primary_key=True, autoincrement=False),
     _col("size", Integer),
     _col("data", LargeBinary),
+    _col("at", null=True),  # when it came
 )
+
+sample = Table(
+    "sample",
+    metadata,
+    Column("jid", BigInteger, primary_key=True, autoincrement=False),
+    Column("n", SmallInteger, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),  # ms since the attempt began, of its first sample
+    _col("data", LargeBinary),  # msgpack of a list of wire.message.Sample
+)
+"""What running jobs used, a minute or an hour a row; see :mod:`picloud.store.sample`."""
 
 blob = Table(
     "blob",

@@ -98,6 +98,9 @@ class Failure(Struct, omit_defaults=True):
     log_tail: str = ""  # the last lines the job printed
     peak_memory: int | None = None  # bytes
     memory_limit: int | None = None  # bytes
+    refused: int | None = None  # requests for memory that were refused
+    kernel_kills: int | None = None  # processes that the kernel killed for lack of memory
+    last_minute: list[dict[str, int]] = field(default_factory=list)  # samples (fields of wire.message.Sample), oldest first
     facts: dict[str, Any] = field(default_factory=dict)
 
 

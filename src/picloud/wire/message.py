@@ -136,6 +136,22 @@ class Started(Struct, tag=True):
     jobs: list[tuple[int, int, bytes]]  # sent for jobs that run longer than a moment (100 ms)
 
 
+class Figures(Struct, omit_defaults=True, gc=False):
+    """What a sampled attempt used in all, besides CPU time and the peak of its memory. None: the host cannot tell."""
+
+    memory_limit: int | None = None  # bytes of RAM it was allowed
+    cache: int | None = None  # most bytes of page cache seen
+    swap: int | None = None  # most bytes of swap seen
+    limit_hits: int | None = None
+    refused: int | None = None
+    kernel_kills: int | None = None
+    disk_read: int | None = None
+    disk_written: int | None = None
+    disk_used: int | None = None  # most bytes seen
+    net_in: int | None = None
+    net_out: int | None = None
+
+
 class Outcome(Struct, array_like=True, omit_defaults=True, gc=False):
     """The end of one attempt."""
 
@@ -153,6 +169,7 @@ class Outcome(Struct, array_like=True, omit_defaults=True, gc=False):
     failure: Failure | None = None
     retry: bool = False  # the exception's class is one of _retry_on (or that was not given)
     started_ms: int = 0  # wall clock of the worker's host, for display only
+    figures: Figures | None = None  # of jobs that were sampled
 
 
 class Done(Struct, tag=True):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from picloud.worker import grounds
 from picloud.worker.control import Control
 from picloud.worker.kit import Kit
 from picloud.worker.loop import Loop
@@ -24,10 +25,12 @@ def main() -> None:
     order = msgspec.json.decode(sys.stdin.readline(), type=Order)
     sys.setswitchinterval(0.0005)  # door and download threads must not hold up the loop
     folder = Path(order.folder)
+    os.umask(0o022)  # the folder itself is private; what jobs read in it is not theirs
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     loop = Loop()
     session = Session(loop, order)
-    session.work = pool = Pool(loop, order, Kit(loop, Control(order), folder), session)
+    kit = Kit(loop, Control(order), folder)
+    session.work = pool = Pool(loop, order, kit, session, grounds.maker(order, []))
     loop.before_wait, loop.after_turn = pool.rest, pool.turn
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: loop.call(lambda: pool.drain(0.0)))

@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import signal
 import socket
 import stat
 import struct
@@ -24,12 +23,12 @@ from picloud.sandbox.base import Guest, Inside, Terminal
 from picloud.wire import channel, frames, nearby
 from picloud.wire.error import CloudException, Conflict, NotFound, SetupError
 from picloud.wire.message import Connect, Dial, Execute
+from picloud.worker.guests import Guests
+from picloud.worker.launch import SESSIONS
 from picloud.worker.pump import Session, relay
 
 log = logging.getLogger(__name__)
 
-SESSIONS = "sessions"
-"""The pipe in a slot's folder whose writers are the sessions of the job; a job that lives as long as they do reads it."""
 LOGIN = 'PATH="$PICLOUD_PATH:$PATH"; unset PICLOUD_PATH; exec {shell}'
 """A login shell's own start-up files forget the PATH of the job, where its interpreter is."""
 SFTP_SERVER = "/run/picloud/sftp-server"
@@ -41,46 +40,12 @@ class Job(NamedTuple):
     """The attempt that a channel leads to."""
 
     inside: Inside
-    folder: Path  # of its slot
+    folder: Path  # that its worker and its runner share
     env: dict[str, str]  # the job's own variables
     root: bool  # its guests are root inside
     guests: Guests
     greeting: str  # for who logs in at a terminal
     welcome: Callable[[], None]  # says that a guest comes; once more does no harm
-
-
-class Guests:
-    """The programs of guests in one slot."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._programs: dict[int, Guest] = {}
-        self.came = False  # the job in hand has had guests
-
-    def add(self, guest: Guest) -> None:
-        """A guest has come."""
-        with self._lock:
-            self._programs[id(guest)] = guest
-
-    def remove(self, guest: Guest) -> None:
-        """A guest's program is let go of."""
-        with self._lock:
-            self._programs.pop(id(guest), None)
-
-    def end(self) -> bool:
-        """The job is over: end their programs; whether there were any guests at all."""
-        with self._lock:
-            came, self.came = self.came, False
-            for guest in self._programs.values():
-                guest.program.signal(signal.SIGHUP)
-                guest.program.signal(signal.SIGKILL)
-        return came
-
-
-def prepare(folder: Path) -> None:
-    """Make the pipe of a slot's sessions."""
-    with contextlib.suppress(FileExistsError):
-        os.mkfifo(folder / SESSIONS, 0o600)
 
 
 def answer(dial: Dial, find: Callable[[int, int], Job | None]) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from picloud.settings import CORE_TYPES
 from picloud.wire.job import Cause, Failure
 from picloud.worker import frame
+from picloud.worker.order import Order
 
 MIB = 1 << 20
 
@@ -84,38 +84,47 @@ def ended(cause: Cause, limit_ms: int) -> Failure:
     return Failure("killed", "The job was killed by its owner", "run it again with: picloud rerun JID")
 
 
-def out_of_memory(peak: int, limit: int, how: str) -> Failure:
-    """The certificate of a job that used more memory than it may."""
+def out_of_memory(peak: int, how: str, order: Order) -> Failure:
+    """The certificate of a job that used more memory than it may.
+
+    Args:
+        peak: bytes of memory seen.
+        how: in words, how that ended it.
+        order: with the limit, and the core types that may have more.
+    """
+    limit = order.memory_limit
     return Failure(
         "out_of_memory",
-        f"The job used {_size(peak)} of memory, {_size(limit)} are allowed ({how})",
-        bigger(limit),
+        f"The job used {size(peak)} of memory, {size(limit)} are allowed ({how})",
+        bigger(limit, order),
         peak_memory=peak,
         memory_limit=limit,
     )
 
 
-def bigger(limit: int) -> str:
-    """The smallest core type and number of cores with more memory than ``limit`` bytes, as advice."""
+def bigger(limit: int, order: Order) -> str:
+    """The smallest core type and number of cores with more memory than ``limit`` bytes that this host can give, as advice."""
+    most, cores_here = order.host_memory or 1 << 62, order.host_cores or 1 << 16
     sizes = sorted(
         (kind.memory * cores, kind.price * cores, name, cores)
-        for name, kind in CORE_TYPES.items()
+        for name, kind in order.core_types.items()
         for cores in kind.multiples
-        if kind.memory * cores > 1.2 * limit
+        if 1.2 * limit < kind.memory * cores <= most and cores <= cores_here
     )
     if not sizes:
-        return "split the job, or hold less in memory at once: no core type has more memory"
+        return "split the job, or hold less in memory at once: no core type that fits on its host has more memory"
     memory, _, name, cores = sizes[0]
-    return f"use _type={name!r}" + (f", _cores={cores}" if cores > 1 else "") + f" ({_size(memory)}), or hold less in memory"
+    return f"use _type={name!r}" + (f", _cores={cores}" if cores > 1 else "") + f" ({size(memory)}), or hold less in memory"
 
 
-def of_status(status: int, memory_event: bool, peak: int, limit: int) -> tuple[Cause, Failure]:
+def of_status(status: int, memory_event: bool, peak: int, order: Order) -> tuple[Cause, Failure]:
     """Cause and certificate of a job whose runner's process ended under it.
 
     Args:
         status: exit status as subprocess gives it, negative for a signal.
         memory_event: whether the kernel killed for lack of memory meanwhile.
-        peak: bytes of memory seen; limit: bytes allowed.
+        peak: bytes of memory seen.
+        order: with the limit.
     """
     if status >= 0:
         return Cause.exit, Failure(
@@ -126,7 +135,7 @@ def of_status(status: int, memory_event: bool, peak: int, limit: int) -> tuple[C
         )
     name = _signal(-status)
     if -status == signal.SIGKILL and memory_event:
-        return Cause.out_of_memory, out_of_memory(peak, limit, "killed by the kernel for lack of memory")
+        return Cause.out_of_memory, out_of_memory(peak, "killed by the kernel for lack of memory", order)
     if -status in (signal.SIGKILL, signal.SIGTERM):
         return Cause.worker_lost, Failure(
             "worker_lost",
@@ -158,5 +167,6 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
+    """Bytes in words."""
     return f"{count / MIB:.0f} MB"

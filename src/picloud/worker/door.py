@@ -13,13 +13,13 @@ import json
 import logging
 import os
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from picloud.sandbox.base import Sandbox
 from picloud.wire import nearby
 from picloud.wire.error import CloudException, NotAuthorized, Unavailable
 from picloud.worker.order import Order
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 PIECE = 1 << 16
 HEAD = 1 << 16  # bytes of a request's head at most
-LONGEST_PATH = 100  # of a unix socket, which the kernel limits to 107
+NAME = "door.sock"
 DROPPED = (b"authorization", b"x-picloud-attempt", b"host", b"connection", b"expect", b"proxy-authorization")
 
 
@@ -52,19 +52,11 @@ class Head(NamedTuple):
 class Door:
     """The socket of one slot. ``in_hand`` is called in the door's threads and answers None when no job runs."""
 
-    def __init__(self, order: Order, folder: Path, in_hand: Callable[[], Visit | None]) -> None:
+    def __init__(self, order: Order, sandbox: Sandbox, in_hand: Callable[[], Visit | None]) -> None:
         self._order, self._in_hand = order, in_hand
-        self.path = folder / "door.sock"
-        if len(str(self.path)) > LONGEST_PATH:
-            # The engine knows this name (engine.process.shelter) and removes it with the worker's folder.
-            name = f"picloud-{os.environ.get('PICLOUD_INSTANCE', '')}-{order.incarnation}"
-            shelter = Path(tempfile.gettempdir(), name)
-            shelter.mkdir(mode=0o700, exist_ok=True)
-            self.path = shelter / f"{folder.name}.sock"
+        self.path = sandbox.run / NAME
         self.path.unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(self.path))
-        os.chmod(self.path, 0o600)
+        self._socket = _bound(sandbox.run)
         self._socket.listen(64)
         threading.Thread(target=self._accept, name="door", daemon=True).start()
 
@@ -151,6 +143,17 @@ class Door:
             (b"x-picloud-attempt", visit.attempt.encode()),
         ]
         return raw(Head(head.line, kept))
+
+
+def _bound(folder: Path) -> socket.socket:
+    """A socket in a folder however long its path is: the kernel counts only how it is named."""
+    made, place = socket.socket(socket.AF_UNIX), os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        made.bind(f"/proc/self/fd/{place}/{NAME}")
+    finally:
+        os.close(place)
+    os.chmod(folder / NAME, 0o666)  # whoever sees the folder may knock: the jobs of this slot, and we
+    return made
 
 
 def read_head(readline: Callable[[int], bytes]) -> Head | None:

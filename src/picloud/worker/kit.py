@@ -35,7 +35,7 @@ class Kit:
         self._loop, self._control = loop, control
         self.code, self.spec_folder, self.arguments = folder / "code", folder / "specs", folder / "arguments"
         for path in (self.code, self.spec_folder, self.arguments):
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.mkdir(parents=True, exist_ok=True, mode=0o755)
         self.specs: OrderedDict[int, Spec] = OrderedDict()  # the least recently used first
         self.keys: dict[int, int] = {}  # submission -> name of its spec's file; equal specs share one
         self.ready: set[int] = set()
@@ -58,7 +58,7 @@ class Kit:
         }
         key = int.from_bytes(hashlib.blake2b(encode(told), digest_size=8).digest(), "little")
         if key not in self._written:
-            _write_private(self.spec_folder / f"{key}.json", json.dumps(told).encode())
+            _write(self.spec_folder / f"{key}.json", json.dumps(told).encode())
         self._written[key] += 1
         self.keys[spec.submission] = key
         self.specs[spec.submission] = spec
@@ -158,8 +158,8 @@ class Kit:
         self._loop.work(act, done)
 
 
-def _write_private(path: Path, data: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def _write(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         os.write(handle, data)
     finally:

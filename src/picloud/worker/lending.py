@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from picloud.worker.loop import Loop
-from picloud.worker.slot import Running
+from picloud.worker.running import Running
 
 SHORT = 1.0  # seconds after a wait for which only few leases are held
 

@@ -12,20 +12,20 @@ import logging
 import time
 from collections import deque
 from pathlib import Path
-from typing import Protocol
 
+from picloud.sandbox.base import Maker
 from picloud.wire.error import CloudException
 from picloud.wire.job import Cause, Failure
-from picloud.wire.message import Credit, Lease, LogChunk, Outcome, Spec, ToServer
+from picloud.wire.message import Credit, Lease, LogChunk, Outcome, Spec
 from picloud.worker import death, frame
 from picloud.worker.feed import Feed, Key
 from picloud.worker.kit import Kit
 from picloud.worker.lending import Lending
 from picloud.worker.loop import Loop
 from picloud.worker.order import Order
-from picloud.worker.plain import PlainSandbox
-from picloud.worker.sandbox import Limits
-from picloud.worker.slot import Running, Slot
+from picloud.worker.owner import Reports
+from picloud.worker.running import Running
+from picloud.worker.slot import Slot
 from picloud.worker.visits import Visits
 from picloud.worker.warden import Warden
 from picloud.worker.watch import Watch
@@ -40,29 +40,15 @@ LAST_WORDS = 3.0  # seconds for the server to acknowledge, at the end
 FAILED_STARTS = 5  # runners in a row that died before they were ready
 
 
-class Reports(Protocol):
-    """Where the pool tells what happened (the session)."""
-
-    def done(self, outcome: Outcome) -> None: ...
-    def returned(self, leases: list[Lease]) -> None: ...
-    def printed(self, chunks: list[LogChunk]) -> None: ...
-    def picture(self) -> None: ...
-    def turn(self) -> None: ...
-    def started(self, leases: list[Lease]) -> None: ...
-    def tell(self, message: ToServer) -> None: ...
-    def flush(self) -> None: ...
-    def rest(self) -> float: ...
-    @property
-    def settled(self) -> bool: ...
-
-
 class Pool:
     """See the module."""
 
-    def __init__(self, loop: Loop, order: Order, kit: Kit, reports: Reports) -> None:
-        self.loop, self.order, self.kit, self.reports = loop, order, kit, reports
+    def __init__(self, loop: Loop, order: Order, kit: Kit, reports: Reports, maker: Maker) -> None:
+        self.loop, self.order, self.kit, self.reports, self.maker = loop, order, kit, reports, maker
         self.folder = Path(order.folder)
         self.feed, self.warden = Feed(), Warden()
+        self.start_error: BaseException | None = None  # why the last slot could not be started
+        (self.folder / "results").mkdir(mode=0o700, exist_ok=True)
         self.held: dict[Key, Lease] = {}  # everything accepted that has no outcome yet
         self.slots: list[Slot] = []
         self.target = 0
@@ -76,7 +62,7 @@ class Pool:
         self._average: float | None = None  # microseconds of a job
         self._number = self._failed_starts = 0
         self.lending = Lending(loop, order.window, reports)
-        self.visits = Visits(loop, self.slots, reports)
+        self.visits = Visits(loop, order, self.slots, reports)
         self._watch = Watch(loop, order, self.slots, reports, self.visits.look)
 
     # -- leases come ----------------------------------------------------------------------------------------------
@@ -159,7 +145,7 @@ class Pool:
     def _put(self, lease: Lease) -> bool:
         path = self._files.get((lease.jid, lease.n))
         if path is not None:
-            return self.feed.put(lease, self.kit.keys[lease.submission], str(path).encode(), frame.FILE)
+            return self.feed.put(lease, self.kit.keys[lease.submission], path.name.encode(), frame.FILE)
         return self.feed.put(lease, self.kit.keys[lease.submission], lease.data, 0)
 
     def _places(self) -> int:
@@ -243,8 +229,8 @@ class Pool:
         elif not clean:
             self._after_death(slot)
         if self.stopping or (clean and not slot.leaving) or len(self.slots) > self.target:
-            slot.door.close()
             self.slots.remove(slot)
+            self.loop.work(slot.end, _ended)
             self.reports.picture()
         elif self._failed_starts < FAILED_STARTS:
             slot.start()
@@ -252,8 +238,18 @@ class Pool:
             self.loop.after(1.0, lambda: self._start_again(slot))
         self._adjust()
 
+    def failed(self, slot: Slot, error: BaseException | None) -> None:
+        """A slot could not be started."""
+        self._failed_starts += 1
+        self.start_error = error
+        if self.stopping or len(self.slots) > self.target:
+            self.slots.remove(slot)
+            self.reports.picture()
+        else:
+            self.loop.after(1.0, lambda: self._start_again(slot))
+
     def _start_again(self, slot: Slot) -> None:
-        if slot.process is None and slot in self.slots and not self.stopping:
+        if slot.process is None and not slot.starting and slot in self.slots and not self.stopping:
             slot.start()
 
     def _after_death(self, slot: Slot) -> None:
@@ -298,8 +294,7 @@ class Pool:
 
     def _grow(self) -> None:
         self._number += 1
-        limits = Limits(self.order.memory_limit, self.order.cores)
-        slot = Slot(self, self._number, PlainSandbox(self.folder / f"slot-{self._number}", limits))
+        slot = Slot(self, self._number)
         self.slots.append(slot)
         slot.start()
 
@@ -385,9 +380,7 @@ class Pool:
 
     def _abandon(self) -> None:
         """End what still runs: it goes back, or where it must not run twice the server is told."""
-        for slot in self.slots:
-            if slot.process is not None:
-                slot.process.end()
+        self._strike()
         back = []
         for lease in list(self.held.values()):
             if self.kit.specs[lease.submission].options.restartable:
@@ -399,7 +392,16 @@ class Pool:
         self._give_back(back)
 
     def end(self) -> None:
-        """Kill every runner."""
+        """Kill every runner, and what is in its sandbox."""
+        self._strike()
+        self.maker.close()
+
+    def _strike(self) -> None:
         for slot in self.slots:
-            if slot.process is not None:
-                slot.process.end()
+            if slot.sandbox is not None:
+                slot.sandbox.strike()
+
+
+def _ended(_: object, error: BaseException | None) -> None:
+    if error is not None:
+        log.error("a sandbox did not end: %s", error)

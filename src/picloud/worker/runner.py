@@ -55,7 +55,7 @@ class Runner:
         self.feed = socket.socket(fileno=order["feed"])
         self.result = socket.socket(fileno=order["result"])
         self.code = Code(Path(order["code"]), Path(order["specs"]))
-        self.place = Place(self.folder)
+        self.place = Place(Path(order["home"]), Path(order["tmp"]))
         mark = bytes.fromhex(order["mark"])
         self.out, self.err = Stream("stdout", 1, mark), Stream("stderr", 2, mark)
         capture_logging(self.result.send)
@@ -75,7 +75,7 @@ class Runner:
         self._watch_signals()
 
     def _watch_signals(self) -> None:
-        self.stacks = open(self.folder / "stacks", "w")  # noqa: SIM115 - open as long as the process lives
+        self.stacks = open(self.folder / "out" / "stacks", "w")  # noqa: SIM115 - open as long as the process lives
         faulthandler.enable(self.stacks, all_threads=True)
         faulthandler.register(STACKS_SIGNAL, self.stacks, all_threads=True)
         signal.signal(signal.SIGINT, self._interrupted)
@@ -152,7 +152,7 @@ class Runner:
             spec = self._enter(key)
             function = self.code.function(spec)
             step = "arguments"
-            args, kwargs = payload.loads(Path(str(data, "utf-8")).read_bytes() if flags & frame.FILE else bytes(data))
+            args, kwargs = payload.loads(self._file(data) if flags & frame.FILE else bytes(data))
             step, call = "call", self._profiling(function.call) if spec.profile else function.call
             begin = clock()  # nothing of ours between the two looks at the clock
             value = call(*args, **kwargs)
@@ -169,6 +169,9 @@ class Runner:
         said |= self._tidy(took)
         user, system, peak = self._used(took)
         return (frame.RESULT, said, len(preview), n, jid, took // 1000 or 1, user, system, peak), preview + tail
+
+    def _file(self, name: memoryview) -> bytes:
+        return (self.folder / "arguments" / str(name, "utf-8")).read_bytes()
 
     def _enter(self, key: int) -> Spec:
         """The spec of the job, with its environment variables in place."""

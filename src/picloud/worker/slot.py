@@ -6,27 +6,23 @@ The slot turns what comes from the runner, or how the runner died, into outcomes
 from __future__ import annotations
 
 import contextlib
-import json
-import os
+import logging
 import signal
-import socket
-import sys
 import time
 from pathlib import Path
-from typing import Protocol
 
-from picloud.sandbox.base import Inside
-from picloud.sandbox.local import LocalInside
+from picloud.sandbox.base import Gauge, Journaled, Program, Sandbox
 from picloud.wire.job import INLINE_LIMIT, Cause, Failure
-from picloud.wire.message import Lease, LogChunk, Outcome, Spec
-from picloud.worker import channel, death, frame, surroundings
+from picloud.wire.message import Outcome, Sample, Samples
+from picloud.worker import death, evidence, frame, journal, launch, surroundings
 from picloud.worker.door import Door, Visit
-from picloud.worker.feed import Feed, Key
+from picloud.worker.launch import Launched
 from picloud.worker.logs import JobLog, Pipe
-from picloud.worker.loop import READ_ONCE, Loop, Timer
-from picloud.worker.order import Order
-from picloud.worker.sandbox import Process, Sandbox
-from picloud.worker.warden import Warden
+from picloud.worker.loop import READ_ONCE
+from picloud.worker.owner import Owner
+from picloud.worker.running import Running
+
+log = logging.getLogger(__name__)
 
 GRACE = 2.0  # seconds from SIGINT to SIGKILL
 SURE_AFTER = 0.001  # seconds after which a job's output is closed by a mark in any case (inside.output)
@@ -42,97 +38,75 @@ _buffer = bytearray(frame.LARGEST + 1024)
 _view = memoryview(_buffer)
 
 
-class Running:
-    """The attempt that a slot has in hand."""
-
-    __slots__ = ("began", "ending", "job_log", "key", "lease", "peak", "shown", "spec", "started_ms", "timers", "told", "waits")
-
-    def __init__(self, lease: Lease, spec: Spec) -> None:
-        self.lease, self.spec, self.key = lease, spec, (lease.jid, lease.n)
-        self.began, self.started_ms = time.monotonic(), int(time.time() * 1000)
-        self.ending: Failure | None = None  # why the worker is ending it
-        self.job_log: JobLog | None = None
-        self.timers: tuple[Timer, ...] = ()
-        self.peak = 0
-        self.shown = 0.0  # when its output was sent last
-        self.told = False  # that it has started
-        self.waits = 0  # requests under way that wait for other jobs
-
-
-class Owner(Protocol):
-    """What a slot needs from the pool."""
-
-    loop: Loop
-    feed: Feed
-    order: Order
-    folder: Path
-    warden: Warden
-
-    def begun(self, slot: Slot, key: Key) -> Running | None:
-        """The slot's runner took this job; None = it may not have it."""
-
-    def ended(self, slot: Slot, running: Running, outcome: Outcome, large: Path | None) -> None:
-        """The job in hand is over; ``large``: its result lies in this file."""
-
-    def printed(self, chunks: list[LogChunk]) -> None:
-        """Output to be sent."""
-
-    def waits(self, slot: Slot, running: Running, begins: bool) -> None:
-        """The job in hand begins or ends to wait for other jobs."""
-
-    def ready(self, slot: Slot) -> None:
-        """The runner can take jobs."""
-
-    def gone(self, slot: Slot, clean: bool) -> None:
-        """The runner has ended."""
-
-
 class Slot:
     """See the module."""
 
-    def __init__(self, owner: Owner, number: int, sandbox: Sandbox) -> None:
-        self.owner, self.number, self.sandbox = owner, number, sandbox
+    def __init__(self, owner: Owner, number: int) -> None:
+        self.owner, self.number = owner, number
+        self.folder = owner.folder / f"slot-{number}"
+        self.sandbox: Sandbox | None = None
         self.job: Running | None = None
-        self.process: Process | None = None
+        self.process: Program | None = None
+        self.rested: Gauge | None = None  # taken since its last job
         self.is_ready = self.was_ready = self.leaving = False
-        (sandbox.folder / "out").mkdir(exist_ok=True, mode=0o700)
-        self.door = Door(owner.order, sandbox.folder, self._in_hand)
-        self.guests = channel.Guests()
-        channel.prepare(sandbox.folder)
+        self.starting = self.ended = False
+        self.visited = False  # others than jobs have been in the sandbox: it serves no further runner
+        self._door: Door | None = None
+        self._kills = 0  # processes that the kernel had killed in the sandbox when the job in hand began
 
     # -- the process ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start a runner."""
-        mark = os.urandom(24)
-        self.out, self.err = Pipe(mark), Pipe(mark)
-        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        feed = self.owner.feed.out.fileno()
-        order = json.dumps(
-            {
-                "folder": str(self.sandbox.folder),
-                "code": str(self.owner.folder / "code"),
-                "specs": str(self.owner.folder / "specs"),
-                "feed": feed,
-                "result": theirs.fileno(),
-                "mark": mark.hex(),
-            }
-        )
-        argv = [sys.executable, "-P", "-c", "from picloud.worker.runner import main; main()", order]
-        env = surroundings.of(self.sandbox.folder, self.door.path, self.owner.order.cores)
-        self.process = self.sandbox.start(argv, env, (feed, theirs.fileno()), (self.out.writer, self.err.writer))
-        self.inside: Inside = LocalInside(self.sandbox.folder / "home", env, self.process.everything)
+        """Start a runner, in a thread; it tells when it is ready."""
+        self.starting = True
+        self.is_ready = self.was_ready = self.leaving = False
+        self.owner.loop.work(self._launch, self._launched)
+
+    def _launch(self) -> Launched:
+        owner, used = self.owner, self.sandbox
+        sandbox = self.sandbox = launch.place(owner.maker, self.folder, used, fresh=self.visited)
+        self.visited = False
+        if sandbox is not used:
+            if self._door is not None:
+                self._door.close()
+            self._door = Door(owner.order, sandbox, self._in_hand)
+            launch.pipe_of_sessions(sandbox)
+        image = owner.order.image
+        return launch.runner(sandbox, owner.feed.out.fileno(), owner.order.cores, bool(image and image.setup))
+
+    def _launched(self, found: Launched | None, error: BaseException | None) -> None:
+        self.starting = False
+        if found is None:
+            log.error("a slot could not be started: %s", error)
+            self.owner.failed(self, error)
+            return
+        self.process, self.socket, self.out, self.err = found
+        if self.ended:  # the pool let go of it meanwhile
+            self.close()
+            self.end()
+            return
         self.owner.warden.begins(self.process.pid)
-        theirs.close()
-        self.socket.setblocking(False)
         self._receive = self.socket.recv_into
+        if isinstance(self.sandbox, Journaled):
+            self.sandbox.runs(self.process.pid)
+            self.owner.loop.watch(self.sandbox.journal.fileno(), self._journal)
         loop = self.owner.loop
         loop.watch(self.socket.fileno(), self.read)
         loop.watch(self.process.pidfd, self._died)
         for pipe in (self.out, self.err):
-            pipe.started()
             loop.watch(pipe.fd, lambda pipe=pipe: self._printed(pipe), READ_ONCE)  # type: ignore[misc]
-        self.is_ready = self.was_ready = self.leaving = False
+            self._printed(pipe)
+        self.rested = None
+
+    def end(self) -> None:
+        """End the sandbox, for good."""
+        self.ended = True
+        sandbox, self.sandbox = self.sandbox, None
+        if self._door is not None:
+            self._door.close()
+            self._door = None
+        if sandbox is not None and not self.starting:
+            sandbox.end()
 
     # -- what the runner says -------------------------------------------------------------------------------------
 
@@ -161,8 +135,18 @@ class Slot:
     def _begin(self, jid: int, n: int) -> bool:
         if self.job is not None:
             return False
-        self.job = self.owner.begun(self, (jid, n))
-        return self.job is not None
+        job = self.job = self.owner.begun(self, (jid, n))
+        if job is None:
+            return False
+        job.before, self.rested = self.rested, None
+        return True
+
+    def _journal(self) -> None:
+        """A line came for the system log."""
+        if isinstance(self.sandbox, Journaled):
+            for line in journal.lines(self.sandbox.journal):
+                if self.job is not None:
+                    self.log(self.job).add("syslog", line)
 
     def _result(self, size: int) -> bool:
         _, flags, preview_size, n, jid, runtime, user, system, peak, next_jid, next_n = frame.result_head.unpack_from(_buffer)
@@ -174,7 +158,7 @@ class Slot:
         outcome = Outcome(
             jid, n, running.lease.lease, 0, runtime, user, system, peak, preview, data, started_ms=running.started_ms
         )
-        if flags or running.ending is not None or running.job_log is not None or runtime > SLACK_US or self.guests.came:
+        if flags or running.ending is not None or running.job_log is not None or runtime > SLACK_US:
             large = self._unusual(running, outcome, flags)
             if large is None:
                 return False
@@ -189,9 +173,9 @@ class Slot:
         elapsed = int((time.monotonic() - running.began) * 1e6)
         outcome.runtime_us = min(max(outcome.runtime_us, elapsed - SLACK_US), elapsed + SLACK_US)
         outcome.peak_memory = max(outcome.peak_memory, running.peak)
+        self._measure(running, outcome)
         self._close_output(running, flags)
         self.leaving = self.leaving or bool(flags & frame.LEAVING)
-        self.guests.end()
         try:
             self._judge(running, outcome, flags)
         except ValueError:
@@ -214,24 +198,19 @@ class Slot:
         elif outcome.cause == Cause.killed:  # an interrupt that nobody ordered
             raise ValueError("no order to end this job")
         if outcome.failure is not None:
-            self._add_evidence(running, outcome)
-
-    def _add_evidence(self, running: Running, outcome: Outcome) -> None:
-        failure, limit = outcome.failure, self.owner.order.memory_limit
-        if failure is None:
-            return
-        if running.job_log is not None and not failure.log_tail:
-            failure.log_tail = running.job_log.last()
-        if outcome.cause == Cause.out_of_memory and failure.memory_limit is None:
-            failure.peak_memory, failure.memory_limit = outcome.peak_memory or None, limit
-            failure.advice = failure.advice or death.bigger(limit)
+            evidence.add(running, outcome, self.owner.order)
 
     def _large(self, running: Running) -> Path | None:
         """The file of a large result, moved away from where the runner can reach it by name."""
-        path = self.sandbox.folder / "out" / f"{running.key[0]}.{running.key[1]}"
+        path = self._run / "out" / f"{running.key[0]}.{running.key[1]}"
         if path.is_symlink() or not path.is_file():
             return None
-        return path
+        return path.replace(self.owner.folder / "results" / path.name)
+
+    @property
+    def _run(self) -> Path:
+        """The folder that the runner and we share."""
+        return self.sandbox.run if self.sandbox is not None else self.folder
 
     def _other(self, kind: int, size: int) -> bool:
         if kind == frame.TEXT and size >= frame.text_head.size:
@@ -272,15 +251,54 @@ class Slot:
         found: Visit | None = loop.ask(look)
         return found
 
-    # -- guests ---------------------------------------------------------------------------------------------------
-
     def welcome(self) -> None:
-        """A guest comes to the job in hand: the runner leaves after it, so that nothing of the guest's stays."""
-        if not self.guests.came and self.process is not None:
+        """A guest comes to the job in hand: runner and sandbox go with it, so that nothing of the guest's stays."""
+        if not self.visited and self.process is not None:
+            self.visited = True
             self.process.signal(LEAVE_SIGNAL)
-        self.guests.came = True
+
+    # -- figures --------------------------------------------------------------------------------------------------
+
+    @property
+    def kernel_limits(self) -> bool:
+        """Whether the kernel sees to the memory limit, so that nobody has to look."""
+        return self.sandbox is not None and self.sandbox.kernel_limits
+
+    def gauge(self) -> Gauge | None:
+        """What its sandbox has used and uses; None = nobody can tell."""
+        return self.sandbox.inside.gauge() if self.process is not None and self.sandbox is not None else None
+
+    def _memory_ran_out(self) -> bool:
+        """Whether the kernel has killed for lack of memory, here since the job in hand began, or else on the host."""
+        if self.sandbox is None or not self.sandbox.kernel_limits:
+            return surroundings.kernel_killed()
+        before, self._kills = self._kills, self.sandbox.oom_kills()
+        return self._kills > before
+
+    def rest(self) -> None:
+        """No job is in hand: the next one's figures begin here."""
+        if self.rested is None and self.is_ready:
+            self.rested = self.gauge()
+
+    def sample(self, running: Running) -> Sample | None:
+        """Take a sample of the job in hand; None = nobody can tell any more."""
+        gauge = self.gauge() if running.meter is not None else None
+        if running.meter is None or gauge is None:
+            return None
+        return running.meter.sample(gauge, int((time.monotonic() - running.began) * 1000))
+
+    def _measure(self, running: Running, outcome: Outcome) -> None:
+        """Put the figures of a sampled job into its outcome."""
+        if running.meter is not None:
+            if (last := self.sample(running)) is not None:
+                self.owner.reports.tell(Samples([last]))
+            running.meter.into(outcome)
 
     # -- output ---------------------------------------------------------------------------------------------------
+
+    def tell(self, running: Running, text: str) -> None:
+        """Write a line into the Pi log of the job in hand."""
+        self.log(running).add("pilog", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {text}\n".encode())
 
     def log(self, running: Running) -> JobLog:
         """The output of the job in hand."""
@@ -320,7 +338,7 @@ class Slot:
         if running.ending is not None or self.process is None:
             return
         running.ending = why
-        (self.sandbox.folder / "interrupt").write_text(f"{running.key[0]}.{running.key[1]}")
+        (self._run / "interrupt").write_text(f"{running.key[0]}.{running.key[1]}")
         self.process.signal(signal.SIGINT)
         loop = self.owner.loop
         running.timers += (
@@ -340,15 +358,15 @@ class Slot:
 
     def kill(self, running: Running) -> None:
         """End the process of the job in hand at once, with all that the job has started."""
-        if self.job is running and self.process is not None:
-            self.process.end()
+        if self.job is running and self.sandbox is not None:
+            self.sandbox.strike()
 
     def _let_go(self, running: Running) -> None:
         for timer in running.timers:
             timer.cancel()
         if running.ending is not None:
             with contextlib.suppress(FileNotFoundError):
-                (self.sandbox.folder / "interrupt").unlink()
+                (self._run / "interrupt").unlink()
 
     def _died(self) -> None:
         """The runner's process has ended."""
@@ -358,22 +376,20 @@ class Slot:
         with contextlib.suppress(OSError, ValueError):
             self.read()  # what it said before
         status = process.wait()
-        left = process.end()
-        self.guests.end()
         self.owner.warden.ended(process.pid)
         running, self.job = self.job, None
         if running is not None:
-            self._certify(running, status, left)
+            self._certify(running, status)
         clean = running is None and status == 0
         self.close()
         self.owner.gone(self, clean)
 
-    def _certify(self, running: Running, status: int, left: list[int]) -> None:
+    def _certify(self, running: Running, status: int) -> None:
         self.take_output(running)
-        cause, failure = death.of_status(status, surroundings.kernel_killed(), running.peak, self.owner.order.memory_limit)
+        cause, failure = death.of_status(status, self._memory_ran_out(), running.peak, self.owner.order)
         if running.ending is not None:
             failure, cause = running.ending, Cause[running.ending.cause]
-        failure.stacks = self._stacks()
+        failure.stacks = evidence.stacks(self._run / "out")
         elapsed = int((time.monotonic() - running.began) * 1e6)
         outcome = Outcome(
             *running.key,
@@ -384,29 +400,26 @@ class Slot:
             failure=failure,
             started_ms=running.started_ms,
         )
-        self._add_evidence(running, outcome)
+        self._measure(running, outcome)
+        evidence.add(running, outcome, self.owner.order)
         if running.job_log is not None:
             self.owner.printed(running.job_log.take())
         self._let_go(running)
         self.owner.ended(self, running, outcome, None)
 
-    def _stacks(self) -> str:
-        try:
-            with open(self.sandbox.folder / "stacks", "rb") as file:
-                return death.stacks(file.read(32_000).decode(errors="replace"))
-        except OSError:
-            return ""
-
     def close(self) -> None:
         """Let go of everything that belonged to the process."""
         if self.process is None:
             return
-        for fd in (self.socket.fileno(), self.process.pidfd, self.out.fd, self.err.fd):
+        fds = [self.socket.fileno(), self.process.pidfd, self.out.fd, self.err.fd]
+        if isinstance(self.sandbox, Journaled):
+            fds.append(self.sandbox.journal.fileno())
+        for fd in fds:
             self.owner.loop.forget(fd)
         self.out.close()
         self.err.close()
         self.socket.close()
-        os.close(self.process.pidfd)
+        self.process.close()
         self.process = None
         self.is_ready = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 PASSED = (
@@ -41,12 +42,19 @@ THREADS = (
 """Set to the job's cores: a library that takes a thread for each core of the host only gets in its own way."""
 
 
-def of(slot: Path, door: Path, cores: int) -> dict[str, str]:
-    """The environment of the runner in the folder ``slot`` with its ``door``."""
-    env = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith("LC_")}
-    env |= dict.fromkeys(THREADS, str(cores))
-    env["PICLOUD_SESSIONS"] = str(slot / "sessions")  # see worker.channel
-    return env | {"HOME": str(slot / "home"), "TMPDIR": str(slot / "tmp"), "PICLOUD_SOCKET": str(door)}
+ANYWHERE = ("LANG", "LANGUAGE", "TZ", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+            "CUDA_VISIBLE_DEVICES")  # fmt: skip
+"""Those of them that mean the same in another file system."""
+
+
+def passed(names: Iterable[str] = PASSED) -> dict[str, str]:
+    """Variables of ours that jobs get too."""
+    return {name: value for name, value in os.environ.items() if name in names or name.startswith("LC_")}
+
+
+def threads(cores: int) -> dict[str, str]:
+    """What tells libraries how many threads to start."""
+    return dict.fromkeys(THREADS, str(cores))
 
 
 def free_memory() -> int:

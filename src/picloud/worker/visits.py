@@ -12,19 +12,22 @@ import threading
 from typing import Protocol
 
 from picloud.sandbox.base import Inside
+from picloud.wire.image import HOST
 from picloud.wire.message import Dial, Mapped, Neighbours, Ports, ToServer
 from picloud.worker import channel
 from picloud.worker.feed import Key
+from picloud.worker.guests import Guests
 from picloud.worker.loop import Loop
+from picloud.worker.order import Order
 from picloud.worker.pump import relay
-from picloud.worker.slot import Running, Slot
+from picloud.worker.running import Running
+from picloud.worker.slot import Slot
 
 log = logging.getLogger(__name__)
 
 OLD_ENOUGH = 0.5  # seconds that a job has run before its ports are looked at
 PAUSE = 0.5  # seconds between two looks
 GIB = 1 << 30
-ENVIRONMENT = "base/host"
 KEPT = "Everything here, in home and /tmp too, goes when the job ends: copy out what you want to keep (scp, rsync)."
 PATIENCE = 10.0  # seconds for the edge to accept a neighbour
 
@@ -38,8 +41,8 @@ class Reports(Protocol):
 class Visits:
     """One for all slots of a worker; on the loop."""
 
-    def __init__(self, loop: Loop, slots: list[Slot], reports: Reports) -> None:
-        self._loop, self._slots, self._reports = loop, slots, reports
+    def __init__(self, loop: Loop, order: Order, slots: list[Slot], reports: Reports) -> None:
+        self._loop, self._order, self._slots, self._reports = loop, order, slots, reports
         self._seen: dict[Key, list[int]] = {}  # ports told, of running attempts
         self._outer: dict[Key, dict[int, int]] = {}  # what they were mapped to
         self._looking = False
@@ -55,7 +58,8 @@ class Visits:
 
     def _visited(self, key: Key) -> channel.Job | None:
         for slot in self._slots:
-            if slot.process is None:
+            sandbox = slot.sandbox
+            if slot.process is None or sandbox is None:
                 continue
             if slot.job is None or slot.job.key != key:
                 slot.read()  # the start mark may still lie in the socket
@@ -63,24 +67,29 @@ class Visits:
             if running is not None and running.key == key and running.ending is None:
                 jid, n = key
                 env = running.spec.env | {"PICLOUD_JID": str(jid), "PICLOUD_ATTEMPT": str(n)}
-                return channel.Job(
-                    slot.inside, slot.sandbox.folder, env, False, slot.guests, self._greeting(jid, slot), slot.welcome
-                )
+                running.guests = running.guests or Guests()
+                root = bool(self._order.image and self._order.image.setup)
+                return channel.Job(sandbox.inside, sandbox.run, env, root, running.guests, self._greeting(jid), slot.welcome)
         return None
 
-    def _greeting(self, jid: int, slot: Slot) -> str:
-        order = slot.owner.order
+    def _greeting(self, jid: int) -> str:
+        order = self._order
+        environment = order.image.name if order.image else HOST
         memory = f", {order.memory_limit / GIB:.1f} GiB of RAM" if order.memory_limit else ""
         cores = f"{order.cores} core{'s' if order.cores > 1 else ''}"
-        return f"Job {jid}: environment {ENVIRONMENT}, {order.core_type}, {cores}{memory}.\n{KEPT}\n"
+        return f"Job {jid}: environment {environment}, {order.core_type}, {cores}{memory}.\n{KEPT}\n"
 
     # -- ports ----------------------------------------------------------------------------------------------------
 
-    def look(self, busy: list[Slot], now: float) -> None:
+    def look(self, now: float) -> None:
         """Some jobs run: find out which ports they listen on."""
         if self._looking or now < self._next:
             return
-        wanted = [(slot.job.key, slot.inside) for slot in busy if slot.job is not None and now - slot.job.began > OLD_ENOUGH]
+        wanted = [
+            (slot.job.key, slot.sandbox.inside)
+            for slot in self._slots
+            if slot.job is not None and slot.sandbox is not None and now - slot.job.began > OLD_ENOUGH
+        ]
         if wanted:
             self._looking, self._next = True, now + PAUSE
             self._loop.work(lambda: [(key, _ports(inside)) for key, inside in wanted], self._looked)
@@ -112,6 +121,8 @@ class Visits:
 
     def ended(self, running: Running) -> None:
         """A job is over."""
+        if running.guests is not None:
+            running.guests.end()
         if self._seen.pop(running.key, None) is not None:
             self._outer.pop(running.key, None)
             self._tell(running.key)
@@ -126,9 +137,9 @@ class Visits:
 
     def entered(self, slot: Slot) -> None:
         """A slot's sandbox may be new, or may lack neighbours."""
-        if slot.process is None or (not self._wanted and slot.number not in self._shown):
+        if slot.process is None or slot.sandbox is None or (not self._wanted and slot.number not in self._shown):
             return
-        inside = slot.inside
+        inside = slot.sandbox.inside
         known = self._shown.get(slot.number)
         if known is not None and known[0] is not inside:
             self.left(slot)

@@ -1,4 +1,4 @@
-"""Looks after running jobs a few times a second, only while there are any: start reports, live output, memory."""
+"""Looks after running jobs a few times a second, only while there are any: start reports, live output, samples, memory."""
 
 from __future__ import annotations
 
@@ -6,30 +6,36 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from picloud.wire.message import Lease, LogChunk
-from picloud.worker import death, samples
+from picloud.sandbox import proc
+from picloud.wire.message import Lease, LogChunk, Sample, Samples, ToServer
+from picloud.worker import death, remarks
 from picloud.worker.logs import LIVE
 from picloud.worker.loop import Loop
 from picloud.worker.order import Order
-from picloud.worker.slot import Running, Slot
+from picloud.worker.running import Running
+from picloud.worker.samples import EVERY, Meter
+from picloud.worker.slot import Slot
 
 MOMENT = 0.1  # seconds; jobs that run longer are reported as started
-MEMORY_AFTER = 0.25  # seconds; memory of shorter jobs is not looked at
+FIRST_AFTER = 0.25  # seconds; jobs that run longer are sampled
+YOUNG = 3.0  # seconds in which a job's memory is looked at in each turn
+CALM = 0.5  # seconds between two looks at the memory of a job that holds steady, far from its limit
+STEADY, NEAR = 0.01, 0.7  # shares of the limit: growth between two looks, and use, above which it is looked at in each turn
+HOW = "ended by the worker, which looks several times a second"
 
 
 class Reports(Protocol):
     def started(self, leases: list[Lease]) -> None: ...
     def printed(self, chunks: list[LogChunk]) -> None: ...
+    def tell(self, message: ToServer) -> None: ...
 
 
 class Watch:
     """One for all slots of a worker."""
 
-    def __init__(
-        self, loop: Loop, order: Order, slots: list[Slot], reports: Reports, look: Callable[[list[Slot], float], None]
-    ) -> None:
+    def __init__(self, loop: Loop, order: Order, slots: list[Slot], reports: Reports, further: Callable[[float], None]) -> None:
         self._loop, self._order, self._slots, self._reports = loop, order, slots, reports
-        self._further = look  # what else looks at running jobs
+        self._further = further  # what else looks at running jobs
         self._on = False
 
     def wake(self) -> None:
@@ -39,25 +45,49 @@ class Watch:
             self._loop.after(MOMENT, self._look)
 
     def _look(self) -> None:
-        now, started = time.monotonic(), []
-        busy = [slot for slot in self._slots if slot.job is not None]
-        for slot in busy:
+        now = time.monotonic()
+        started: list[Lease] = []
+        taken: list[Sample] = []
+        busy = False
+        for slot in self._slots:
             job = slot.job
-            if job is None or now - job.began < MOMENT:
+            if job is None:
+                slot.rest()
                 continue
-            if not job.told:
-                job.told = True
-                started.append(job.lease)
-            if now - job.began >= LIVE:
-                self._output(slot, job, now)
-            if now - job.began >= MEMORY_AFTER:
-                self._memory(slot, job)
-        self._further(busy, now)
+            busy = True
+            if job.before is None:
+                job.before = slot.gauge()
+            if now - job.began >= MOMENT:
+                self._tend(slot, job, now, started, taken)
+        self._further(now)
         if started:
             self._reports.started(started)
-        self._on = bool(busy)
+        if taken:
+            self._reports.tell(Samples(taken))
+        self._on = busy
         if busy:
             self._loop.after(MOMENT, self._look)
+
+    def _tend(self, slot: Slot, job: Running, now: float, started: list[Lease], taken: list[Sample]) -> None:
+        """Look after one job that runs for longer than a moment."""
+        age = now - job.began
+        if not job.told:
+            job.told = True
+            started.append(job.lease)
+        if age >= LIVE:
+            self._output(slot, job, now)
+        if age < FIRST_AFTER or job.before is None:
+            return
+        if job.meter is None:
+            job.meter = Meter(*job.key, job.before, self._order.memory_limit)
+            remarks.first(slot, job, self._order)
+        if not slot.kernel_limits and now >= job.meter.memory_due:
+            self._memory(slot, job, job.meter, now)
+        if now >= job.meter.due:
+            job.meter.due = now + EVERY
+            if (made := slot.sample(job)) is not None:
+                taken.append(made)
+                remarks.of(slot, job, made, self._order.memory_limit)
 
     def _output(self, slot: Slot, job: Running, now: float) -> None:
         slot.take_output(job)
@@ -65,10 +95,15 @@ class Watch:
             job.shown = now
             self._reports.printed(chunks)
 
-    def _memory(self, slot: Slot, job: Running) -> None:
+    def _memory(self, slot: Slot, job: Running, meter: Meter, now: float) -> None:
+        """End a job that passes its limit, where the kernel does not."""
+        limit = self._order.memory_limit
         if slot.process is None:
             return
-        used, limit = samples.memory(slot.process.pid), self._order.memory_limit
+        used = proc.memory(slot.process.pid)
+        grown, meter.used = used - meter.used, used
         job.peak = max(job.peak, used)
         if limit and used > limit and job.ending is None:
-            slot.cut_down(job, death.out_of_memory(used, limit, "ended by the worker, which looks several times a second"))
+            slot.cut_down(job, death.out_of_memory(used, HOW, self._order))
+        hurried = now - job.began < YOUNG or abs(grown) > STEADY * limit or used > NEAR * limit
+        meter.memory_due = now if hurried else now + CALM

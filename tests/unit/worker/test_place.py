@@ -52,7 +52,7 @@ def test_home_removed_by_a_job_is_back(run: Callable[..., Any]) -> None:
     def removes() -> None:
         import shutil
 
-        shutil.rmtree(Path.home())
+        shutil.rmtree(Path.home(), ignore_errors=True)  # the folder itself may be a mount
 
     run(removes)
     assert run(lambda: (os.listdir("."), os.path.isdir(os.environ["HOME"]))) == ([], True)

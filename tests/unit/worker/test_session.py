@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
@@ -138,25 +139,32 @@ def test_sigterm_gives_running_jobs_back(control: FakeControl, start: Callable[.
     assert control.outcome(once).failure is not None and control.outcome(once).failure.cause == "worker_lost"
 
 
-def test_runners_die_with_their_worker(control: FakeControl, worker: Worker) -> None:
+def test_nothing_of_a_sandbox_outlives_its_worker(control: FakeControl, worker: Worker) -> None:
+    name = f"600.{os.getpid()}"
+
     def parent() -> None:
         import subprocess
 
-        print(subprocess.Popen(["sleep", "600"]).pid, os.getpid(), flush=True)
-        threading.Event().wait(60)
+        subprocess.Popen(["sleep", name])
+        print("begun", flush=True)
+        subprocess.run(["setsid", "sleep", name])
 
     key = control.give(parent)
-    pids = control.wait(lambda: control.output(key, "stdout")).split()
+    control.wait(lambda: control.output(key, "stdout"))
+    assert control.wait(lambda: len(living(name)) == 2)
     worker.process.send_signal(signal.SIGKILL)
     worker.process.wait()
-    control.wait(lambda: not any(alive(int(pid)) for pid in pids))
+    control.wait(lambda: not living(name))
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+def living(word: str) -> list[str]:
+    """The processes of this machine with that word on their command line."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if word.encode() in place.read_bytes().split(b"\0"):
+                found.append(place.parent.name)
+    return found
 
 
 def test_a_worker_without_control_ends(control: FakeControl, start: Callable[..., Worker]) -> None:

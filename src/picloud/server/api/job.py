@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from picloud.server.api import figures
 from picloud.server.api.result import parse
 from picloud.server.api.shell import ports_of
 from picloud.server.check import check_ranges
@@ -61,10 +62,12 @@ async def info(control: Control, request: Request) -> None:
     """POST /v1/job/info"""
     message = await _parse(request)
     streams = [name for name in message.fields if name in STREAMS]
-    found = await control.storage.read(infos.read, request.principal.account, message.jids or [], streams=streams)
-    if not message.fields or "ports" in message.fields:
-        for jid, record in found.items():
-            record["ports"] = ports_of(control, request, jid) if record.get("status") == "processing" else None
+    account = request.principal.account
+    found = await control.storage.read(infos.read, account, message.jids or [], streams=streams)
+    for jid, record in found.items():
+        figures.complete(control, account, jid, record)
+        if not message.fields or "ports" in message.fields:
+            record["ports"] = ports_of(control, request, jid) if record["status"] == "processing" else None
     await request.json({"jobs": {str(jid): _chosen(record, message.fields) for jid, record in found.items()}})
 
 

@@ -17,7 +17,20 @@ from picloud.store import log as logs
 from picloud.store.act import lease
 from picloud.wire import WIRE_VERSION
 from picloud.wire.error import BadRequest
-from picloud.wire.message import Credit, Done, Hello, Kill, Logs, Ports, Returned, Slots, Started, decode_to_server
+from picloud.wire.message import (
+    Credit,
+    Done,
+    Hello,
+    Kill,
+    LogChunk,
+    Logs,
+    Ports,
+    Returned,
+    Samples,
+    Slots,
+    Started,
+    decode_to_server,
+)
 
 log = logging.getLogger("picloud.worker")
 
@@ -58,12 +71,10 @@ class WorkerEnd:
             case Ports():
                 control.ports.report(worker, told)
             case Logs():
-                control.storage.then(
-                    lambda tx: logs.append(tx, worker.id, told.chunks, control.settings.log_head, control.settings.log_tail),
-                    lambda _: None,
-                    _complain,
-                    durable=False,
-                )
+                _print(control, worker, told.chunks)
+            case Samples():
+                own = [one for one in told.samples if worker.held.get(one.jid, (0,))[0] == one.n]
+                control.sampling.heard(worker.kind.account, own)
             case Returned():
                 for jid, _, _ in told.jobs:
                     worker.held.pop(jid, None)
@@ -111,6 +122,22 @@ async def _welcome(control: Control, worker: Worker, line: Line, hello: Hello) -
     control.ports.settle(worker)
     control.dispatcher.more({worker.kind.id, *ready})
     control.dispatcher.wake()
+
+
+def _print(control: Control, worker: Worker, chunks: list[LogChunk]) -> None:
+    """Write what jobs have printed, and wake those who read along."""
+    jids = {chunk.jid for chunk in chunks}
+    head, tail, now = control.settings.log_head, control.settings.log_tail, now_ms()
+    control.hub.writing(jids, True)
+
+    def written(_: int) -> None:
+        control.hub.writing(jids, False)
+
+    def failed(error: BaseException) -> None:
+        control.hub.writing(jids, False)
+        _complain(error)
+
+    control.storage.then(lambda tx: logs.append(tx, worker.id, chunks, head, tail, now), written, failed, durable=False)
 
 
 def _complain(error: BaseException) -> None:

@@ -29,7 +29,7 @@ from picloud.store.act import gate
 from picloud.store.act.answer import Finish
 from picloud.store.act.lease import holding
 from picloud.store.certificate import certificate
-from picloud.store.rows import Given, Listed, as_list, constant, cut, gathered, one, pack, run, text
+from picloud.store.rows import Given, Listed, as_list, constant, cut, gathered, one, pack, run, text, to_json
 from picloud.store.schema import attempt, job, lease, result, submission
 from picloud.wire.job import FIRST_FINAL, MAX_ATTEMPTS, Cause, Failure, Options, Status, status_of
 from picloud.wire.message import Finished, Outcome
@@ -186,6 +186,9 @@ class _Plan:
         rows = ((o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms) for o in ended)
         run(self.tx, _CLOSE, ends=rows, now=self.now, account_=self.account, kind_=self.kind)
         run(self.tx, _DROP, jids=as_list([o.jid for o in ended]))
+        sampled = [(o.jid, o.n, to_json(o.figures).decode()) for o in ended if o.figures is not None]
+        if sampled:
+            run(self.tx, _MEASURED, rows=as_list(sampled))
         if self.tried:
             places, data = _laid_out([told for _, told in self.tried])
             rows_tried = [(e.outcome.jid, e.outcome.n, *place) for (e, _), place in zip(self.tried, places, strict=True)]
@@ -249,6 +252,7 @@ _EVIDENCE = (
     .where(attempt.c.jid == _rows.c(0), attempt.c.n == _rows.c(1))
     .values(failure=cut("data_", _rows.c(2), _rows.c(3)))
 )
+_MEASURED = update(attempt).where(attempt.c.jid == _rows.c(0), attempt.c.n == _rows.c(1)).values(figures=_rows.c(2, Text))
 _RESULTS = insert(result).from_select(
     ["jid", "data", "blob", "preview"],
     select(

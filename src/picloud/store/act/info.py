@@ -4,7 +4,8 @@
 
 The dict has the fields of ``cloud.info``: status, exception, runtime (s), created, started, finished (epoch ms or None),
 function, label, attributes, args, result (previews), cputime, memory, cause, failure, attempts, parent_jid, depends_on,
-code_version, env, vol, profile, and the asked streams as text. Values of environment variables are not among them.
+code_version, env, vol, profile,
+swap, disk, network, cpu_percentage, ports, and the asked streams as text. Values of environment variables are not among them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from picloud.store.rows import from_json, gathered, hexed, listing, unpack_failu
 from picloud.store.schema import argument, attempt, code, job, lease, result, submission, worker
 from picloud.wire.error import BadRequest
 from picloud.wire.job import Cause, Failure, Status
-from picloud.wire.message import Ranges
+from picloud.wire.message import Figures, Ranges
 
 LONGEST = 10_000
 """Jobs in one answer."""
@@ -66,12 +67,26 @@ def read(tx: Connection, account: int, ranges: Ranges, log_bytes: int = 65_536, 
 
 
 def _attempt(row: list[Any]) -> dict[str, Any]:
-    _, n, where, cause, leased, started, ended, runtime, user, system, peak, failure = row
+    _, n, where, cause, leased, started, ended, runtime, user, system, peak, failure, told = row
     return {
         "n": n, "worker": where, "leased": leased, "started": started, "ended": ended,
         "cause": None if ended is None else Cause(cause).name, "runtime": None if runtime is None else runtime / 1e6,
-        "cputime": {"user": (user or 0) / 1e6, "system": (system or 0) / 1e6}, "memory": {"max_usage": peak or None},
+        "cputime": {"user": user / 1e6, "system": system / 1e6} if ended is not None else {"user": None, "system": None},
+        **_figures(from_json(told, type=Figures) if told else Figures(), peak),
         "message": unpack_failure(bytes.fromhex(failure)).message if failure else None,
+    }  # fmt: skip
+
+
+def _figures(told: Figures, peak: int | None) -> dict[str, dict[str, int | None]]:
+    """What an attempt has used, as ``cloud.info`` names it; None is not known."""
+    return {
+        "memory": {
+            "usage": None, "max_usage": peak or None, "failcnt": told.refused, "limit": told.memory_limit, "cache": told.cache,
+            "limit_hits": told.limit_hits, "kernel_kills": told.kernel_kills,
+        },
+        "swap": {"usage": None, "max_usage": told.swap},
+        "disk": {"usage": None, "max_usage": told.disk_used, "read": told.disk_read, "written": told.disk_written},
+        "network": {"in": told.net_in, "out": told.net_out},
     }  # fmt: skip
 
 
@@ -79,6 +94,8 @@ def _job(row: Any, attempts: list[dict[str, Any]]) -> dict[str, Any]:
     last = attempts[-1] if attempts else {}
     options = from_json(row.options)
     told = unpack_failure(row.failure) if row.failure else certificate(Cause(row.cause), row.blame) if row.cause else None
+    if told and last and last["memory"]["limit"] is None:
+        last["memory"]["limit"] = told.memory_limit
     if told and last.get("cause") not in (None, Cause.none.name) and last["message"] is None:
         last["message"] = told.message  # the failure of the last attempt is the job's, and stored only there
     function = from_json(row.code_info) if row.code_info else {"name": row.name}
@@ -88,10 +105,15 @@ def _job(row: Any, attempts: list[dict[str, Any]]) -> dict[str, Any]:
         "created": row.created, "started": last.get("started"), "finished": row.finished, "runtime": last.get("runtime"),
         "function": function, "label": row.label, "attributes": options, "env": None, "vol": None,
         "args": row.args, "result": row.result, "profile": None,
-        "cputime": last.get("cputime"), "memory": {**last.get("memory", {}), "limit": told.memory_limit if told else None},
+        "cputime": last.get("cputime", _NO_TIME), **{name: last.get(name, none) for name, none in _NO_FIGURES.items()},
+        "core_type": options.get("core_type"), "cores": options.get("cores", 1), "cpu_percentage": None, "ports": None,
         "attempts": attempts, "parent_jid": row.parent_jid, "depends_on": options.get("depends_on", []),
         "code_version": row.code_digest[:12], "submission": row.submission, "priority": row.priority,
     }  # fmt: skip
+
+
+_NO_TIME = {"user": None, "system": None}
+_NO_FIGURES = _figures(Figures(), None)
 
 
 def _shown(failure: Failure | None) -> dict[str, Any] | None:
@@ -121,14 +143,14 @@ _JOBS = (
 _ended = (
     select(attempt.c.jid, attempt.c.n, worker.c.incarnation, attempt.c.cause, attempt.c.leased, attempt.c.started,
            attempt.c.ended, attempt.c.runtime_us, attempt.c.cpu_user_us, attempt.c.cpu_system_us, attempt.c.peak_memory,
-           attempt.c.failure)
+           attempt.c.failure, attempt.c.figures)
     .join_from(attempt, job, job.c.jid == attempt.c.jid)
     .outerjoin(worker, worker.c.id == attempt.c.worker)
     .where(*_mine)
 )  # fmt: skip
 _open = (
     select(lease.c.jid, lease.c.n, worker.c.incarnation, *(null() for _ in range(1)), lease.c.leased, lease.c.started,
-           *(null() for _ in range(6)))
+           *(null() for _ in range(7)))
     .join_from(lease, job, job.c.jid == lease.c.jid)
     .outerjoin(worker, worker.c.id == lease.c.worker)
     .where(*_mine)

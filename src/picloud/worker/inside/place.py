@@ -13,20 +13,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+PR_SET_CHILD_SUBREAPER = 36
+
 
 class Folder:
-    """A folder that is empty when a job starts."""
+    """A folder that is empty when a job starts, but for what is mounted in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.make()
 
     def make(self) -> None:
-        """Make the folder, empty."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Make the folder, or empty it."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        os.utime(self.fd, (0, 0))
+        self.mode = os.fstat(self.fd).st_mode & 0o7777
+        self._empty()
 
     def clean(self) -> None:
         """Empty it if something was made or removed in it."""
@@ -37,13 +39,21 @@ class Folder:
             os.close(self.fd)
             self.make()
             return
+        self._empty()
+
+    def _empty(self) -> None:
         for entry in os.scandir(self.path):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, onerror=_open_and_again)
-            else:
+            if not entry.is_dir(follow_symlinks=False):
                 os.unlink(entry.path)
-        os.chmod(self.fd, 0o700)
+            elif entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                shutil.rmtree(entry.path, onerror=_open_and_again)
+        os.chmod(self.fd, self.mode)
         os.utime(self.fd, (0, 0))
+
+
+def _adopt_orphans() -> None:
+    """Orphans of a job come back to us, to be seen."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _open_and_again(remove: Any, path: str, _: Any) -> None:
@@ -85,8 +95,9 @@ class Variable:
 class Place:
     """Home, temporary folder, working directory, environment variables and random state of the jobs of one runner."""
 
-    def __init__(self, slot: Path) -> None:
-        self.home, self.tmp = Folder(slot / "home"), Folder(slot / "tmp")
+    def __init__(self, home: Path, tmp: Path) -> None:
+        _adopt_orphans()
+        self.home, self.tmp = Folder(home), Folder(tmp)
         self._random = int.from_bytes(os.urandom(16), "little")
         self._kept: dict[str, str | None] = {}
         self.jid = Variable("PICLOUD_JID")

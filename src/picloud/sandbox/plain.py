@@ -6,15 +6,19 @@ import contextlib
 import ctypes
 import os
 import resource
+import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from picloud.worker.sandbox import Limits
+from picloud.sandbox import proc
+from picloud.sandbox.base import Gauge, Limits
+from picloud.sandbox.local import LocalInside
 
 _libc = ctypes.CDLL(None, use_errno=True)
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_PDEATHSIG = 1
 MARK = "PICLOUD_SOCKET"
 """Environment variable by which processes are found that left the session: each slot has a door of its own."""
 HARD_SLACK = 1 << 30
@@ -62,19 +66,21 @@ class PlainProcess:
         return set(self.members()) | _marked(self._mark)
 
 
-class PlainSandbox:
-    """A folder and a process session."""
+class PlainInside(LocalInside):
+    """The way in, and the runner's start."""
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    def __init__(self, folder: Path, limits: Limits, env: Mapping[str, str]) -> None:
+        super().__init__(folder / "home", env, self._members)
         self.folder, self.limits = folder, limits
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.runner: PlainProcess | None = None
 
-    def start(self, argv: Sequence[str], env: dict[str, str], fds: Sequence[int], outputs: tuple[int, int]) -> PlainProcess:
+    def start(
+        self, argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int], *, cwd: str = "", root: bool = False
+    ) -> PlainProcess:
         parent = os.getpid()
 
         def prepare() -> None:
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of a job come back to its runner, to be seen
             if os.getppid() != parent:  # the worker died before the line above
                 os._exit(1)
             for number, value in self._rlimits().items():
@@ -82,16 +88,24 @@ class PlainSandbox:
 
         child = subprocess.Popen(
             argv,
-            env=env,
+            env=dict(env),
             stdin=subprocess.DEVNULL,
-            stdout=outputs[0],
-            stderr=outputs[1],
-            pass_fds=fds,
+            stdout=fds.get(1, subprocess.DEVNULL),
+            stderr=fds.get(2, subprocess.DEVNULL),
+            pass_fds=[fd for number, fd in fds.items() if number > 2],
             start_new_session=True,
             cwd=self.folder,
             preexec_fn=prepare,
         )
-        return PlainProcess(child, os.fsencode(f"\0{MARK}={env[MARK]}\0") if MARK in env else b"")
+        self.runner = PlainProcess(child, os.fsencode(f"\0{MARK}={env[MARK]}\0") if MARK in env else b"")
+        return self.runner
+
+    def gauge(self) -> Gauge:
+        found = proc.gauge(self.runner.pid) if self.runner else None
+        return found or Gauge()
+
+    def _members(self) -> list[int]:
+        return sorted(self.runner.everything()) if self.runner else []
 
     def _rlimits(self) -> dict[int, int]:
         found = {resource.RLIMIT_CORE: 0}
@@ -100,6 +114,55 @@ class PlainSandbox:
             wanted = 2 * self.limits.memory + HARD_SLACK
             found[resource.RLIMIT_DATA] = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         return found
+
+
+class PlainSandbox:
+    """A folder and a process session; see :class:`picloud.sandbox.base.Sandbox`."""
+
+    kit, kernel_limits, alarm = "", False, -1
+
+    def __init__(self, folder: Path, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
+        self.run, self.here = folder, str(folder)
+        self.home, self.tmp = str(folder / "home"), str(folder / "tmp")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / "out").mkdir(exist_ok=True, mode=0o700)
+        for place, source in shared.items():
+            (folder / place).symlink_to(source)
+        self.inside = PlainInside(folder, limits, dict(env) | {"HOME": self.home, "TMPDIR": self.tmp})
+        self.python = [sys.executable]
+
+    def oom_kills(self) -> int:
+        return 0
+
+    def strike(self) -> None:
+        if self.inside.runner is not None:
+            self.inside.runner.end()
+
+    def reusable(self) -> bool:
+        return False
+
+    def end(self) -> None:
+        runner, self.inside.runner = self.inside.runner, None
+        if runner is not None:
+            runner.end()
+
+
+class PlainMaker:
+    """See :class:`picloud.sandbox.base.Maker`. ```env``: variables that every job gets; ``shared``: name -> folder."""
+
+    rung = "D"
+
+    def __init__(self, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
+        self._limits, self._env, self._shared = limits, env, shared
+
+    def make(self, folder: Path) -> PlainSandbox:
+        return PlainSandbox(folder, self._limits, self._env, self._shared)
+
+    def remove(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Its sandboxes end with their runners."""
 
 
 def _all_pids() -> list[int]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from picloud.worker.plain import PlainProcess, PlainSandbox
-from picloud.worker.sandbox import Limits
+from picloud.sandbox.base import Limits
+from picloud.sandbox.plain import PlainProcess, PlainSandbox
 
 LEAVES = """
 import subprocess, sys
@@ -24,7 +24,7 @@ def start(folder: Path, what: str) -> tuple[PlainProcess, int]:
     read, write = os.pipe()
     env = {"PATH": os.environ["PATH"], "PICLOUD_SOCKET": str(folder / "door.sock")}
     program = LEAVES if what == "leaves" else LEAVES + "import signal; signal.pause()"
-    process = PlainSandbox(folder, Limits(0, 1)).start([sys.executable, "-c", program, what], env, (), (write, 2))
+    process = PlainSandbox(folder, Limits(), {}, {}).inside.start([sys.executable, "-c", program, what], env, {1: write, 2: 2})
     os.close(write)
     with os.fdopen(read) as said:
         return process, int(said.readline())

@@ -1,0 +1,118 @@
+"""One sandbox of a :class:`picloud.sandbox.maker.BoxMaker`, from its start to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from picloud.sandbox import disk, kit, proc
+from picloud.sandbox.base import Gauge
+from picloud.sandbox.box import Box
+from picloud.sandbox.cgroup import Cgroup
+from picloud.wire.error import SetupError
+
+if TYPE_CHECKING:
+    from picloud.sandbox.maker import BoxMaker
+
+START = 30.0  # seconds for a sandbox to come up
+END = 10.0  # seconds for it to go
+
+
+class BoxSandbox:
+    """See :class:`picloud.sandbox.base.Sandbox`.
+
+    Args:
+        handle: pidfd of the process that the sandbox ends with.
+        journal: socket of its system log; readable when a line came.
+    """
+
+    here, home, tmp = kit.PLACE, "/home/picloud", "/tmp"
+    kit = f"{kit.PLACE}/kit"
+
+    def __init__(
+        self, maker: BoxMaker, folder: Path, line: socket.socket, handle: int, group: Cgroup | None, journal: socket.socket
+    ) -> None:
+        self._maker, self._folder, self._handle, self._group = maker, folder, handle, group
+        self.run, self.journal = folder / "run", journal
+        self.inside = Box(line, maker.shell(), self.gauge)
+        image = maker.image
+        self.python = [image.python] if image.python else []
+        self.kernel_limits = group is not None and "memory" in group.places
+        self.alarm = -1
+        with contextlib.suppress(OSError):
+            self.alarm = group.oom_fd if group else -1
+        self._runner = 0
+
+    def await_ready(self, errors: int) -> None:
+        """Wait until the shim says that it is there; ``errors``: pipe with what went wrong.
+
+        Raises:
+            SetupError: with what the launcher or bubblewrap said.
+        """
+        try:
+            self.inside.ready.result(START)
+        except (OSError, TimeoutError) as error:
+            select.select([errors], [], [], 1.0)
+            said = os.read(errors, 4000).decode(errors="replace").strip() or str(error)
+            self.end()
+            raise SetupError(f"a sandbox could not be made: {said}", hint="see picloud doctor") from error
+        finally:
+            os.close(errors)
+
+    def gauge(self) -> Gauge:
+        """What the sandbox has used: memory and CPU time by its control group, the rest by /proc."""
+        seen = proc.gauge(self._runner) if self._runner else None
+        if self._group is None:
+            return seen or Gauge()
+        found = self._group.gauge()
+        if seen is None:
+            return found
+        kept = {name: getattr(seen, name) for name in ("disk_read", "disk_written", "net_in", "net_out", "processes")}
+        if "memory" not in self._group.places:
+            kept |= {"memory": seen.memory, "swap": seen.swap}
+        if "cpuacct" not in self._group.places:
+            kept |= {"cpu_user_us": seen.cpu_user_us, "cpu_system_us": seen.cpu_system_us}
+        return structs.replace(found, **kept)
+
+    def runs(self, pid: int) -> None:
+        """The runner's pid, whose family is looked at in /proc."""
+        self._runner = pid
+
+    def disk(self) -> int:
+        """Bytes on disk that the sandbox holds."""
+        return disk.used([self._folder / name for name in ("home", "tmp", "vartmp", "upper")]).bytes
+
+    def oom_kills(self) -> int:
+        return self._group.oom() if self._group else 0
+
+    def reusable(self) -> bool:
+        return self.inside.alive and self.inside.alone()
+
+    def strike(self) -> None:
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+    def end(self) -> None:
+        self.inside.close()
+        if self._handle >= 0:
+            self.strike()
+            select.select([self._handle], [], [], END)
+            os.close(self._handle)
+            self._handle = -1
+        self.let_go()
+        self._maker.remove(self._folder)
+        self._maker.ended(self)
+
+    def let_go(self) -> None:
+        """What is left to be closed once everything inside has ended."""
+        self.journal.close()
+        if self._group is not None:
+            self._group.kill()
+            self._group.remove()

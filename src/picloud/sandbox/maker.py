@@ -1,0 +1,253 @@
+"""Makes sandboxes by namespaces: rung A as root, rung B as an ordinary user with subordinate ids."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import math
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+from msgspec import Struct, field, structs
+
+from picloud.sandbox import cgroup, kit, platform, routes, seccomp
+from picloud.sandbox.base import Limits
+from picloud.sandbox.boxed import BoxSandbox
+from picloud.sandbox.cgroup import Cgroup
+from picloud.sandbox.userns import ids_for
+from picloud.sandbox.view import JOB, View
+from picloud.wire.error import SetupError
+from picloud.wire.image import Image
+
+log = logging.getLogger(__name__)
+
+CAPABILITIES = ("SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE", "FOWNER", "NET_BIND_SERVICE")
+"""Of the shim, which starts programs as the job's user; they themselves have none."""
+SLIRP = ("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp")
+NAMESERVER = "10.0.2.3"  # slirp4netns passes questions on to whom the host asks
+PROCESSES = 4096  # processes and threads of one job
+LARGEST = 1 << 18
+
+
+class Setting(Struct, frozen=True):
+    """What the sandboxes of one worker have in common."""
+
+    image: Image
+    limits: Limits
+    instance: str  # the installation, for names of control groups
+    worker: str  # the incarnation, for the same
+    account: int = 0  # whose ids they get
+    network: bool = True  # outbound connections
+    private: bool = True  # to addresses of the local network too
+    shared: dict[str, str] = field(default_factory=dict)  # place below /run/picloud -> folder of the host, shown read-only
+    env: dict[str, str] = field(default_factory=dict)  # variables that every job gets
+
+
+class BoxMaker:
+    """See :class:`picloud.sandbox.base.Maker`.
+
+    Args:
+        setting: what all its sandboxes have in common.
+        folder: of the worker; the view's own folders are made there.
+        layers: the image's unpacked layers, the lowest first.
+
+    Raises:
+        SetupError: this machine cannot make them; the text names the step.
+    """
+
+    def __init__(self, setting: Setting, folder: Path, layers: list[Path]) -> None:
+        self._setting, self._folder = setting, folder
+        self.ids = ids_for(setting.account)
+        self.rung = "A" if self.ids.root else "B"
+        self._lock, self._number, self._made = threading.Lock(), 0, itertools.count(1)
+        self._living: set[BoxSandbox] = set()
+        self._answers: dict[int, Future[tuple[int, int]]] = {}
+        self._holder = self._start_holder()
+        cores = setting.limits.cores
+        self.view = View(setting.image, folder / "view", layers, self.ids.base if self.ids.root else 0, self.ids.root, cores)
+        self.groups = cgroup.find(setting.instance)
+        self._foreign = not setting.image.host
+        self._filter = folder / "filter"
+        self._filter.write_bytes(seccomp.program(bool(setting.image.setup)))
+        kit.command(folder / "bin", self._foreign)
+        self._shared = kit.shown() | {"bin": str(folder / "bin")} | setting.shared
+        self._files()
+
+    # -- the holder -----------------------------------------------------------------------------------------------
+
+    def _start_holder(self) -> subprocess.Popen[bytes]:
+        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        words = [*platform.command(False), "-I", "-S", str(Path(__file__).parent / "holder.py"), str(theirs.fileno())]
+        child = subprocess.Popen(words, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/", start_new_session=True)
+        theirs.close()
+        self._line.send(json.dumps({"ids": list(self.ids), "nested": bool(self._setting.image.setup)}).encode())
+        told = json.loads(self._line.recv(LARGEST) or b'{"error": "it ended"}')
+        if "error" in told:
+            child.wait()
+            raise SetupError(f"no user namespace: {told['error']}", hint="see picloud doctor")
+        threading.Thread(target=self._read, name="holder", daemon=True).start()
+        return child
+
+    def _read(self) -> None:
+        while True:
+            data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 2)
+            if not data:
+                break
+            told = json.loads(data)
+            self._answers.pop(told["id"]).set_result((told["pid"], handles[0]))
+        for answer in list(self._answers.values()):
+            answer.set_exception(SetupError("the holder of the sandboxes has ended", hint="see worker.log"))
+
+    def ask(self, asked: dict[str, object], handles: list[int]) -> tuple[int, int]:
+        """Have the holder fork; pid and pidfd of what it forked."""
+        answer: Future[tuple[int, int]] = Future()
+        with self._lock:
+            self._number += 1
+            self._answers[self._number] = answer
+            socket.send_fds(self._line, [json.dumps({"id": self._number, **asked}).encode()], handles)
+        return answer.result(30)
+
+    # -- sandboxes ------------------------------------------------------------------------------------------------
+
+    def _files(self) -> None:
+        hosts = "127.0.0.1 localhost picloud\n::1 localhost ip6-localhost ip6-loopback\n"
+        (self._folder / "hosts").write_text(hosts)
+        search = [line for line in _lines("/etc/resolv.conf") if line.split()[:1] in (["search"], ["options"])]
+        (self._folder / "resolv.conf").write_text("\n".join([f"nameserver {NAMESERVER}", *search]) + "\n")
+        for name in ("hosts", "resolv.conf"):
+            (self._folder / name).chmod(0o644)
+
+    def make(self, folder: Path) -> BoxSandbox:
+        for name in ("run/out", "home", "tmp", "vartmp", "stage"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        for place in (folder, folder / "run"):
+            place.chmod(0o755)
+        group = self._group()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        errors, told = os.pipe()
+        journal = _journal(folder / "run")
+        filtered = os.open(self._filter, os.O_RDONLY)
+        entrances = group.entrances() if group else []
+        try:
+            _, handle = self.ask({"plan": self._plan(folder)}, [theirs.fileno(), told, filtered, *entrances])
+        finally:
+            theirs.close()
+            for one in (told, filtered, *entrances):
+                os.close(one)
+        made = BoxSandbox(self, folder, ours, handle, group, journal)
+        self._living.add(made)
+        made.await_ready(errors)
+        return made
+
+    def ended(self, sandbox: BoxSandbox) -> None:
+        """It has let go of its place."""
+        self._living.discard(sandbox)
+
+    def _group(self) -> Cgroup | None:
+        if self.groups is None:
+            return None
+        given = self._setting.limits
+        limits = structs.replace(given, pids=given.pids or PROCESSES)
+        return self.groups.create(f"{group_prefix(self._setting.worker)}{os.getpid()}-{next(self._made)}", limits)
+
+    def _plan(self, folder: Path) -> dict[str, object]:
+        own = [[str(folder / "home"), JOB, JOB, 0o755], [str(folder / "run/out"), JOB, 0, 0o2770]]
+        own += [[str(folder / name), JOB, JOB, 0o1777] for name in ("tmp", "vartmp")]
+        files = {"hosts": str(self._folder / "hosts"), "resolv.conf": str(self._folder / "resolv.conf")}
+        return {
+            "stage": str(folder / "stage"),
+            "steps": self.view.steps(folder, self._shared, files),
+            "own": own,
+            "words": self._words(),
+            "network": [*SLIRP] if self._setting.network else [],
+            "prohibited": self._prohibited(),
+            "nice": 0 if self.groups and "cpu" in self.groups.places else _nice(self._setting.limits),
+            "setup": bool(self._setting.image.setup),
+        }
+
+    def _words(self) -> list[str]:
+        words = ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc", "--unshare-pid"]
+        words += ["--as-pid-1", "--die-with-parent", "--cap-drop", "ALL"]
+        for name in CAPABILITIES:
+            words += ["--cap-add", f"CAP_{name}"]
+        words += ["--clearenv", "--setenv", "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        words += ["--symlink", f"{kit.PLACE}/log", "/dev/log", "--seccomp", "4"]
+        return [*words, *platform.command(self._foreign), "-I", "-S", f"{kit.PLACE}/shim.py", "3", str(JOB)]
+
+    def _prohibited(self) -> list[str]:
+        return [*routes.LINK_LOCAL, *([] if self._setting.private else routes.PRIVATE), *routes.addresses()]
+
+    # -- what jobs find -------------------------------------------------------------------------------------------
+
+    @property
+    def image(self) -> Image:
+        return self._setting.image
+
+    def shell(self) -> dict[str, str]:
+        """The environment variables of a shell inside."""
+        image = self._setting.image
+        path = [str(Path(image.python).parent)] if image.python else []
+        path += [f"{kit.PLACE}/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        return {
+            "HOME": "/home/picloud", "USER": "picloud", "LOGNAME": "picloud", "SHELL": "/bin/bash",
+            "PATH": ":".join(dict.fromkeys(path)), "LANG": os.environ.get("LANG", "C.UTF-8"),
+            "PYTHONPATH": f"/home/picloud:{kit.PLACE}/kit", "PICLOUD_KIT": f"{kit.PLACE}/kit",
+            "PICLOUD_SOCKET": f"{kit.PLACE}/door.sock",
+        } | self._setting.env  # fmt: skip
+
+    def remove(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():  # something in it belongs to an id of the sandbox
+            _, handle = self.ask({"remove": [str(folder)]}, [])
+            _wait(handle)
+
+    def close(self) -> None:
+        self._holder.kill()
+        self._holder.wait()
+        for sandbox in list(self._living):
+            sandbox.let_go()
+        if self.groups is not None:
+            self.groups.remove()
+
+
+def group_prefix(worker: str) -> str:
+    """What the names of a worker's control groups begin with."""
+    return f"{worker[:16]}-"
+
+
+def _wait(handle: int) -> None:
+    import select
+
+    select.select([handle], [], [], 30)
+    os.close(handle)
+
+
+def _journal(folder: Path) -> socket.socket:
+    """The system log's socket, where the sandbox sees it."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        made.bind(f"/proc/self/fd/{place}/log")  # the kernel limits the length of the name, not of the path
+    finally:
+        os.close(place)
+    (folder / "log").chmod(0o666)
+    return made
+
+
+def _nice(limits: Limits) -> int:
+    """Niceness in place of a share of CPU time: each step is a quarter less. The largest single core has none."""
+    per_core = max(1, limits.units // limits.cores)
+    return max(0, min(19, round(math.log(5500 / per_core) / math.log(1.25))))
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,130 @@
+"""What a process and all that it started use, read from /proc: the gauge of machines without cgroups.
+
+Looking costs about 0.1 ms for a single process, so that a look each 2 seconds is nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from picloud.sandbox.base import Gauge
+
+PAGE = os.sysconf("SC_PAGESIZE")
+TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
+DEEPEST = 2000  # processes of one family that are looked at
+READ_ONCE = 16_384
+
+
+def memory(pid: int) -> int:
+    """Bytes of RAM that a process and its descendants hold, without files that are only mapped; 0 = it has ended."""
+    return sum(map(_memory, family(pid)))
+
+
+def gauge(pid: int) -> Gauge | None:
+    """What a process and its descendants use, and have used since it began; None = it has ended.
+
+    What ended children used counts once their parents have waited for them. Figures that only a cgroup has (page cache,
+    limit hits, refusals, kernel kills) are None, and so is the network where it is the host's own.
+
+    Args:
+        pid: the first of them; orphans come back to it, or are not seen.
+    """
+    user = system = held = read = written = swap = count = 0
+    swaps = _has_swap()
+    for at in family(pid):
+        times = _times(at)
+        if times is None:
+            continue
+        count += 1
+        user, system = user + times[0], system + times[1]
+        held += _memory(at)
+        moved = _moved(at)
+        read, written = read + moved[0], written + moved[1]
+        swap += _swapped(at) if swaps else 0
+    if not count:
+        return None
+    came, went = _network(pid)
+    return Gauge(
+        cpu_user_us=user * TICK_US,
+        cpu_system_us=system * TICK_US,
+        memory=held,
+        swap=swap,
+        disk_read=read,
+        disk_written=written,
+        net_in=came,
+        net_out=went,
+        processes=count,
+    )
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process and its descendants, parents first."""
+    todo, seen = [pid], 0
+    while todo and seen < DEEPEST:
+        seen += 1
+        at = todo.pop()
+        yield at
+        try:
+            threads = os.listdir(f"/proc/{at}/task")
+        except OSError:
+            continue
+        for thread in threads:
+            todo += map(int, _read(f"/proc/{at}/task/{thread}/children").split())
+
+
+def _read(path: str) -> bytes:
+    """A small file of /proc in three system calls; b"" where it is gone, or not for us."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, READ_ONCE)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def _memory(pid: int) -> int:
+    words = _read(f"/proc/{pid}/statm").split(maxsplit=3)
+    return (int(words[1]) - int(words[2])) * PAGE if len(words) > 3 else 0
+
+
+def _times(pid: int) -> tuple[int, int] | None:
+    """Ticks in user space and in the kernel, with those of children that were waited for."""
+    words = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return (int(words[11]) + int(words[13]), int(words[12]) + int(words[14])) if len(words) > 14 else None
+
+
+def _moved(pid: int) -> tuple[int, int]:
+    """Bytes read from and written to disks."""
+    found = dict(line.split(b": ") for line in _read(f"/proc/{pid}/io").splitlines() if b": " in line)
+    written = int(found.get(b"write_bytes", 0)) - int(found.get(b"cancelled_write_bytes", 0))
+    return int(found.get(b"read_bytes", 0)), max(0, written)
+
+
+def _has_swap() -> bool:
+    return _read("/proc/swaps").count(b"\n") > 1
+
+
+def _swapped(pid: int) -> int:
+    before, found, rest = _read(f"/proc/{pid}/status").partition(b"VmSwap:")
+    return int(rest.split(maxsplit=1)[0]) * 1024 if found else 0
+
+
+def _network(pid: int) -> tuple[int | None, int | None]:
+    """Bytes that came and went by a network of its own, loopback left out."""
+    try:
+        if os.stat("/proc/self/ns/net").st_ino == os.stat(f"/proc/{pid}/ns/net").st_ino:
+            return None, None
+    except OSError:
+        return None, None
+    came = went = 0
+    for line in _read(f"/proc/{pid}/net/dev").splitlines()[2:]:
+        name, _, figures = line.partition(b":")
+        words = figures.split()
+        if name.strip() != b"lo" and len(words) > 8:
+            came, went = came + int(words[0]), went + int(words[8])
+    return came, went

@@ -1,0 +1,228 @@
+"""The first process in a sandbox: it starts programs there and opens connections, for the worker alone.
+
+It takes orders over one socket and hands descriptors back, so that nothing outside has to enter the sandbox. What it says
+is never believed beyond its type; see ``picloud.sandbox.box``. Standard library only: any environment's files may lie around it.
+
+    {"id", "op": "start", "argv", "env", "cwd", "root", "fds": [..]} with descriptors  -> {"id", "pid"} with a pidfd
+    {"id", "op": "open", .., "terminal": [rows, columns] | null}   -> {"id", "pid"} with pidfd, stdio, stderr | pidfd, terminal
+    {"id", "op": "connect", "port"} -> {"id"} with a socket        {"id", "op": "listen", "address", "port"} -> the same
+    {"id", "op": "ports"} -> {"id", "ports"}                       {"id", "op": "alone"} -> {"id", "alone"}
+    unasked: {"exit": pid, "status"}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+JOB = 1000
+LARGEST = 1 << 18
+LISTENING = "0A"
+
+
+class Shim:
+    """See the module."""
+
+    def __init__(self, line: socket.socket, user: int) -> None:
+        self._line, self._user = line, user
+        self._known: set[int] = set()  # programs that we started
+        self._ours: set[tuple[str, int]] = set()  # addresses we listen on for others
+
+    def run(self) -> None:
+        """Serve until the worker is gone; then everything here ends with us."""
+        wake, woken = os.pipe()
+        for end in (wake, woken):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        self._send({"ready": os.getpid()})
+        while True:
+            ready, _, _ = select.select([self._line, wake], [], [])
+            if wake in ready:
+                os.read(wake, 4096)
+                self._reap()
+            if self._line in ready and not self._serve():
+                os._exit(0)
+
+    def _send(self, message: dict[str, Any], handles: list[int] | None = None) -> None:
+        socket.send_fds(self._line, [json.dumps(message).encode()], handles or [])
+
+    def _serve(self) -> bool:
+        data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 16)
+        if not data:
+            return False
+        asked = json.loads(data)
+        back: list[int] = []
+        try:
+            answer = getattr(self, "_do_" + asked["op"])(asked, handles, back)
+        except OSError as error:
+            answer = {"error": error.strerror or str(error), "errno": error.errno}
+        try:
+            self._send({"id": asked["id"], **answer}, back)
+        finally:
+            for one in handles + back:
+                os.close(one)
+        return True
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self._known:
+                self._known.discard(pid)
+                self._send({"exit": pid, "status": os.waitstatus_to_exitcode(status)})
+
+    # -- programs -------------------------------------------------------------------------------------------------
+
+    def _do_start(self, asked: dict[str, Any], handles: list[int], back: list[int]) -> dict[str, Any]:
+        pid = self._spawn(asked, dict(zip(asked["fds"], handles, strict=True)), None)
+        back.append(os.pidfd_open(pid))
+        return {"pid": pid}
+
+    def _do_open(self, asked: dict[str, Any], handles: list[int], back: list[int]) -> dict[str, Any]:
+        if asked["terminal"]:
+            return self._on_terminal(asked, back)
+        stdio, theirs = socket.socketpair()
+        stderr, errors = socket.socketpair()
+        with theirs, errors:
+            pid = self._spawn(asked, {0: theirs.fileno(), 1: theirs.fileno(), 2: errors.fileno()}, None)
+        back += [os.pidfd_open(pid), stdio.detach(), stderr.detach()]
+        return {"pid": pid}
+
+    def _on_terminal(self, asked: dict[str, Any], back: list[int]) -> dict[str, Any]:
+        import fcntl
+        import struct
+        import termios
+
+        ours, theirs = os.openpty()
+        rows, columns = asked["terminal"]
+        fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        os.fchown(theirs, 0 if asked.get("root") else self._user, -1)
+
+        def control() -> None:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        try:
+            pid = self._spawn(asked, dict.fromkeys((0, 1, 2), theirs), control)
+        finally:
+            os.close(theirs)
+        back += [os.pidfd_open(pid), ours]
+        return {"pid": pid}
+
+    def _spawn(self, asked: dict[str, Any], handles: dict[int, int], last: Callable[[], None] | None) -> int:
+        """Fork and exec; a failure to exec comes back as an OSError."""
+        failed, failing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            told = failing
+            try:
+                os.setsid()
+                told = _arrange(handles, failing)
+                self._become(asked, last)
+            except OSError as error:
+                os.write(told, json.dumps([error.errno, error.strerror, error.filename]).encode())
+            finally:
+                os._exit(127)
+        os.close(failing)
+        with os.fdopen(failed, "rb") as pipe:
+            told = pipe.read()
+        if told:
+            os.waitpid(pid, 0)
+            number, text, name = json.loads(told)
+            raise OSError(number, f"{name or asked['argv'][0]}: {text}")
+        self._known.add(pid)
+        return pid
+
+    def _become(self, asked: dict[str, Any], last: Callable[[], None] | None) -> None:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        if last is not None:
+            last()
+        env: dict[str, str] = asked["env"]
+        if not asked.get("root"):
+            os.setgroups([self._user])
+            os.setresgid(self._user, self._user, self._user)
+            os.setresuid(self._user, self._user, self._user)
+        os.umask(0o022)
+        os.chdir(asked["cwd"] or env.get("HOME", "/"))
+        os.execvpe(asked["argv"][0], asked["argv"], env)
+
+    # -- the network ----------------------------------------------------------------------------------------------
+
+    def _do_connect(self, asked: dict[str, Any], handles: list[int], back: list[int]) -> dict[str, Any]:
+        try:
+            made = socket.create_connection(("127.0.0.1", asked["port"]), 5.0)
+        except OSError:
+            made = socket.create_connection(("::1", asked["port"]), 5.0)
+        made.settimeout(None)
+        back.append(made.detach())
+        return {}
+
+    def _do_listen(self, asked: dict[str, Any], handles: list[int], back: list[int]) -> dict[str, Any]:
+        made = socket.create_server((asked["address"], asked["port"]), backlog=64)
+        back.append(made.detach())
+        return {}
+
+    def _do_ports(self, asked: dict[str, Any], handles: list[int], back: list[int]) -> dict[str, Any]:
+        return {"ports": sorted(listening())}
+
+    def _do_alone(self, asked: dict[str, Any], handles: list[int], back: list[int]) -> dict[str, Any]:
+        self._reap()
+        return {"alone": not any(name.isdigit() and int(name) != os.getpid() for name in os.listdir("/proc"))}
+
+
+def listening() -> set[tuple[str, int]]:
+    """(address as the kernel writes it, port) of everything that listens here."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/net/{table}") as file:
+                lines = file.read().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            words = line.split()
+            if words[3] == LISTENING:
+                address, _, port = words[1].rpartition(":")
+                found.add((address, int(port, 16)))
+    return found
+
+
+def _arrange(handles: dict[int, int], keep: int) -> int:
+    """Give the descriptors their numbers, out of each other's way; returns where ``keep`` went. All others close at exec."""
+    import fcntl
+
+    above = max([2, *handles]) + 1
+    kept = fcntl.fcntl(keep, fcntl.F_DUPFD_CLOEXEC, above)
+    spare = {number: fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, above) for number, handle in handles.items()}
+    for number, handle in spare.items():
+        os.dup2(handle, number, inheritable=True)
+    for number in (0, 1, 2):
+        if number not in handles:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number, inheritable=True)
+                os.close(null)
+    return kept
+
+
+def main() -> None:
+    """``python -I -S shim.py SOCKET UID``."""
+    os.set_inheritable(int(sys.argv[1]), False)
+    line = socket.socket(fileno=int(sys.argv[1]))
+    Shim(line, int(sys.argv[2])).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What a record of the store lacks: the figures of a job that runs now, and the limits of its core type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from picloud.server.control import Control
+from picloud.server.kind import size
+from picloud.server.sampling import Series
+from picloud.server.storage import now_ms
+from picloud.wire.job import Status
+from picloud.wire.samples import shown
+
+
+def complete(control: Control, account: int, jid: int, record: dict[str, Any]) -> None:
+    """Fill in what is known here."""
+    memory = record.get("memory")
+    if memory is not None and memory["limit"] is None and record["attempts"]:
+        slot = size(control.settings, record["core_type"], record["cores"])
+        memory["limit"] = min(slot.memory, control.engine.capacity().memory)
+    if record["status"] != Status.processing.name:
+        return
+    if record["started"] is not None:
+        record["runtime"] = max(0, now_ms() - record["started"]) / 1000
+    series = control.sampling.latest(account, jid)
+    if series is not None and record["attempts"] and record["attempts"][-1]["n"] == series.n:
+        _show(record, series)
+
+
+def _show(record: dict[str, Any], series: Series) -> None:
+    """The newest sample, in the places where the figures of a job that has ended would be."""
+    now = shown(series.last[-1])
+    record["cputime"] = now["cputime"]
+    record["cpu_percentage"] = series.cpu()
+    for name in ("memory", "swap", "disk", "network"):
+        record[name] = record[name] | {key: value for key, value in now[name].items() if value is not None}

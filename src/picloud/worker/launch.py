@@ -1,0 +1,91 @@
+"""From nothing to a runner that says it is ready: its sandbox, its door, its sockets and pipes. Runs in a thread of the loop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+from picloud.sandbox import kit
+from picloud.sandbox.base import Maker, Program, Sandbox
+from picloud.wire.error import SetupError
+from picloud.worker import surroundings
+from picloud.worker.logs import Pipe
+
+SESSIONS = "sessions"
+MAIN = "from picloud.worker.runner import main; main()"
+
+
+class Launched(NamedTuple):
+    """A runner on its way, with our ends of everything."""
+
+    process: Program
+    socket: socket.socket
+    out: Pipe
+    err: Pipe
+
+
+def place(maker: Maker, folder: Path, used: Sandbox | None, *, fresh: bool = False) -> Sandbox:
+    """The sandbox for the next runner: the one in use where nothing is left in it, else a new one in ``folder``.
+
+    Args:
+        fresh: take a new one in any case.
+
+    Raises:
+        SetupError: it could not be made.
+    """
+    if used is not None and not fresh and used.reusable():
+        return used
+    if used is not None:
+        used.end()
+    maker.remove(folder)
+    return maker.make(folder)
+
+
+def runner(sandbox: Sandbox, feed: int, cores: int, root: bool) -> Launched:
+    """Start a runner.
+
+    Args:
+        feed: descriptor of the job socket, which runners read.
+        cores: of each job.
+        root: it is root inside (set-up jobs).
+
+    Raises:
+        SetupError: it could not be started.
+    """
+    if not sandbox.python:
+        raise SetupError("this environment has no Python that could run jobs", hint="use one with Python, or picloud exec")
+    mark = os.urandom(24)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    out, err = Pipe(mark), Pipe(mark)
+    order = {
+        "folder": sandbox.here, "home": sandbox.home, "tmp": sandbox.tmp, "code": f"{sandbox.here}/code",
+        "specs": f"{sandbox.here}/specs", "feed": feed, "result": theirs.fileno(), "mark": mark.hex(),
+    }  # fmt: skip
+    boot = (kit.BOOT.format(sandbox.kit) if sandbox.kit else "") + MAIN
+    env = sandbox.inside.environment() | surroundings.threads(cores)
+    env["PICLOUD_SESSIONS"] = f"{sandbox.here}/{SESSIONS}"
+    fds = {1: out.writer, 2: err.writer, feed: feed, theirs.fileno(): theirs.fileno()}
+    try:
+        process = sandbox.inside.start([*sandbox.python, "-P", "-c", boot, json.dumps(order)], env, fds, root=root)
+    except BaseException:
+        ours.close()
+        for pipe in (out, err):
+            pipe.started()
+            pipe.close()
+        raise
+    finally:
+        theirs.close()
+    ours.setblocking(False)
+    for pipe in (out, err):
+        pipe.started()
+    return Launched(process, ours, out, err)
+
+
+def pipe_of_sessions(sandbox: Sandbox) -> None:
+    """The pipe whose writers are a job's guests; see ``picloud.worker.channel``."""
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(sandbox.run / SESSIONS, 0o644)
