@@ -54,7 +54,7 @@ def test_a_web_server_of_a_job_from_here_and_from_another_job() -> None:
         place = cloud.wait_for.port(jid, port, timeout=DEADLINE)
         assert place["address"] == "127.0.0.2" and 20_000 <= place["port"] < 30_000
         ports = cloud.info(jid, "ports")[jid]["ports"]
-        assert ports["tcpf"][{port}] == place and ports["tcp"][22]["username"] == str(jid) and ports["udp"] == {}
+        assert ports["tcp"][port] == place and ports["tcp"][22]["username"] == str(jid) and ports["udp"] == {}
         assert read(place) == "one"
         assert cloud.result(cloud.call(fetched, place), timeout=DEADLINE) == "one"
         assert cloud.shortcuts.get_connection_info(jid, port) == place

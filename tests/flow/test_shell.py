@@ -52,9 +52,8 @@ def test_the_environment_is_the_jobs_and_nothing_secret(jid: int, server: Any) -
 
 
 def test_the_jobs_own_client_works_in_a_session(jid: int, server: Any) -> None:
-    code = f"import cloud; print(cloud.running_on_cloud(), cloud.status({jid}))"
-    env = f"PYTHONPATH={os.environ.get('PYTHONPATH', '')} {sys.executable}"
-    assert ssh(jid, f"{env} -c '{code}'").stdout == b"True processing\n"
+    done = ssh(jid, f"picloud -o no-header status {jid}")
+    assert done.stdout.split() == [str(jid).encode(), b"processing"], done.stderr
 
 
 def test_a_large_stream_comes_whole(jid: int, server: Any) -> None:

@@ -101,6 +101,8 @@ def _execute(dial: Dial, job: Job, what: Execute) -> None:
 def _start(job: Job, what: Execute) -> Guest:
     env = job.inside.environment() | job.env | {name: value for name, value in what.env.items() if _is_welcome(name)}
     env["PICLOUD_PATH"] = env.get("PATH", "")
+    if what.terminal:
+        env["TERM"] = what.terminal
     terminal = Terminal(what.terminal, what.rows, what.columns) if what.terminal else None
     if what.subsystem:
         return _subsystem(job, what.subsystem, env)
