@@ -12,6 +12,10 @@ from picloud.wire.job import Status
 
 __all__ = ["port", "status"]
 
+SSH = 22
+SHOWN = 2.0
+"""Seconds for a job's own sandbox to show what the server knows."""
+
 
 def status(jid: int, test_status: str, timeout: float | None = None) -> str:
     """Wait until a job has a status.
@@ -71,7 +75,22 @@ def port(jid: int, port: int, protocol: str = "tcp", timeout: float | None = Non
     if protocol == "udp":
         raise ValueError("udp ports of jobs are not shown: let the job listen on tcp")
     found: dict[str, Any] = _wait(jid, {"port": port, "protocol": protocol}, timeout, f"port {port}")
+    if _session.running_on_cloud() and port != SSH:
+        _until_shown(found["address"], found["port"])
     return found
+
+
+def _until_shown(address: str, port: int) -> None:
+    """Inside a job: until its own sandbox shows the neighbour's port too, which takes some milliseconds."""
+    import socket
+
+    wanted = f"{int.from_bytes(socket.inet_aton(address), 'little'):08X}:{port:04X}"
+    end = time.monotonic() + SHOWN
+    while time.monotonic() < end:
+        with open("/proc/net/tcp") as table:
+            if any(line.split()[1:2] == [wanted] for line in table):
+                return
+        time.sleep(0.002)
 
 
 def _check(jid: Any, timeout: Any) -> None:
