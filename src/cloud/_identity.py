@@ -14,6 +14,8 @@ from picloud.wire.error import CloudException, SetupError
 NAME = "id_rsa"
 """Of the private key's file; older than the kind of key in it."""
 KNOWN = "known_hosts"
+LINES = 100
+"""Gateways that are remembered."""
 
 
 def path() -> str:
@@ -67,7 +69,6 @@ def command(info: dict[str, Any], *flags: str) -> list[str]:
 def options(info: dict[str, Any]) -> list[str]:
     """Options by which any program of OpenSSH finds key and gateway, whatever the user's own configuration says."""
     known = os.path.join(os.path.dirname(info["identity"]), KNOWN)
-    _remember(known, info)
     settings = {
         "IdentityFile": f'"{info["identity"]}"',
         "IdentitiesOnly": "yes",
@@ -79,16 +80,19 @@ def options(info: dict[str, Any]) -> list[str]:
     return ["-F", "none", *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
 
 
-def _remember(known: str, info: dict[str, Any]) -> None:
-    """Write down the gateway's key, as the server itself has told it."""
-    line = f"[{info['address']}]:{info['port']} {_session.session().server()['ssh_key']}\n"
+def remember(identity: str, address: str, port: int, key: str) -> None:
+    """Write down the gateway's key, as the server itself has told it, beside the private key."""
+    known = os.path.join(os.path.dirname(identity), KNOWN)
+    name = f"[{address}]:{port}"
     try:
         with open(known, encoding="ascii") as file:
-            if file.read() == line:
-                return
+            before = file.read()
     except OSError:
-        pass
-    handle, made = tempfile.mkstemp(dir=os.path.dirname(known))
-    with open(handle, "w", encoding="ascii") as file:
-        file.write(line)
-    os.replace(made, known)
+        before = ""
+    lines = [line for line in before.splitlines() if line.split(" ")[0] != name]
+    text = "\n".join([*lines[-LINES:], f"{name} {key}"]) + "\n"
+    if text != before:
+        handle, made = tempfile.mkstemp(dir=os.path.dirname(known))
+        with open(handle, "w", encoding="ascii") as file:
+            file.write(text)
+        os.replace(made, known)

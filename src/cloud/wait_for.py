@@ -75,8 +75,16 @@ def port(jid: int, port: int, protocol: str = "tcp", timeout: float | None = Non
     if protocol == "udp":
         raise ValueError("udp ports of jobs are not shown: let the job listen on tcp")
     found: dict[str, Any] = _wait(jid, {"port": port, "protocol": protocol}, timeout, f"port {port}")
+    found.pop("key", None)
     if _session.running_on_cloud() and port != SSH:
         _until_shown(found["address"], found["port"])
+    return found
+
+
+def shell(jid: int, timeout: float | None) -> dict[str, Any]:
+    """Port 22, with the ``key`` by which the gateway is known."""
+    _check(jid, timeout)
+    found: dict[str, Any] = _wait(jid, {"port": SSH}, timeout, "a shell")
     return found
 
 

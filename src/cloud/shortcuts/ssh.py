@@ -26,4 +26,6 @@ def get_ssh_info(jid: int, timeout: float | None = None) -> dict[str, Any]:
     from cloud import _identity, wait_for
 
     identity = _identity.path()
-    return {**wait_for.port(jid, 22, timeout=timeout), "identity": identity}
+    found = wait_for.shell(jid, timeout)
+    _identity.remember(identity, found["address"], found["port"], found.pop("key"))
+    return {**found, "identity": identity}

@@ -49,7 +49,6 @@ async def server(control: Control, request: Request) -> None:
             "default_type": control.default_type,
             "edge": control.edge(request),
             "max_body": control.settings.max_body,
-            "ssh_key": control.ssh_key,
             "capacity": msgspec.to_builtins(control.engine.capacity()),
             "pid": os.getpid(),
         }

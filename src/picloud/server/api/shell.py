@@ -106,6 +106,8 @@ async def _look(control: Control, request: Request, jid: int, status: str, port:
     found: Any = None
     if status:
         found = status if now.name == status else None
+    elif port == SSH and now is Status.processing:
+        found = ports_of(control, request, jid)["tcp"][SSH] | {"key": control.ssh_key}
     elif now is Status.processing or port != SSH and not over:
         found = ports_of(control, request, jid)["tcp"].get(port)
     return {"status": now.name, "found": found, "over": over}
