@@ -15,6 +15,7 @@ from picloud.wire.error import SetupError
 from picloud.worker import surroundings
 from picloud.worker.logs import Pipe
 
+SESSIONS = "sessions"
 MAIN = "from picloud.worker.runner import main; main()"
 
 
@@ -27,13 +28,16 @@ class Launched(NamedTuple):
     err: Pipe
 
 
-def place(maker: Maker, folder: Path, used: Sandbox | None) -> Sandbox:
+def place(maker: Maker, folder: Path, used: Sandbox | None, *, fresh: bool = False) -> Sandbox:
     """The sandbox for the next runner: the one in use where nothing is left in it, else a new one in ``folder``.
+
+    Args:
+        fresh: take a new one in any case.
 
     Raises:
         SetupError: it could not be made.
     """
-    if used is not None and used.reusable():
+    if used is not None and not fresh and used.reusable():
         return used
     if used is not None:
         used.end()
@@ -63,6 +67,7 @@ def runner(sandbox: Sandbox, feed: int, cores: int, root: bool) -> Launched:
     }  # fmt: skip
     boot = (kit.BOOT.format(sandbox.kit) if sandbox.kit else "") + MAIN
     env = sandbox.inside.environment() | surroundings.threads(cores)
+    env["PICLOUD_SESSIONS"] = f"{sandbox.here}/{SESSIONS}"
     fds = {1: out.writer, 2: err.writer, feed: feed, theirs.fileno(): theirs.fileno()}
     try:
         process = sandbox.inside.start([*sandbox.python, "-P", "-c", boot, json.dumps(order)], env, fds, root=root)
@@ -83,4 +88,4 @@ def runner(sandbox: Sandbox, feed: int, cores: int, root: bool) -> Launched:
 def pipe_of_sessions(sandbox: Sandbox) -> None:
     """The pipe whose writers are a job's guests; see ``picloud.worker.channel``."""
     with contextlib.suppress(FileExistsError):
-        os.mkfifo(sandbox.run / "sessions", 0o644)
+        os.mkfifo(sandbox.run / SESSIONS, 0o644)

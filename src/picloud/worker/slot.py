@@ -31,6 +31,8 @@ TURNS = 256  # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000  # how far the runner's own clock may differ from what the worker saw
 
 STACKS_SIGNAL = signal.SIGRTMAX - 3
+LEAVE_SIGNAL = signal.SIGRTMAX - 4
+"""Tells a runner to leave after the job in hand: others than the job have been in its sandbox."""
 
 _buffer = bytearray(frame.LARGEST + 1024)
 _view = memoryview(_buffer)
@@ -48,6 +50,7 @@ class Slot:
         self.rested: Gauge | None = None  # taken since its last job
         self.is_ready = self.was_ready = self.leaving = False
         self.starting = self.ended = False
+        self.visited = False  # others than jobs have been in the sandbox: it serves no further runner
         self._door: Door | None = None
         self._kills = 0  # processes that the kernel had killed in the sandbox when the job in hand began
 
@@ -61,7 +64,8 @@ class Slot:
 
     def _launch(self) -> Launched:
         owner, used = self.owner, self.sandbox
-        sandbox = self.sandbox = launch.place(owner.maker, self.folder, used)
+        sandbox = self.sandbox = launch.place(owner.maker, self.folder, used, fresh=self.visited)
+        self.visited = False
         if sandbox is not used:
             if self._door is not None:
                 self._door.close()
@@ -246,6 +250,12 @@ class Slot:
 
         found: Visit | None = loop.ask(look)
         return found
+
+    def welcome(self) -> None:
+        """A guest comes to the job in hand: runner and sandbox go with it, so that nothing of the guest's stays."""
+        if not self.visited and self.process is not None:
+            self.visited = True
+            self.process.signal(LEAVE_SIGNAL)
 
     # -- figures --------------------------------------------------------------------------------------------------
 
