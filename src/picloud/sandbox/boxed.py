@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from picloud.sandbox import disk, kit, proc
+from picloud.sandbox import disk, kit, platform, proc
 from picloud.sandbox.base import Gauge
 from picloud.sandbox.box import Box
 from picloud.sandbox.cgroup import Cgroup
@@ -46,7 +46,7 @@ class BoxSandbox:
         self.run, self.journal = folder / "run", journal
         self.inside = Box(line, maker.shell(), self.gauge)
         image = maker.image
-        self.python = [image.python] if image.python else []
+        self.python = [image.python] if image.python else platform.command(not image.host)  # ours runs programs
         self.kernel_limits = group is not None and "memory" in group.places
         self.alarm = -1
         with contextlib.suppress(OSError):

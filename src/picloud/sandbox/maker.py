@@ -229,12 +229,13 @@ class BoxMaker:
         path = [f"{VENV}/bin"] if image.setup else []
         path += [str(Path(image.python).parent)] if image.python else []
         path += [f"{kit.PLACE}/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        more = {"PIP_USER": "0"} if image.setup else {}  # home is not saved
         return {
             "HOME": "/home/picloud", "USER": "picloud", "LOGNAME": "picloud", "SHELL": "/bin/bash",
             "PATH": ":".join(dict.fromkeys(path)), "LANG": os.environ.get("LANG", "C.UTF-8"),
             "PYTHONPATH": f"/home/picloud:{kit.PLACE}/kit", "PICLOUD_KIT": f"{kit.PLACE}/kit",
             "PICLOUD_SOCKET": f"{kit.PLACE}/door.sock",
-        } | self._setting.env  # fmt: skip
+        } | more | self._setting.env  # fmt: skip
 
     def remove(self, folder: Path) -> None:
         if not tree.remove(str(folder)):  # something in it belongs to an id of the sandbox

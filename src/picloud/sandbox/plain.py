@@ -53,7 +53,7 @@ class PlainProcess:
             self.pidfd = -1
 
     def end(self) -> list[int]:
-        found, alive = set[int](), self._everything()  # seen while the first process still holds them together
+        found, alive = set[int](), self.everything()  # seen while the first process still holds them together
         self.signal(signal.SIGKILL)
         for _ in range(10):  # members may still fork while they are killed
             for pid in alive:
@@ -62,10 +62,11 @@ class PlainProcess:
             if alive <= found | {self.pid}:
                 break
             found |= alive
-            alive = self._everything()
+            alive = self.everything()
         return sorted(found - {self.pid})
 
-    def _everything(self) -> set[int]:
+    def everything(self) -> set[int]:
+        """Also those that left the session."""
         return set(self.members()) | _marked(self._mark)
 
 
@@ -109,7 +110,7 @@ class PlainInside(LocalInside):
         return found or Gauge()
 
     def _members(self) -> list[int]:
-        return self.runner.members() if self.runner else []
+        return sorted(self.runner.everything()) if self.runner else []
 
     def _rlimits(self) -> dict[int, int]:
         found = {resource.RLIMIT_CORE: 0}

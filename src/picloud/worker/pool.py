@@ -26,6 +26,7 @@ from picloud.worker.order import Order
 from picloud.worker.owner import Reports
 from picloud.worker.running import Running
 from picloud.worker.slot import Slot
+from picloud.worker.visits import Visits
 from picloud.worker.warden import Warden
 from picloud.worker.watch import Watch
 
@@ -62,7 +63,8 @@ class Pool:
         self._average: float | None = None  # microseconds of a job
         self._number = self._failed_starts = 0
         self.lending = Lending(loop, order.window, reports)
-        self._watch = Watch(loop, order, self.slots, reports)
+        self.visits = Visits(loop, order, self.slots, reports)
+        self._watch = Watch(loop, order, self.slots, reports, self.visits.look)
 
     # -- leases come ----------------------------------------------------------------------------------------------
 
@@ -193,6 +195,7 @@ class Pool:
         self.busy -= 1
         if running.waits:
             self.lending.ended(running)
+        self.visits.ended(running)
         if self.held.pop(running.key, None) is None:
             return
         average = self._average
@@ -216,10 +219,12 @@ class Pool:
     def ready(self, slot: Slot) -> None:
         """A runner can take jobs."""
         self._failed_starts = 0
+        self.visits.entered(slot)
         self.reports.picture()
 
     def gone(self, slot: Slot, clean: bool) -> None:
         """A runner has ended: replace it, or let the slot go."""
+        self.visits.left(slot)
         if clean and not slot.leaving:
             self.feed.quits = max(0, self.feed.quits - 1)
         elif not clean:

@@ -40,6 +40,7 @@ SPECS = 500
 """Specs kept."""
 LEFT = "threads or processes of the job lived on after it returned; they were ended together with its interpreter\n"
 STACKS_SIGNAL = signal.SIGRTMAX - 3
+LEAVE_SIGNAL = signal.SIGRTMAX - 4
 """The worker sends it to have the stacks of all threads written, before it kills."""
 
 clock = time.perf_counter_ns
@@ -71,7 +72,7 @@ class Runner:
         self.spec: Spec | None = None
         self.job = (0, 0)
         self.attempt = 0
-        self.in_user_code = self.leaving = False
+        self.in_user_code = self.leaving = self.visited = False
         self.done: Done | None = None
         self.tail = b""
         self.value: Any = None
@@ -87,6 +88,11 @@ class Runner:
         faulthandler.enable(self.stacks, all_threads=True)
         faulthandler.register(STACKS_SIGNAL, self.stacks, all_threads=True)
         signal.signal(signal.SIGINT, self._interrupted)
+        signal.signal(LEAVE_SIGNAL, self._visited)
+
+    def _visited(self, *_: Any) -> None:
+        """Others than the job have been in its sandbox: nothing of it may serve the next."""
+        self.visited = True
 
     def _interrupted(self, *_: Any) -> None:
         """SIGINT counts only for the job that the worker names, and only while user code runs."""
@@ -240,7 +246,7 @@ class Runner:
     def _tidy(self, took: int) -> int:
         """Close the output of the job, and end what it left running; returns flags."""
         self.took = took
-        kill = self.spec is not None and self.spec.kill_process
+        kill = self.visited or (self.spec is not None and self.spec.kill_process)
         if took < QUICK_NS and not kill and self.out.quiet() and self.err.quiet():
             return 0
         flags = frame.MARKED_OUT if self.out.end(took) else 0

@@ -34,6 +34,8 @@ JOURNAL_US = 500
 """A job that ran longer gets its last lines of the system log before its end is told; else the order of events must do."""
 
 STACKS_SIGNAL = signal.SIGRTMAX - 3
+LEAVE_SIGNAL = signal.SIGRTMAX - 4
+"""Tells a runner to leave after the job in hand: others than the job have been in its sandbox."""
 
 _buffer = bytearray(frame.LARGEST + 1024)
 _view = memoryview(_buffer)
@@ -51,6 +53,7 @@ class Slot:
         self.rested: Gauge | None = None  # taken since its last job
         self.is_ready = self.was_ready = self.leaving = False
         self.starting = self.ended = False
+        self.visited = False  # others than jobs have been in the sandbox: it serves no further runner
         self._door: Door | None = None
         self._fit = True  # to be used again: its last runner left in order
         self._kills = 0  # processes that the kernel had killed in the sandbox when the job in hand began
@@ -65,7 +68,8 @@ class Slot:
 
     def _launch(self) -> Launched:
         owner, used = self.owner, self.sandbox
-        sandbox = self.sandbox = launch.place(owner.maker, self.folder, used, self._fit)
+        sandbox = self.sandbox = launch.place(owner.maker, self.folder, used, self._fit and not self.visited)
+        self.visited = False
         if sandbox is not used:
             if self._door is not None:
                 self._door.close()
@@ -250,6 +254,12 @@ class Slot:
 
         found: Visit | None = loop.ask(look)
         return found
+
+    def welcome(self) -> None:
+        """A guest comes to the job in hand: runner and sandbox go with it, so that nothing of the guest's stays."""
+        if not self.visited and self.process is not None:
+            self.visited = True
+            self.process.signal(LEAVE_SIGNAL)
 
     # -- figures --------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from picloud.sandbox import proc
@@ -35,9 +36,10 @@ class Reports(Protocol):
 class Watch:
     """One for all slots of a worker."""
 
-    def __init__(self, loop: Loop, order: Order, slots: list[Slot], reports: Reports) -> None:
+    def __init__(self, loop: Loop, order: Order, slots: list[Slot], reports: Reports, further: Callable[[float], None]) -> None:
         self._loop, self._order, self._slots, self._reports = loop, order, slots, reports
         self._kernel_log = KernelLog(loop, slots)
+        self._further = further  # what else looks at running jobs
         self._on = False
         self._turn = 0
 
@@ -63,6 +65,7 @@ class Watch:
                 job.before = slot.gauge()
             if now - job.began >= MOMENT:
                 self._tend(slot, job, now, started, taken)
+        self._further(now)
         if started:
             self._reports.started(started)
         if taken:
