@@ -13,7 +13,7 @@ from picloud.sandbox.base import Guest
 from picloud.sandbox.local import LocalInside
 from picloud.wire import channel
 from picloud.wire.channel import Frame
-from picloud.worker.channel import Guests, _hold, prepare, resize
+from picloud.worker.channel import Guests, _hold, resize
 from picloud.worker.pump import Session, relay
 
 ENV = {"PATH": os.environ["PATH"]}
@@ -119,8 +119,8 @@ def test_relays_end_when_both_directions_have(tmp_path: Path) -> None:
 
 
 def test_the_pipe_of_sessions_and_what_a_job_may_put_there(tmp_path: Path) -> None:
-    prepare(tmp_path)
-    prepare(tmp_path)
+    os.mkfifo(tmp_path / "sessions")
+    os.mkfifo(tmp_path / "sessions")
     pipe = tmp_path / "sessions"
     held = _hold(pipe)
     assert held is not None
