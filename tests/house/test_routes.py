@@ -37,7 +37,9 @@ def basic(key: Any, secret: str) -> str:
 
 
 def path_of(route: Route, jid: int) -> str:
-    query = {"/v1/job/{jid}/payload": "?part=args", "/v1/job/{jid}/wait": "?port=80"}.get(route.path, "")
+    query = {"/v1/job/{jid}/payload": "?part=args", "/v1/job/{jid}/wait": "?port=80", "/v1/job/{jid}/log": "?stream=stdout"}.get(
+        route.path, ""
+    )
     return route.path.replace("{jid}", str(jid)).replace("{digest}", "0" * 64) + query
 
 
