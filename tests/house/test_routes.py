@@ -13,7 +13,8 @@ import cloud
 from picloud.server.app import ROUTES, Access, Route
 from picloud.wire.message import Watch
 
-FOREIGN = {"POST /v1/login/ticket": [], "GET /v1/job": [], "GET /v1/status": [], "GET /v1/server": []}
+FOREIGN = {"POST /v1/login/ticket": [], "GET /v1/job": [], "GET /v1/status": [], "GET /v1/server": [], "GET /v1/environment": [],
+           "GET /v1/environment/base": []}  # fmt: skip
 """Routes that answer 200 to anybody with a key, and show nothing of other accounts."""
 
 
@@ -36,11 +37,17 @@ def basic(key: Any, secret: str) -> str:
     return "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()
 
 
+QUERIES = {
+    "/v1/job/{jid}/payload": "?part=args",
+    "/v1/job/{jid}/log": "?stream=stdout",
+    "/v1/job/{jid}/wait": "?port=80",
+    "/v1/environment/output": f"?token={'00' * 16}",
+    **dict.fromkeys((f"/v1/environment/{what}" for what in ("wait", "version", "package")), "?name=walked"),
+}
+
+
 def path_of(route: Route, jid: int) -> str:
-    query = {"/v1/job/{jid}/payload": "?part=args", "/v1/job/{jid}/wait": "?port=80", "/v1/job/{jid}/log": "?stream=stdout"}.get(
-        route.path, ""
-    )
-    return route.path.replace("{jid}", str(jid)).replace("{digest}", "0" * 64) + query
+    return route.path.replace("{jid}", str(jid)).replace("{digest}", "0" * 64) + QUERIES.get(route.path, "")
 
 
 def body_of(route: Route, jid: int) -> bytes:
@@ -56,6 +63,9 @@ def body_of(route: Route, jid: int) -> bytes:
         return json.dumps({"ids": ["f" * 32]}).encode()
     if route.path == "/v1/admin/account":
         return json.dumps({"name": "mallory2"}).encode()
+    if route.path.startswith("/v1/environment/"):
+        named = {"name": "walked", "token": "00" * 16, "script": "dHJ1ZQ==", "source": "science", "new_name": "mine"}
+        return json.dumps(named).encode()
     return b"{}"
 
 
@@ -66,6 +76,7 @@ KEYED = [route for route in ROUTES if route.access is not Access.anyone]
 def jid(server: Any) -> int:
     made = cloud.call(lambda: 42)
     assert cloud.result(made) == 42
+    cloud.environment.create("walked")
     return int(made)
 
 
@@ -89,10 +100,15 @@ def test_a_foreign_key_finds_nothing(server: Any, jid: int, foreign: str, route:
     status, answer = request(server.url, route.method, path_of(route, jid), body_of(route, jid), foreign)
     if f"{route.method} {route.path}" in FOREIGN:
         assert status == 200
-        assert json.loads(answer).get("jobs") in (None, [], {}, {"queued": 0, "processing": 0, "waiting": 0})
-    elif route.path in ("/v1/submission", "/v1/chunk", "/v1/blob"):
+        assert b"walked" not in answer and json.loads(answer).get("jobs") in (
+            None,
+            [],
+            {},
+            {"queued": 0, "processing": 0, "waiting": 0},
+        )
+    elif route.path in ("/v1/submission", "/v1/chunk", "/v1/blob", "/v1/environment"):
         assert status == 400, answer
-    elif route.path == "/v1/admin/account":
+    elif f"{route.method} {route.path}" in ("POST /v1/admin/account", "POST /v1/environment/base"):
         assert status == 403, answer
     else:
         assert status in (404, 401), answer

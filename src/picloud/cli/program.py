@@ -31,8 +31,8 @@ _COPY = "picloud_copy"
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that say how a job shall run."""
     for flag in reversed((
-        click.option("-t", "--type", "core_type", metavar="TYPE", help="Core type: c1 c2 f2 m1 s1."),
-        click.option("-c", "--cores", type=int, metavar="N", help="Cores: 1 2 4 8 16, as the type allows."),
+        click.option("-t", "--type", "core_type", metavar="TYPE", help="Core type; `picloud types` lists them."),
+        click.option("-c", "--cores", type=int, metavar="N", help="Cores, as many as the type allows."),
         click.option("-r", "--return", "return_file", metavar="FILE", help="The result is this file of the job, not stdout."),
         click.option("-e", "--env", metavar="NAME", help="Environment."),
         click.option("-v", "--vol", multiple=True, metavar="NAME", help="Volume; may be repeated."),

@@ -7,15 +7,17 @@ import os
 import select
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from picloud.sandbox import disk, kit, proc
+from picloud.sandbox import disk, kit, platform, proc
 from picloud.sandbox.base import Gauge
 from picloud.sandbox.box import Box
 from picloud.sandbox.cgroup import Cgroup
+from picloud.sandbox.layer import pack_layer
 from picloud.wire.error import SetupError
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ class BoxSandbox:
         journal: socket of its system log; readable when a line came.
     """
 
-    here, home, tmp = kit.PLACE, "/home/picloud", "/tmp"
+    here, home = kit.PLACE, "/home/picloud"
+    folders: Sequence[str] = ("/tmp", "/var/tmp", "/dev/shm")
     kit = f"{kit.PLACE}/kit"
 
     def __init__(
@@ -43,12 +46,13 @@ class BoxSandbox:
         self.run, self.journal = folder / "run", journal
         self.inside = Box(line, maker.shell(), self.gauge)
         image = maker.image
-        self.python = [image.python] if image.python else []
+        self.python = [image.python] if image.python else platform.command(not image.host)  # ours runs programs
         self.kernel_limits = group is not None and "memory" in group.places
         self.alarm = -1
         with contextlib.suppress(OSError):
             self.alarm = group.oom_fd if group else -1
         self._runner = 0
+        self._walk = disk.Walk([folder / name for name in ("home", "tmp", "vartmp", "upper")])
 
     def await_ready(self, errors: int) -> None:
         """Wait until the shim says that it is there; ``errors``: pipe with what went wrong.
@@ -87,7 +91,17 @@ class BoxSandbox:
 
     def disk(self) -> int:
         """Bytes on disk that the sandbox holds."""
-        return disk.used([self._folder / name for name in ("home", "tmp", "vartmp", "upper")]).bytes
+        return self._walk.look().bytes
+
+    def pack(self, path: Path) -> str:
+        """Write what a set-up job has changed as a layer to ``path``; its digest, "" where nothing was.
+
+        Raises:
+            StorageFull: there is no room for it.
+            BadRequest: something that was changed cannot be in a layer.
+        """
+        packed = pack_layer(self._maker.view.uppers(self._folder), path, self._maker.ids)
+        return packed.digest if packed.files else ""
 
     def oom_kills(self) -> int:
         return self._group.oom() if self._group else 0
@@ -113,6 +127,7 @@ class BoxSandbox:
     def let_go(self) -> None:
         """What is left to be closed once everything inside has ended."""
         self.journal.close()
+        self._walk.close()
         if self._group is not None:
             self._group.kill()
             self._group.remove()

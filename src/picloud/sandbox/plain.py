@@ -6,15 +6,14 @@ import contextlib
 import ctypes
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from picloud.sandbox import proc
-from picloud.sandbox.base import Gauge, Limits
+from picloud.sandbox import lacks, proc, ration, tree
+from picloud.sandbox.base import Gauge, Limits, Program
 from picloud.sandbox.local import LocalInside
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -54,6 +53,11 @@ class PlainProcess:
     def wait(self) -> int:
         return self._child.wait()
 
+    def close(self) -> None:
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
     def end(self) -> list[int]:
         found, alive = set[int](), self.everything()  # seen while the first process still holds them together
         self.signal(signal.SIGKILL)
@@ -82,13 +86,14 @@ class PlainInside(LocalInside):
 
     def start(
         self, argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int], *, cwd: str = "", root: bool = False
-    ) -> PlainProcess:
-        parent = os.getpid()
+    ) -> Program:
+        parent, nice = os.getpid(), ration.niceness(self.limits)
 
         def prepare() -> None:
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:  # the worker died before the line above
                 os._exit(1)
+            os.nice(nice)
             for number, value in self._rlimits().items():
                 resource.setrlimit(number, (value, value))
 
@@ -129,12 +134,14 @@ class PlainSandbox:
 
     def __init__(self, folder: Path, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self.run, self.here = folder, str(folder)
-        self.home, self.tmp = str(folder / "home"), str(folder / "tmp")
+        self.home = str(folder / "home")
+        self.folders: Sequence[str] = [str(folder / "tmp")]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "out").mkdir(exist_ok=True, mode=0o700)
         for place, source in shared.items():
             (folder / place).symlink_to(source)
-        self.inside = PlainInside(folder, limits, dict(env) | {"HOME": self.home, "TMPDIR": self.tmp, MARK: str(folder / DOOR)})
+        own = {"HOME": self.home, "TMPDIR": self.folders[0], MARK: str(folder / DOOR)}
+        self.inside = PlainInside(folder, limits, dict(env) | own)
         self.python = [sys.executable]
 
     def oom_kills(self) -> int:
@@ -160,12 +167,13 @@ class PlainMaker:
 
     def __init__(self, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self._limits, self._env, self._shared = limits, env, shared
+        self.lacks = lacks.told(self.rung, True, True)
 
     def make(self, folder: Path) -> PlainSandbox:
         return PlainSandbox(folder, self._limits, self._env, self._shared)
 
     def remove(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
+        tree.remove(str(folder))
 
     def close(self) -> None:
         """Its sandboxes end with their runners."""

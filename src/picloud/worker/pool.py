@@ -37,7 +37,9 @@ AHEAD_US = 20_000.0  # and no more than the slots do in this time
 PLENTY, NAP = 100, 0.0004  # jobs in the socket, and seconds that the runners need for less
 IN_DOUBT = 1.0  # seconds for a runner to say that it took a job, after another has died
 LAST_WORDS = 3.0  # seconds for the server to acknowledge, at the end
-FAILED_STARTS = 5  # runners in a row that died before they were ready
+FAILED_STARTS = 5  # slots in a row that could not be started, or whose runner died before it was ready
+FEW_STARTS = 2  # the same, where the reason will not go away by itself
+AGAIN = 1.0  # seconds until it is tried again
 
 
 class Pool:
@@ -47,7 +49,6 @@ class Pool:
         self.loop, self.order, self.kit, self.reports, self.maker = loop, order, kit, reports, maker
         self.folder = Path(order.folder)
         self.feed, self.warden = Feed(), Warden()
-        self.start_error: BaseException | None = None  # why the last slot could not be started
         (self.folder / "results").mkdir(mode=0o700, exist_ok=True)
         self.held: dict[Key, Lease] = {}  # everything accepted that has no outcome yet
         self.slots: list[Slot] = []
@@ -239,14 +240,19 @@ class Pool:
         self._adjust()
 
     def failed(self, slot: Slot, error: BaseException | None) -> None:
-        """A slot could not be started."""
+        """A slot could not be started. Where that goes on, what waits for it is told why and goes."""
         self._failed_starts += 1
-        self.start_error = error
         if self.stopping or len(self.slots) > self.target:
             self.slots.remove(slot)
             self.reports.picture()
-        else:
-            self.loop.after(1.0, lambda: self._start_again(slot))
+            return
+        lasting = isinstance(error, CloudException) and not error.retry
+        if self._failed_starts >= (FEW_STARTS if lasting else FAILED_STARTS) and not any(one.process for one in self.slots):
+            self.take_back()
+            line, self._waiting, self._awaited = [*self._awaited, *self._waiting], deque(), deque()
+            for lease in line:
+                self._finish(lease, Cause.environment, death.no_place(error))
+        self.loop.after(AGAIN, lambda: self._start_again(slot))
 
     def _start_again(self, slot: Slot) -> None:
         if slot.process is None and not slot.starting and slot in self.slots and not self.stopping:

@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from picloud.wire import payload
+from picloud.wire import payload, systemlog
 from picloud.worker import frame
-from picloud.worker.inside import failure, save
+from picloud.worker.inside import failure, programs, save, unseen
 from picloud.worker.inside.code import Code, Spec
 from picloud.worker.inside.output import Stream, capture_logging, text_frames
 from picloud.worker.inside.place import Place
@@ -34,6 +34,8 @@ FILE_NS = 3_000
 FORK_NS = 100_000
 """A shorter call cannot have made a process or thread."""
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+LOWERED = 4 << 20
+"""Bytes that a job's peak must lie above what it left, for the mark to be lowered."""
 SPECS = 500
 """Specs kept."""
 LEFT = "threads or processes of the job lived on after it returned; they were ended together with its interpreter\n"
@@ -55,10 +57,17 @@ class Runner:
         self.feed = socket.socket(fileno=order["feed"])
         self.result = socket.socket(fileno=order["result"])
         self.code = Code(Path(order["code"]), Path(order["specs"]))
-        self.place = Place(Path(order["home"]), Path(order["tmp"]))
+        self.place = Place(Path(order["home"]), [Path(one) for one in order["folders"]])
+        path = order["path"]
+        self.boxed = bool(path)  # it sees a file system of its own
+        if path:  # not before home was emptied: the job before may have left modules there
+            os.environ["PYTHONPATH"] = path
+            sys.path[1:1] = path.split(":")
         mark = bytes.fromhex(order["mark"])
         self.out, self.err = Stream("stdout", 1, mark), Stream("stderr", 2, mark)
         capture_logging(self.result.send)
+        systemlog.keep(lambda text: self._tell("syslog", text))
+        programs.watch()
         self.specs: dict[int, Spec] = {}
         self.spec: Spec | None = None
         self.job = (0, 0)
@@ -202,6 +211,8 @@ class Runner:
         flags = frame.FAILED
         if isinstance(error, failure.Interrupted | SystemExit) or step == "call":
             self.tail = failure.of(error)
+            if self.boxed and (told := unseen.advice(error, str(self.place.home.path))):
+                self._tell("pilog", told)
             if step == "call" and self.spec is not None:
                 retry_on = self.code.function(self.spec).retry_on
                 flags |= frame.RETRY if retry_on is None or isinstance(error, retry_on) else 0
@@ -226,8 +237,7 @@ class Runner:
             finally:
                 text = io.StringIO()
                 pstats.Stats(profile, stream=text).sort_stats("cumulative").print_stats()
-                for piece in text_frames(frame.STREAMS.index("profile"), text.getvalue()):
-                    self.result.send(piece)
+                self._tell("profile", text.getvalue())
 
         return profiled
 
@@ -245,12 +255,15 @@ class Runner:
             signal.signal(signal.SIGINT, self._interrupted)
         left = took > FORK_NS and left_behind()
         if left:
-            for piece in text_frames(frame.STREAMS.index("pilog"), LEFT):
-                self.result.send(piece)
+            self._tell("pilog", LEFT)
         if kill or left:
             self.leaving = True
             flags |= frame.LEAVING
         return flags
+
+    def _tell(self, stream: str, text: str) -> None:
+        for piece in text_frames(frame.STREAMS.index(stream), text):
+            self.result.send(piece)
 
     def _clean(self) -> None:
         """Make everything else as if no job had run."""
@@ -263,8 +276,8 @@ class Runner:
     def _used(self, took: int) -> tuple[int, int, int]:
         """CPU time in user and kernel space (microseconds) and peak memory (bytes) of the job.
 
-        The kernel keeps one high-water mark for the process. A job that did not raise it used what is resident after it; for
-        the shortest jobs that is looked at now and then.
+        The kernel keeps one high-water mark for the process, which is lowered after a job that raised it. A job that did not
+        raise it used what is resident after it; for the shortest jobs that is looked at now and then.
         """
         self.count += 1
         if took < 1_000_000:
@@ -278,6 +291,9 @@ class Runner:
         system = self.usage.ru_stime - before.ru_stime + self.children.ru_stime - children.ru_stime
         self.resident = resident()
         peak = self.usage.ru_maxrss * 1024 if self.usage.ru_maxrss > before.ru_maxrss else self.resident
+        if peak > self.resident + LOWERED:
+            lower_mark()
+            self.usage = resource.getrusage(resource.RUSAGE_SELF)
         return int(user * 1e6), int(system * 1e6), peak
 
 
@@ -285,6 +301,15 @@ def resident() -> int:
     """Bytes of memory that this process has in RAM."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def lower_mark() -> None:
+    """Lower the high-water mark of this process's memory to what it holds now."""
+    try:
+        with open("/proc/self/clear_refs", "wb", buffering=0) as file:
+            file.write(b"5")
+    except OSError:
+        return  # /proc is not ours to write: then a smaller job shows what it left resident
 
 
 def left_behind() -> bool:

@@ -30,8 +30,10 @@ from picloud.wire.message import (
     Mapped,
     Neighbours,
     Outcome,
+    Perform,
     Recall,
     Returned,
+    Save,
     Slots,
     Spec,
     Started,
@@ -83,12 +85,19 @@ class Work(Protocol):
     def end(self) -> None: ...
 
 
+class Obeys(Protocol):
+    """What sees to setup jobs (picloud.worker.saving)."""
+
+    def obey(self, message: Save | Perform) -> None: ...
+
+
 class Session:
-    """See the module. ``work`` is set once the pool exists."""
+    """See the module. ``work`` and ``saving`` are set once the pool exists."""
 
     def __init__(self, loop: Loop, order: Order) -> None:
         self.loop, self.order = loop, order
         self.work: Work
+        self.saving: Obeys
         self._line: Line | None = None
         self._unacknowledged: dict[Key, Outcome] = {}
         self._outcomes: list[Outcome] = []
@@ -198,6 +207,8 @@ class Session:
                 self.work.recall(message.keep)
             case Kill():
                 self.work.kill([(jid, n) for jid, n in message.jobs])
+            case Save() | Perform():
+                self.saving.obey(message)
             case Dial():
                 self.work.visits.dial(message)
             case Mapped():
