@@ -38,11 +38,6 @@ class PlainProcess:
         with contextlib.suppress(OSError):  # it has ended, or was let go of
             signal.pidfd_send_signal(self.pidfd, number)
 
-    def close(self) -> None:
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-            self.pidfd = -1
-
     def members(self) -> list[int]:
         found = {self.pid}
         family = {pid: kin for pid in _all_pids() if (kin := _kin(pid)) is not None}
