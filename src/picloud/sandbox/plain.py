@@ -20,6 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
 MARK = "PICLOUD_SOCKET"
 """Environment variable by which processes are found that left the session: each slot has a door of its own."""
+DOOR = "door.sock"
 HARD_SLACK = 1 << 30
 """Private memory beyond twice the limit that is refused outright. Resident memory is watched at the limit itself; this
 only stops a job that grows faster than the watch looks, without counting the stacks of idle threads against it."""
@@ -34,7 +35,7 @@ class PlainProcess:
         self.pidfd = os.pidfd_open(child.pid)
 
     def signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(OSError):  # it has ended, or was let go of
             signal.pidfd_send_signal(self.pidfd, number)
 
     def members(self) -> list[int]:
@@ -134,7 +135,8 @@ class PlainSandbox:
         (folder / "out").mkdir(exist_ok=True, mode=0o700)
         for place, source in shared.items():
             (folder / place).symlink_to(source)
-        self.inside = PlainInside(folder, limits, dict(env) | {"HOME": self.home, "TMPDIR": self.folders[0]})
+        own = {"HOME": self.home, "TMPDIR": self.folders[0], MARK: str(folder / DOOR)}
+        self.inside = PlainInside(folder, limits, dict(env) | own)
         self.python = [sys.executable]
 
     def oom_kills(self) -> int:

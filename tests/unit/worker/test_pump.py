@@ -7,13 +7,12 @@ import socket
 import threading
 from pathlib import Path
 
-import pytest
-
 from picloud.sandbox.base import Guest
 from picloud.sandbox.local import LocalInside
 from picloud.wire import channel
 from picloud.wire.channel import Frame
-from picloud.worker.channel import Guests, _hold, resize
+from picloud.worker.channel import _hold, resize
+from picloud.worker.guests import Guests
 from picloud.worker.pump import Session, relay
 
 ENV = {"PATH": os.environ["PATH"]}
@@ -119,9 +118,8 @@ def test_relays_end_when_both_directions_have(tmp_path: Path) -> None:
 
 
 def test_the_pipe_of_sessions_and_what_a_job_may_put_there(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "sessions")
-    os.mkfifo(tmp_path / "sessions")
     pipe = tmp_path / "sessions"
+    os.mkfifo(pipe)
     held = _hold(pipe)
     assert held is not None
     with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as reader:
@@ -137,17 +135,16 @@ def test_the_pipe_of_sessions_and_what_a_job_may_put_there(tmp_path: Path) -> No
     assert secret.read_text() == "x"
 
 
-@pytest.mark.parametrize("came", [False, True])
-def test_guests_end_with_the_job(tmp_path: Path, came: bool) -> None:
+def test_guests_end_with_the_job_also_those_that_come_late(tmp_path: Path) -> None:
     guests = Guests()
-    guests.came = came
-    guest = start(tmp_path, "exec sleep 600")
-    guests.add(guest)
-    assert guests.end() is came
-    assert guest.program.wait() < 0
-    assert guests.end() is False
-    guests.remove(guest)
-    guest.program.close()
-    assert guest.stdio is not None and guest.stderr is not None
-    guest.stdio.close()
-    guest.stderr.close()
+    early, late = start(tmp_path, "exec sleep 600"), start(tmp_path, "exec sleep 600")
+    guests.add(early)
+    guests.end()
+    guests.add(late)
+    for guest in (early, late):
+        assert guest.program.wait() < 0
+        guests.remove(guest)
+        guest.program.close()
+        assert guest.stdio is not None and guest.stderr is not None
+        guest.stdio.close()
+        guest.stderr.close()
