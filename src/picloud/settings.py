@@ -33,7 +33,7 @@ class CoreType(Struct, frozen=True):
 CORE_TYPES: dict[str, CoreType] = {
     "c1": CoreType(1000, 300 * MIB, (1,), 50_000),
     "c2": CoreType(2500, 800 * MIB, (1, 2, 4, 8), 130_000),
-    "f2": CoreType(5500, 3840 * MIB, (1, 2, 4, 8, 16), 220_000),
+    "f2": CoreType(5500, 3750 * MIB, (1, 2, 4, 8, 16), 220_000),
     "m1": CoreType(3250, 8192 * MIB, (1, 2, 4, 8), 300_000),
     "s1": CoreType(2000, 300 * MIB, (1,), 40_000),
 }
@@ -57,6 +57,10 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     core_types: dict[str, CoreType] = field(default_factory=lambda: dict(CORE_TYPES))
     units_per_core: int = 8000  # thousandths of a compute unit that one core of the host offers
     memory_reserve: int = GIB  # of the host, kept for everything else
+    sandbox: str = ""  # rung of isolation, A to D; "" = the best that works here
+    network: bool = True  # jobs may connect to the outside
+    private_network: bool = True  # and to addresses of the local network
+    slot_disk: int = 10 * GIB  # a job may hold so much on disk, and no more than half of what is free; 0 = no limit
     lease_ms: int = 100  # worth of work that one batch of leases should hold
     reconnect: float = 600.0  # a worker computes on without its server for so long
     drain: float = 10.0  # ``down`` waits so long for running jobs

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,8 @@ class BoxSandbox:
         journal: socket of its system log; readable when a line came.
     """
 
-    here, home, tmp = kit.PLACE, "/home/picloud", "/tmp"
+    here, home = kit.PLACE, "/home/picloud"
+    folders: Sequence[str] = ("/tmp", "/var/tmp", "/dev/shm")
     kit = f"{kit.PLACE}/kit"
 
     def __init__(

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -24,7 +23,7 @@ from typing import Any
 if __name__ == "__main__":  # -I and -S: nothing of ours is on the path
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from picloud.sandbox import routes, system
+from picloud.sandbox import routes, system, tree
 from picloud.sandbox.stage import Stage
 from picloud.sandbox.userns import Ids, become_root, write_maps
 
@@ -80,9 +79,9 @@ class Holder:
 
     def _remove(self, paths: list[str]) -> None:
         """Remove trees whose owners only the namespace knows."""
-        enter(self.users)
+        enter(self.users, self._ids)
         for path in paths:
-            shutil.rmtree(path, ignore_errors=True)
+            tree.remove(path)
 
 
 def _user_namespace(ids: Ids, nested: bool) -> int:
@@ -120,7 +119,7 @@ def _new_users(ids: Ids, nested: bool, waits: int, told: int) -> None:
     os.write(told, b"+")
     if not os.read(waits, 1):
         return
-    become_root()
+    become_root(single=ids.count == 1)
     if not nested:
         with open("/proc/sys/user/max_user_namespaces", "w") as file:
             file.write("0")
@@ -134,17 +133,17 @@ def become(user: int) -> None:
     os.setresuid(user, user, user)
 
 
-def enter(users: int) -> None:
+def enter(users: int, ids: Ids) -> None:
     """Enter the user namespace as its root."""
     system.setns(users, system.CLONE_NEWUSER)
-    become_root()
+    become_root(single=ids.count == 1)
 
 
 class Launcher:
     """One sandbox in the making; becomes bubblewrap."""
 
     def __init__(self, users: int, ids: Ids, plan: dict[str, Any], handles: list[int]) -> None:
-        self._users, self._base, self._root, self._plan = users, ids.base, ids.root, plan
+        self._users, self._ids, self._root, self._plan = users, ids, ids.root, plan
         self._shim, self._errors, self._filter, *self._groups = handles
 
     def run(self) -> None:
@@ -156,13 +155,12 @@ class Launcher:
             os.close(group)
         if self._plan["nice"]:
             os.nice(self._plan["nice"])
-            _autogroup(self._plan["nice"])
         network = self._network() if self._plan["network"] else None
         root = ""
         if self._root:  # the machine's root may map owners; what it mounts here, the sandbox's cannot change
             system.unshare(system.CLONE_NEWNS)
-            root = self._stage(self._base)
-        enter(self._users)
+            root = self._stage(self._ids.base)
+        enter(self._users, self._ids)
         rest = system.CLONE_NEWNS | system.CLONE_NEWNET | system.CLONE_NEWIPC | system.CLONE_NEWUTS
         system.unshare(rest)
         if not self._root:
@@ -177,7 +175,8 @@ class Launcher:
 
     def _stage(self, base: int) -> str:
         for path, user, group, mode in self._plan["own"]:
-            os.chown(path, base + user, base + group)
+            if self._ids.count > 1:
+                os.chown(path, base + user, base + group)
             os.chmod(path, mode)
         return Stage(self._plan["stage"], self._users).build(self._plan["steps"])
 
@@ -203,7 +202,7 @@ class Launcher:
     def _slirp(self, ready: int, lives: int, parent: int) -> None:
         if self._root:
             _open_tun(self._plan["stage"])
-            become(self._base)
+            become(self._ids.base)
         system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
         if not os.read(ready, 1):
             return
@@ -237,15 +236,6 @@ def _open_tun(place: str) -> None:
     os.mknod(f"{place}/tun", 0o20666, os.stat(TUN).st_rdev)
     os.chmod(f"{place}/tun", 0o666)
     system.mount(f"{place}/tun", TUN, "", system.MS_BIND)
-
-
-def _autogroup(nice: int) -> None:
-    """Where the kernel groups processes by session, the group's own niceness counts."""
-    try:
-        with open("/proc/self/autogroup", "w") as file:
-            file.write(str(nice))
-    except OSError:
-        return
 
 
 def _reap() -> None:

@@ -6,14 +6,13 @@ import contextlib
 import ctypes
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from picloud.sandbox import proc
+from picloud.sandbox import lacks, proc, ration, tree
 from picloud.sandbox.base import Gauge, Limits, Program
 from picloud.sandbox.local import LocalInside
 
@@ -82,12 +81,13 @@ class PlainInside(LocalInside):
     def start(
         self, argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int], *, cwd: str = "", root: bool = False
     ) -> Program:
-        parent = os.getpid()
+        parent, nice = os.getpid(), ration.niceness(self.limits)
 
         def prepare() -> None:
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:  # the worker died before the line above
                 os._exit(1)
+            os.nice(nice)
             for number, value in self._rlimits().items():
                 resource.setrlimit(number, (value, value))
 
@@ -128,12 +128,13 @@ class PlainSandbox:
 
     def __init__(self, folder: Path, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self.run, self.here = folder, str(folder)
-        self.home, self.tmp = str(folder / "home"), str(folder / "tmp")
+        self.home = str(folder / "home")
+        self.folders: Sequence[str] = [str(folder / "tmp")]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "out").mkdir(exist_ok=True, mode=0o700)
         for place, source in shared.items():
             (folder / place).symlink_to(source)
-        self.inside = PlainInside(folder, limits, dict(env) | {"HOME": self.home, "TMPDIR": self.tmp})
+        self.inside = PlainInside(folder, limits, dict(env) | {"HOME": self.home, "TMPDIR": self.folders[0]})
         self.python = [sys.executable]
 
     def oom_kills(self) -> int:
@@ -159,12 +160,13 @@ class PlainMaker:
 
     def __init__(self, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self._limits, self._env, self._shared = limits, env, shared
+        self.lacks = lacks.told(self.rung, True, True)
 
     def make(self, folder: Path) -> PlainSandbox:
         return PlainSandbox(folder, self._limits, self._env, self._shared)
 
     def remove(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
+        tree.remove(str(folder))
 
     def close(self) -> None:
         """Its sandboxes end with their runners."""

@@ -49,7 +49,7 @@ class Authority:
         """
         value = headers.get(b"authorization", b"")
         if value.startswith(b"Worker "):
-            return self._job(self.worker(headers), headers)
+            return self._job(self._bearer(headers), headers)
         if value.startswith(b"Bearer "):
             return await self._session(value.removeprefix(b"Bearer ").decode("ascii", "replace"))
         known = self._known.get(hashlib.sha256(value).digest())
@@ -59,8 +59,14 @@ class Authority:
         """The worker whose credential the request carries.
 
         Raises:
-            NotAuthorized: not a live incarnation, or a wrong secret.
+            NotAuthorized: not a live incarnation, a wrong secret, or it asks for a job.
         """
+        if b"x-picloud-attempt" in headers:
+            raise NotAuthorized("only workers themselves may ask this", hint="a job asks with the functions of cloud")
+        return self._bearer(headers)
+
+    def _bearer(self, headers: Headers) -> Worker:
+        """The worker through which the request came."""
         incarnation, _, secret = headers.get(b"authorization", b"").removeprefix(b"Worker ").partition(b":")
         worker = self._fleet.by_incarnation.get(incarnation.decode("ascii", "replace"))
         if worker is None or not hmac.compare_digest(hashlib.sha256(secret).digest(), worker.secret_hash):

@@ -19,6 +19,7 @@ from picloud.server.images import Interpreters
 from picloud.server.janitor import Janitor
 from picloud.server.placement import Placer
 from picloud.server.ports import Ports
+from picloud.server.probing import Probing
 from picloud.server.runs import Runs
 from picloud.server.sampling import Sampling
 from picloud.server.setups import Setups
@@ -41,7 +42,8 @@ class Control:
         self.fleet = Fleet()
         self.hub = Hub()
         self.engine = LocalEngine(settings, self._exited)
-        self.placer = Placer(self.storage, self.fleet, self.engine, settings)
+        self.probing = Probing(settings)
+        self.placer = Placer(self.storage, self.fleet, self.engine, settings, self.probing)
         self.dispatcher = Dispatcher(self.storage, self.fleet, self.hub, self.placer, settings)
         self.sampling = Sampling(self.storage, self.hub)
         self.dispatcher.ended = self.sampling.ended
@@ -70,6 +72,8 @@ class Control:
     async def open(self, loopback: str) -> None:
         """Begin to work: adopt living workers, start the loops. ``loopback``: URL by which workers reach us."""
         self.placer.url = loopback
+        if self.settings.sandbox:  # a rung that does not work is told at once
+            await self.probing.rung()
         await self.placer.adopt()
         self.interpreters.alone = len(await self.storage.read(accounts.every)) <= 1
         self.spawn(self.setups.open())
@@ -81,6 +85,7 @@ class Control:
     async def close(self, grace: float | None) -> None:
         """Stop. ``grace``: seconds that running jobs get before workers end; None leaves the workers alone (restart)."""
         self.dispatcher.draining = True
+        self.probing.close()
         if grace is not None:
             await self.placer.stop_all(grace)
         self.hub.close()

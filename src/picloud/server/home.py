@@ -39,6 +39,7 @@ _OURS = {
     "server.log",
     STOPPED_FILE,
     "lost+found",
+    "probe",
     *FOLDERS,
 }
 

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from picloud.server import home as homes
 from picloud.server import images
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.kind import Kind, size
+from picloud.server.probing import Probing
 from picloud.server.scheduler import Host, KindView
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
@@ -36,6 +38,8 @@ log = logging.getLogger("picloud.placement")
 
 INTERPRETER = 100 << 20
 """Bytes that one more interpreter is counted with when free RAM is asked for room."""
+ISOLATES_NOT, REFUSED = "D", 10.0
+"""The rung on which only the first account has jobs; seconds until another's kind is looked at again."""
 EMPTY_AFTER = 12
 """A worker idle for so many times ``idle_slot`` ends."""
 
@@ -43,8 +47,9 @@ EMPTY_AFTER = 12
 class Placer:
     """Starts, resizes, adopts and buries workers."""
 
-    def __init__(self, storage: Storage, fleet: Fleet, engine: Engine, settings: Settings) -> None:
+    def __init__(self, storage: Storage, fleet: Fleet, engine: Engine, settings: Settings, probing: Probing) -> None:
         self._storage, self._fleet, self._engine, self._settings = storage, fleet, engine, settings
+        self._probing = probing
         self._kinds: dict[int, Kind] = {}
         self._failures: dict[int, tuple[int, float]] = {}  # kind -> (early deaths in a row, not before)
         self.placements: dict[str, Placement] = {}
@@ -93,6 +98,11 @@ class Placer:
 
     async def start(self, kind: Kind, slots: int) -> None:
         """Place a new worker of a kind."""
+        rung = await self._probing.rung()
+        if rung == ISOLATES_NOT and kind.account != (await self._storage.read(accounts.every))[0].id:
+            log.error("no worker for account %s: jobs of several accounts are not isolated here (rung D)", kind.account_name)
+            self._failures[kind.id] = (0, time.monotonic() + REFUSED)
+            return
         incarnation, secret = secrets.token_hex(16), secrets.token_hex(32)
         secret_hash = hashlib.sha256(secret.encode()).digest()
         row = await self._storage.note(workers.create, incarnation, kind.id, secret, now_ms())
@@ -121,6 +131,12 @@ class Placer:
             image=image,
             layers=str(Path(self._settings.home) / "layers"),
             core_types=self._settings.core_types,
+            rung=rung,
+            account=kind.account,
+            units=kind.units,
+            disk=self._disk(),
+            network=self._settings.network,
+            private=self._settings.private_network,
             host_cores=capacity.cores,
             host_memory=capacity.memory,
             host_units=capacity.units,
@@ -231,6 +247,11 @@ class Placer:
             max(1, capacity.cores // cores) if not env.startswith("s") else 1,
             env,
         )
+
+    def _disk(self) -> int:
+        """Bytes that a slot may hold on disk; 0 = no limit."""
+        limit = self._settings.slot_disk
+        return min(limit, shutil.disk_usage(self._settings.home).free // 2) if limit else 0
 
     def _idle_cpu(self) -> bool:
         """Whether a core was idle over the last second or so."""

@@ -36,12 +36,13 @@ class Layered:
         self._stack: Stack | None = None
         self._maker: Maker | None = None
         self.rung = order.rung
+        self.lacks: list[str] = []
 
     def make(self, folder: Path) -> Sandbox:
         with self._lock:
             if self._maker is None:
                 self._maker = self._prepared()
-                self.rung = self._maker.rung
+                self.rung, self.lacks = self._maker.rung, self._maker.lacks
         return self._maker.make(folder)
 
     def _prepared(self) -> Maker:

@@ -19,7 +19,6 @@ from picloud.wire.job import Cause, Failure
 from picloud.wire.message import Credit, Lease, LogChunk, Outcome, Spec
 from picloud.worker import death, frame
 from picloud.worker.feed import Feed, Key
-from picloud.worker.kernel import KernelLog
 from picloud.worker.kit import Kit
 from picloud.worker.lending import Lending
 from picloud.worker.loop import Loop
@@ -66,7 +65,6 @@ class Pool:
         self.lending = Lending(loop, order.window, reports)
         self.visits = Visits(loop, order, self.slots, reports)
         self._watch = Watch(loop, order, self.slots, reports, self.visits.look)
-        self.kernel_log = KernelLog(loop, self.slots)
 
     # -- leases come ----------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from picloud.wire import payload, systemlog
 from picloud.worker import frame
-from picloud.worker.inside import failure, programs, save
+from picloud.worker.inside import failure, programs, save, unseen
 from picloud.worker.inside.code import Code, Spec
 from picloud.worker.inside.output import Stream, capture_logging, text_frames
 from picloud.worker.inside.place import Place
@@ -57,7 +57,12 @@ class Runner:
         self.feed = socket.socket(fileno=order["feed"])
         self.result = socket.socket(fileno=order["result"])
         self.code = Code(Path(order["code"]), Path(order["specs"]))
-        self.place = Place(Path(order["home"]), Path(order["tmp"]))
+        self.place = Place(Path(order["home"]), [Path(one) for one in order["folders"]])
+        path = order["path"]
+        self.boxed = bool(path)  # it sees a file system of its own
+        if path:  # not before home was emptied: the job before may have left modules there
+            os.environ["PYTHONPATH"] = path
+            sys.path[1:1] = path.split(":")
         mark = bytes.fromhex(order["mark"])
         self.out, self.err = Stream("stdout", 1, mark), Stream("stderr", 2, mark)
         capture_logging(self.result.send)
@@ -206,6 +211,8 @@ class Runner:
         flags = frame.FAILED
         if isinstance(error, failure.Interrupted | SystemExit) or step == "call":
             self.tail = failure.of(error)
+            if self.boxed and (told := unseen.advice(error, str(self.place.home.path))):
+                self._tell("pilog", told)
             if step == "call" and self.spec is not None:
                 retry_on = self.code.function(self.spec).retry_on
                 flags |= frame.RETRY if retry_on is None or isinstance(error, retry_on) else 0

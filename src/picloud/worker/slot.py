@@ -14,7 +14,7 @@ from pathlib import Path
 from picloud.sandbox.base import Gauge, Journaled, Program, Sandbox
 from picloud.wire.job import INLINE_LIMIT, Cause, Failure
 from picloud.wire.message import Outcome, Sample, Samples
-from picloud.worker import death, evidence, frame, journal, launch, surroundings
+from picloud.worker import death, evidence, found, frame, journal, launch, remarks, surroundings
 from picloud.worker.door import Door, Visit
 from picloud.worker.launch import Launched
 from picloud.worker.logs import JobLog, Pipe
@@ -29,6 +29,9 @@ SURE_AFTER = 0.001  # seconds after which a job's output is closed by a mark in 
 STACKS_TIME = 0.05  # seconds that writing the stacks may take
 TURNS = 256  # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000  # how far the runner's own clock may differ from what the worker saw
+
+JOURNAL_US = 500
+"""A job that ran longer gets its last lines of the system log before its end is told; else the order of events must do."""
 
 STACKS_SIGNAL = signal.SIGRTMAX - 3
 LEAVE_SIGNAL = signal.SIGRTMAX - 4
@@ -52,6 +55,7 @@ class Slot:
         self.starting = self.ended = False
         self.visited = False  # others than jobs have been in the sandbox: it serves no further runner
         self._door: Door | None = None
+        self._fit = True  # to be used again: its last runner left in order
         self._kills = 0  # processes that the kernel had killed in the sandbox when the job in hand began
 
     # -- the process ----------------------------------------------------------------------------------------------
@@ -64,7 +68,7 @@ class Slot:
 
     def _launch(self) -> Launched:
         owner, used = self.owner, self.sandbox
-        sandbox = self.sandbox = launch.place(owner.maker, self.folder, used, fresh=self.visited)
+        sandbox = self.sandbox = launch.place(owner.maker, self.folder, used, self._fit and not self.visited)
         self.visited = False
         if sandbox is not used:
             if self._door is not None:
@@ -142,7 +146,7 @@ class Slot:
         return True
 
     def _journal(self) -> None:
-        """A line came for the system log."""
+        """A line may have come for the system log."""
         if isinstance(self.sandbox, Journaled):
             for line in journal.lines(self.sandbox.journal):
                 if self.job is not None:
@@ -158,6 +162,8 @@ class Slot:
         outcome = Outcome(
             jid, n, running.lease.lease, 0, runtime, user, system, peak, preview, data, started_ms=running.started_ms
         )
+        if runtime > JOURNAL_US:
+            self._journal()
         if flags or running.ending is not None or running.job_log is not None or runtime > SLACK_US:
             large = self._unusual(running, outcome, flags)
             if large is None:
@@ -203,9 +209,7 @@ class Slot:
     def _large(self, running: Running) -> Path | None:
         """The file of a large result, moved away from where the runner can reach it by name."""
         path = self._run / "out" / f"{running.key[0]}.{running.key[1]}"
-        if path.is_symlink() or not path.is_file():
-            return None
-        return path.replace(self.owner.folder / "results" / path.name)
+        return found.taken(path, self.owner.folder / "results" / path.name)
 
     @property
     def _run(self) -> Path:
@@ -216,7 +220,7 @@ class Slot:
         if kind == frame.TEXT and size >= frame.text_head.size:
             stream = _buffer[1]
             if self.job is not None and stream < len(frame.STREAMS):
-                self._text(self.job, frame.STREAMS[stream], bytes(_view[frame.text_head.size : size]))
+                self.log(self.job).hear(frame.STREAMS[stream], bytes(_view[frame.text_head.size : size]))
             return stream < len(frame.STREAMS)
         if kind == frame.READY and size == frame.start_head.size and not self.is_ready:
             self.is_ready = self.was_ready = True
@@ -265,8 +269,9 @@ class Slot:
         return self.sandbox is not None and self.sandbox.kernel_limits
 
     def gauge(self) -> Gauge | None:
-        """What its sandbox has used and uses; None = nobody can tell."""
-        return self.sandbox.inside.gauge() if self.process is not None and self.sandbox is not None else None
+        """What its sandbox has used and uses; None = nobody can tell, or nothing lives there any more."""
+        found = self.sandbox.inside.gauge() if self.process is not None and self.sandbox is not None else None
+        return found if found != Gauge() else None
 
     def _memory_ran_out(self) -> bool:
         """Whether the kernel has killed for lack of memory, here since the job in hand began, or else on the host."""
@@ -292,21 +297,14 @@ class Slot:
         if running.meter is not None:
             if (last := self.sample(running)) is not None:
                 self.owner.reports.tell(Samples([last]))
+                remarks.of(self, running, last, self.owner.order.memory_limit)
             running.meter.into(outcome)
 
     # -- output ---------------------------------------------------------------------------------------------------
 
     def tell(self, running: Running, text: str, stream: str = "pilog") -> None:
         """Write a line into the Pi log (or ``syslog``) of the job in hand, with the time."""
-        self.log(running).add(stream, f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {text}\n".encode())
-
-    def _text(self, running: Running, stream: str, data: bytes) -> None:
-        """A piece of a stream that the runner itself tells."""
-        if stream in ("pilog", "syslog"):
-            for line in data.decode(errors="replace").splitlines():
-                self.tell(running, line, stream)
-        else:
-            self.log(running).add(stream, data)
+        self.log(running).tell(stream, text)
 
     def log(self, running: Running) -> JobLog:
         """The output of the job in hand."""
@@ -383,18 +381,21 @@ class Slot:
             return
         with contextlib.suppress(OSError, ValueError):
             self.read()  # what it said before
+        self._journal()
         status = process.wait()
         self.owner.warden.ended(process.pid)
         running, self.job = self.job, None
         if running is not None:
             self._certify(running, status)
-        clean = running is None and status == 0
+        clean = self._fit = running is None and status == 0
         self.close()
         self.owner.gone(self, clean)
 
     def _certify(self, running: Running, status: int) -> None:
         self.take_output(running)
-        cause, failure = death.of_status(status, self._memory_ran_out(), running.peak, self.owner.order)
+        if killed := self._memory_ran_out():
+            evidence.killed(running, self.kernel_limits, self.owner.order)
+        cause, failure = death.of_status(status, killed, running.peak, self.owner.order)
         if running.ending is not None:
             failure, cause = running.ending, Cause[running.ending.cause]
         failure.stacks = evidence.stacks(self._run / "out")

@@ -10,6 +10,7 @@ from picloud.sandbox import proc
 from picloud.sandbox.base import Journaled
 from picloud.wire.message import Lease, LogChunk, Sample, Samples, ToServer
 from picloud.worker import death, remarks
+from picloud.worker.kernel import KernelLog
 from picloud.worker.logs import LIVE
 from picloud.worker.loop import Loop
 from picloud.worker.order import Order
@@ -37,6 +38,7 @@ class Watch:
 
     def __init__(self, loop: Loop, order: Order, slots: list[Slot], reports: Reports, further: Callable[[float], None]) -> None:
         self._loop, self._order, self._slots, self._reports = loop, order, slots, reports
+        self._kernel_log = KernelLog(loop, slots)
         self._further = further  # what else looks at running jobs
         self._on = False
         self._turn = 0

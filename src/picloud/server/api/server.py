@@ -71,6 +71,7 @@ async def status(control: Control, request: Request) -> None:
             "jobs": counts,
             "core_types": list(control.settings.core_types),
             "default_type": control.default_type,
+            "sandbox": msgspec.to_builtins(await control.probing.probe()),
         }
     )
 
@@ -94,6 +95,9 @@ async def add_account(control: Control, request: Request) -> None:
     """POST /v1/admin/account: {name} -> {name, api_key, api_secretkey}; the owner only"""
     if not request.principal.owner:
         raise Forbidden("only the owner of this installation adds accounts", hint="ask the owner")
+    if await control.probing.rung() == "D":
+        hint = "picloud doctor tells what isolation needs here"
+        raise Forbidden("this machine cannot isolate jobs (rung D), so its installation has one account", hint=hint)
     try:
         name = msgspec.json.decode(await request.body(), type=Name).name
     except msgspec.MsgspecError as error:
