@@ -102,6 +102,20 @@ def test_programs_and_the_host_itself(script: Callable[[str], str]) -> None:
     assert cloud.info(cloud.call(lambda: 1), "env").popitem()[1]["env"] == "base/host"
 
 
+def test_by_hand_over_ssh(tmp_path: Path) -> None:
+    environment.create("sci")
+    (tmp_path / "sent").write_text("here")
+    environment.rsync(str(tmp_path / "sent"), "sci:/tmp/")
+    assert environment.ssh("sci", "cp /tmp/sent /opt/picloud/venv/; cat /tmp/sent") == "here"
+    environment.rsync("sci:/tmp/sent", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_text() == "here"
+    with pytest.raises(cloud.CloudException) as caught:
+        environment.ssh("sci", "exit 4")
+    assert caught.value.facts["exit_code"] == 4
+    environment.save_shutdown("sci")
+    assert result(lambda: Path("/opt/picloud/venv/sent").read_text(), _env="sci") == "here"
+
+
 CALLER = """
 import cloud
 def seen():
