@@ -274,7 +274,7 @@ def devices(facts):
     allowed = {"full", "null", "random", "urandom", "zero", "tty", "ptmx"}
     told = []
     for name in os.listdir("/dev"):
-        mode = os.stat(f"/dev/{name}").st_mode if os.path.exists(f"/dev/{name}") else 0
+        mode = os.lstat(f"/dev/{name}").st_mode
         if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and name not in allowed):
             told.append(name)
     return told
