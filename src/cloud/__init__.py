@@ -5,7 +5,7 @@
     >>> cloud.result(jid)
     9
 
-Submodules (``cloud.mp``, ``cloud.shell``, ..) are loaded at their first use.
+Submodules (``cloud.mp``, ``cloud.shell``, ``cloud.environment``, ..) are loaded at their first use.
 """
 
 from typing import Any as _Any
@@ -20,7 +20,22 @@ from cloud._session import (
     setkey,
     start_simulator,
 )
-from cloud.job import call, connection_info, delete, finished_statuses, info, iresult, jobs, join, kill, map, result, status
+from cloud.job import (
+    call,
+    connection_info,
+    delete,
+    finished_statuses,
+    info,
+    iresult,
+    jobs,
+    join,
+    kill,
+    logs,
+    map,
+    result,
+    samples,
+    status,
+)
 from picloud.wire.error import CloudException, CloudTimeoutError
 
 __version__ = "0.1.0"
@@ -29,8 +44,8 @@ c1, c2, m1 = "c1", "c2", "m1"
 
 __all__ = [
     "CloudException", "CloudTimeoutError", "__version__", "c1", "c2", "call", "close", "config", "connection_info", "delete",
-    "finished_statuses", "getconfigpath", "info", "iresult", "is_simulated", "jobs", "join", "kill", "m1", "map", "result",
-    "running_on_cloud", "set_dependency_whitelist", "setkey", "start_simulator", "status",
+    "finished_statuses", "getconfigpath", "info", "iresult", "is_simulated", "jobs", "join", "kill", "logs", "m1", "map",
+    "result", "running_on_cloud", "samples", "set_dependency_whitelist", "setkey", "start_simulator", "status",
 ]  # fmt: skip
 
 

@@ -10,8 +10,11 @@ import msgspec.structs
 from cloud._local_jobs import LocalJob
 from picloud.wire.job import Status
 
-ABSENT = ("created", "finished", "env", "vol", "pilog", "logging", "syslog", "code_version")
+ABSENT = ("created", "finished", "env", "vol", "pilog", "logging", "syslog", "code_version", "cpu_percentage", "ports")
 """Fields that exist only on the service; None here, as they always were in the simulator."""
+
+MEMORY = ("usage", "max_usage", "failcnt", "limit", "cache", "limit_hits", "kernel_kills")
+"""What ``memory`` tells on the service; here the peak alone is known."""
 
 TEXT = 65_536
 """Characters of stdout and of stderr that ``info`` tells."""
@@ -44,8 +47,13 @@ def _facts(job: LocalJob, output: tuple[bytes, bytes]) -> dict[str, Any]:
         "args": job.preview,
         "result": outcome.preview if outcome and job.status is Status.done else None,
         "profile": job.profile or None,
-        "cputime": {"user": outcome.cpu_user_us / 1e6, "system": outcome.cpu_system_us / 1e6} if outcome else None,
-        "memory": {"max_usage": outcome.peak_memory or None, "limit": None} if outcome else None,
+        "cputime": {"user": outcome.cpu_user_us / 1e6, "system": outcome.cpu_system_us / 1e6}
+        if outcome
+        else {"user": None, "system": None},
+        "memory": dict.fromkeys(MEMORY) | {"max_usage": (outcome.peak_memory or None) if outcome else None},
+        "swap": {"usage": None, "max_usage": None},
+        "disk": {"usage": None, "max_usage": None, "read": None, "written": None},
+        "network": {"in": None, "out": None},
         "cause": failure.cause if failure else None,
         "failure": msgspec.to_builtins(msgspec.structs.replace(failure, exception=b"")) if failure else None,
         "attempts": [dict(attempt) for attempt in job.attempts],

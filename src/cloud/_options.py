@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from picloud.wire.error import NotYet
 from picloud.wire.job import Options
 
 Callback = Callable[..., Any]
+_ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,30}|/[a-z0-9_-]{1,32}/[A-Za-z0-9_-]{1,30}|base/[A-Za-z0-9_.-]{1,30}")
 LABEL = 255
 """Characters of a label at most."""
 
@@ -168,6 +170,15 @@ def _os_env_vars(chosen: Chosen, word: str, value: Any) -> None:
     chosen.env_values, chosen.options.env_names = dict(values), sorted(values)
 
 
+def _env(chosen: Chosen, word: str, value: Any) -> None:
+    if value is None:
+        return
+    _typed(word, value, str, "the name of an environment")
+    if not _ENVIRONMENT.fullmatch(value):
+        raise ValueError(f"{word} must be 'name', '/owner/name' or 'base/name', not {value[:80]!r}")
+    chosen.options.env = value
+
+
 def _callbacks(field: str) -> Reader:
     def reader(chosen: Chosen, word: str, value: Any) -> None:
         found = list(value) if isinstance(value, list | tuple) else [value]
@@ -190,7 +201,7 @@ _READERS: dict[str, Reader] = {
     "_cores": _whole("cores", 1, 1 << 16),
     "_depends_on": _depends_on,
     "_depends_on_errors": _depends_on_errors,
-    "_env": _not_yet,
+    "_env": _env,
     "_fast_serialization": _whole("fast_serialization", 0, 2),
     "_high_cpu": _high_cpu,
     "_kill_process": _flag("kill_process"),
@@ -219,7 +230,9 @@ def check_cores(options: Options, server: dict[str, Any]) -> None:
     if name not in table:
         raise ValueError(f"_type={name!r} is not a core type of this server; it has {_table(table)}")
     if options.cores not in table[name]["multiples"]:
-        raise ValueError(f"_cores={options.cores} is not allowed for _type={name!r}; this server has {_table(table)}")
+        *some, last = map(str, table[name]["multiples"])
+        allowed = f"{', '.join(some)} or {last}" if some else last
+        raise ValueError(f"_type={name!r} takes _cores={allowed}, not _cores={options.cores}; this server has {_table(table)}")
 
 
 def _table(table: dict[str, dict[str, Any]]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import selectors
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from cloud._template import fill
+from picloud.wire import systemlog
 from picloud.wire.error import CloudException
 
 STDERR_KEPT = 32_000
@@ -24,6 +26,9 @@ SHOWN = 2_000
 
 NOT_BEGUN = 126
 """Exit code of a command that could not begin, as shells use it."""
+
+_SIMPLE = re.compile(r"[^;|&<>()\n]+")
+"""A line whose first word is the program that ran last."""
 
 _BLOCK = 1 << 18
 
@@ -81,6 +86,8 @@ class Program:
         name: what people call it.
         common: files that all jobs of a map share, by parameter; they travel once, with the function.
     """
+
+    is_program = True  # so that an environment without Python takes it
 
     def __init__(self, name: str, common: dict[str, File] | None = None) -> None:
         self.__qualname__ = self.__name__ = name
@@ -142,11 +149,18 @@ def _read(path: str, cwd: str) -> bytes:
 
 def _execute(line: str, cwd: str, folder: str, ignore_exit_status: bool) -> bytes:
     stdout, stderr, code = _converse(line, cwd, _environment(folder))
+    _note(line, code)
     if code and not ignore_exit_status:
         text = stderr.decode(errors="replace").encode()[-STDERR_KEPT:].decode(errors="ignore")
         ended = f"with exit code {code}" if code > 0 else f"by signal {-code}"
         raise CloudException(f"the command ended {ended}\n{text[-SHOWN:]}".rstrip(), exit_code=code, stderr=text)
     return stdout
+
+
+def _note(line: str, code: int) -> None:
+    """A program that a signal ended leaves a line in the system log. (Of a pipeline, bash tells of the last one.)"""
+    simple = line.split(maxsplit=1) if _SIMPLE.fullmatch(line) else []
+    systemlog.ended(simple[0] if simple else "bash", code - 128, line)
 
 
 def _environment(folder: str) -> dict[str, str]:
@@ -182,6 +196,7 @@ def _converse(line: str, cwd: str, env: dict[str, str]) -> tuple[bytes, bytes, i
             )
         finally:
             os.close(err_write)
+        process.args = ["bash", line]  # what the system log tells of it
         assert process.stdout is not None
         with process.stdout as out:
             stdout, stderr = _gather(process, out, err)

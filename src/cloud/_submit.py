@@ -198,6 +198,7 @@ class Submission:
             order.env_values,
             [one for one in code if one.digest not in self.sent],
             packer.ended and order.count is None,
+            [sys.executable, sys.prefix, sys.base_prefix],
         )
         submit.token = self.tokens.make(self.parent, self.attempt, submit, code)
         following, failure = None, None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cloud._callbacks import Callbacks
     from cloud._jids import Asked, Jids
     from cloud._options import Chosen
+    from cloud._reading import Output
     from cloud._results import Cache
     from picloud.wire.message import Ranges
 
@@ -56,7 +57,8 @@ class Verbs:
                 ``_depends_on_errors`` ('abort' or 'ignore'), ``_max_runtime`` (minutes, fractions allowed),
                 ``_retries`` (int), ``_retry_delay`` (seconds), ``_retry_on`` (exception classes), ``_kill_process``,
                 ``_restartable``, ``_profile`` (bool), ``_os_env_vars`` (names, or dict), ``_fast_serialization`` (0, 1, 2),
-                ``_type`` (core type), ``_cores`` (int), ``_callback``, ``_callback_on_error`` (callables, run here).
+                ``_type`` (core type), ``_cores`` (int), ``_env`` (environment),
+                ``_callback``, ``_callback_on_error`` (callables, run here).
 
         Returns:
             The jid, at once.
@@ -125,6 +127,7 @@ class Verbs:
             from cloud import _modules
 
             shipped = _modules.collect(modules, functions, _session.whitelist)
+        chosen.options.interactive = getattr(func, "is_program", False) is True
         return Order(code, code.info["name"], chosen.options, shipped, chosen.env_values, count)
 
     # -- waiting --------------------------------------------------------------------------------------------------
@@ -227,6 +230,30 @@ class Verbs:
 
         asked, names = _asked(jids), _info.fields(info_requested)
         return _info.facts(self._backend(), asked.unique(), names) if asked.ranges else {}
+
+    def logs(self, jid: int, stream: str | None = None, follow: bool = False, since: Any = None) -> Iterator[Output]:
+        """What a job has printed, piece by piece, as ``(stream, text)``.
+
+        Args:
+            jid: one job; of several attempts the newest.
+            stream: stdout, stderr, logging, pilog (remarks of the platform) or syslog; None = all, as they came.
+            follow: go on until the job has ended (in the simulator: wait for it).
+            since: bytes of the one stream to leave out, or a datetime or timedelta (ago): nothing older.
+
+        Raises:
+            ValueError: no such stream, or an offset for all of them.
+            NotFound: an unknown jid.
+        """
+        from cloud import _reading
+
+        return _reading.logs(self._backend(), jid, stream, follow, since)
+
+    def samples(self, jid: int, follow: bool = False) -> Iterator[dict[str, Any]]:
+        """What a job used over time, a sample each two seconds: ``attempt``, ``at`` (seconds since its begin), and
+        cputime, memory, swap, disk, network as :meth:`info` names them; ``follow`` goes on until it has ended."""
+        from cloud import _reading
+
+        return _reading.samples(self._backend(), jid, follow)
 
     def kill(self, jids: Any = None) -> None:
         """End jobs that have not finished.
@@ -358,11 +385,5 @@ verbs = Verbs(_session.backend)
 """Of ``cloud.*``: the network, or the simulator."""
 
 call, map, status, join, result, iresult = verbs.call, verbs.map, verbs.status, verbs.join, verbs.result, verbs.iresult
-info, kill, delete, rerun, jobs, connection_info = (
-    verbs.info,
-    verbs.kill,
-    verbs.delete,
-    verbs.rerun,
-    verbs.jobs,
-    verbs.connection_info,
-)
+info, logs, samples, kill = verbs.info, verbs.logs, verbs.samples, verbs.kill
+delete, rerun, jobs, connection_info = verbs.delete, verbs.rerun, verbs.jobs, verbs.connection_info

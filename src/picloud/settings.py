@@ -33,7 +33,7 @@ class CoreType(Struct, frozen=True):
 CORE_TYPES: dict[str, CoreType] = {
     "c1": CoreType(1000, 300 * MIB, (1,), 50_000),
     "c2": CoreType(2500, 800 * MIB, (1, 2, 4, 8), 130_000),
-    "f2": CoreType(5500, 3840 * MIB, (1, 2, 4, 8, 16), 220_000),
+    "f2": CoreType(5500, 3750 * MIB, (1, 2, 4, 8, 16), 220_000),
     "m1": CoreType(3250, 8192 * MIB, (1, 2, 4, 8), 300_000),
     "s1": CoreType(2000, 300 * MIB, (1,), 40_000),
 }
@@ -46,12 +46,21 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     host: str = ""  # further address to listen on, with TLS; "" = loopback only
     port: int = 7421  # 0 = any free one
     insecure: bool = False  # plain HTTP on ``host``
+    ssh_port: int = 0  # of the ssh gateway to running jobs; 0 = any free one, the same after a restart
+    port_address: str = "127.0.0.2"  # where the ports of jobs are shown
+    port_first: int = 20_000  # first port that a job's port may be shown on
+    port_last: int = 29_999  # and last
+    proxy_domain: str = "localhost"  # jobs' web pages are shown under names below it
     database: str = ""  # SQLAlchemy URL; "" = SQLite in home
     blobs: str = ""  # URL of an object store, or a folder's absolute path; "" = a folder in home
     default_type: str = ""  # "" = the first of f2, c2, c1 of which one per core fits in RAM
     core_types: dict[str, CoreType] = field(default_factory=lambda: dict(CORE_TYPES))
     units_per_core: int = 8000  # thousandths of a compute unit that one core of the host offers
     memory_reserve: int = GIB  # of the host, kept for everything else
+    sandbox: str = ""  # rung of isolation, A to D; "" = the best that works here
+    network: bool = True  # jobs may connect to the outside
+    private_network: bool = True  # and to addresses of the local network
+    slot_disk: int = 10 * GIB  # a job may hold so much on disk, and no more than half of what is free; 0 = no limit
     lease_ms: int = 100  # worth of work that one batch of leases should hold
     reconnect: float = 600.0  # a worker computes on without its server for so long
     drain: float = 10.0  # ``down`` waits so long for running jobs
@@ -61,6 +70,9 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     keep_payloads: float = 30 * 86400.0  # arguments, results and logs of a finished job
     keep_jobs: float = 180 * 86400.0  # the rows of finished jobs
     max_body: int = 64 * MIB  # of one API request
+    interpreters: list[str] = field(
+        default_factory=list
+    )  # with several accounts: folders whose interpreters jobs may use (variable: a:b)
     log_head: int = MIB  # first bytes kept of each output stream of a job
     log_tail: int = 10 * MIB  # last bytes kept
 
@@ -80,18 +92,47 @@ def load(**overrides: Any) -> Settings:
     found = _from_file(root / "settings.toml") | _from_environment()
     found |= {name: value for name, value in overrides.items() if value is not None}
     found["home"] = str(root)
+    if "core_types" in found:
+        found["core_types"] = _merged(found["core_types"], root / "settings.toml")
     known = [one.name for one in msgspec.structs.fields(Settings)]
     for name in found.keys() - set(known):
         near = difflib.get_close_matches(name, known, 1)
         meant = f"did you mean {near[0]}? " if near else ""
         raise SetupError(f"there is no setting {name!r}", hint=f"{meant}correct it in {root / 'settings.toml'}")
     try:
-        return msgspec.convert(found, Settings, strict=False)
+        return _checked(msgspec.convert(found, Settings, strict=False), root / "settings.toml")
     except msgspec.ValidationError as error:
         said, _, place = str(error).partition(" - at `$.")
         name = place.rstrip("`")
         where = f"PICLOUD_{name.upper()}" if name and f"PICLOUD_{name.upper()}" in os.environ else root / "settings.toml"
         raise SetupError(f"setting {name}: {said}" if name else f"settings: {said}", hint=f"correct it in {where}") from error
+
+
+def _merged(rows: Any, where: Path) -> dict[str, Any]:
+    """The defaults of ``core_types`` with the rows and values of an operator: new types, or other figures of known ones."""
+    hint = "a type has units (thousandths), memory (bytes a core), multiples (list of cores), price (micro-dollars a core-hour)"
+    made: dict[str, Any] = msgspec.to_builtins(CORE_TYPES)
+    for name, row in rows.items() if isinstance(rows, dict) else [("core_types", rows)]:
+        if not isinstance(row, dict):
+            raise SetupError(f"core type {name!r} is no table in {where}", hint=f"write [core_types.{name}]; {hint}")
+        made[name] = {**made.get(name, {}), **row}
+        wrong = set(made[name]) ^ set(CoreType.__struct_fields__)
+        if wrong:
+            told = ", ".join(f"{'knows no' if key in row else 'lacks'} {key}" for key in sorted(wrong))
+            raise SetupError(f"core type {name!r} {told}", hint=f"correct it in {where}: {hint}")
+    return made
+
+
+def _checked(settings: Settings, where: Path) -> Settings:
+    """Raises SetupError for core types that no job could have."""
+    for name, kind in settings.core_types.items():
+        if min(kind.units, kind.memory, *kind.multiples, 1) < 1 or not kind.multiples or kind.price < 0:
+            hint = f"correct it in {where}: units, memory and the multiples are above 0, the price is not below"
+            raise SetupError(f"core type {name!r} cannot be: {kind}", hint=hint)
+    if settings.default_type and settings.default_type not in settings.core_types:
+        hint = f"the core types are {', '.join(settings.core_types)}"
+        raise SetupError(f"default_type {settings.default_type!r} is not a core type", hint=hint)
+    return settings
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -109,7 +150,12 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _from_environment() -> dict[str, Any]:
     names = {name for name in Settings.__struct_fields__ if name not in ("home", "core_types")}
-    return {name: os.environ[f"PICLOUD_{name.upper()}"] for name in names if f"PICLOUD_{name.upper()}" in os.environ}
+    found: dict[str, Any] = {
+        name: os.environ[f"PICLOUD_{name.upper()}"] for name in names if f"PICLOUD_{name.upper()}" in os.environ
+    }
+    if "interpreters" in found:
+        found["interpreters"] = [folder for folder in found["interpreters"].split(os.pathsep) if folder]
+    return found
 
 
 def choose_default_type(settings: Settings, cores: int, memory: int) -> str:

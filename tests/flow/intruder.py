@@ -216,7 +216,9 @@ def calls_of_the_kernel(facts):
             os._exit(0 if libc.unshare(flag) == 0 else 1)
         if os.waitpid(child, 0)[1] == 0:
             told.append(f"unshare {name}")
-    return told + [" ".join(words) for words in (["unshare", "-Ur", "true"], ["bwrap", "--bind", "/", "/", "true"]) if _runs(words)]
+    return told + [
+        " ".join(words) for words in (["unshare", "-Ur", "true"], ["bwrap", "--bind", "/", "/", "true"]) if _runs(words)
+    ]
 
 
 def higher_rights(facts):

@@ -32,6 +32,7 @@ def test_every_promised_name_is_there_and_listed() -> None:
 def test_submodules_come_at_their_first_use() -> None:
     assert cloud.mp.call
     assert cloud.shell.execute
+    assert cloud.environment.create
 
 
 def test_nothing_else_is_public() -> None:
@@ -42,7 +43,7 @@ def test_nothing_else_is_public() -> None:
 
 def test_modules_of_the_client_are_private_unless_promised() -> None:
     modules = {path.stem for path in (SRC / "cloud").glob("*.py") if not path.stem.startswith("_")}
-    assert modules == {"job", "mp", "shell"}
+    assert modules == {"environment", "job", "mp", "shell", "wait_for"}
 
 
 def test_import_brings_nothing_heavy() -> None:

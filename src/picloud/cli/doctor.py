@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import resource
-import shutil
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,9 @@ from picloud import settings as options
 from picloud.cli import packages
 from picloud.cli.flags import command
 from picloud.cli.output import answer
+from picloud.engine import process
 from picloud.engine.base import host_cores, host_memory
+from picloud.sandbox import platform, probe
 from picloud.server import home as homes
 from picloud.server.address import port_holder
 from picloud.server.mounts import MEMORY
@@ -65,12 +66,14 @@ def examine() -> Iterator[Finding]:
     yield from _guarded("settings", _settings, settings)
     for name, check in CHECKS.items():
         yield from _guarded(name, check, settings)
+    yield from _guarded("isolation", _sandboxes, settings)
 
 
-def _guarded(name: str, check: Callable[[Settings], Finding], settings: Settings) -> Iterator[Finding]:
+def _guarded(name: str, check: Callable[[Settings], Finding | Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
     """One check; an error it meets is its finding."""
     try:
-        yield check(settings)
+        found = check(settings)
+        yield from [found] if isinstance(found, Finding) else found
     except CloudException as error:
         yield Finding(name, "fail", error.parameter, error.hint or "")
     except (OSError, ImportError, ValueError) as error:
@@ -191,26 +194,16 @@ def _clock(settings: Settings) -> Finding:
     return Finding("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
 
 
-def _namespaces(settings: Settings) -> Finding:
-    if shutil.which("unshare") is None:
-        return Finding("user namespaces", "info", "unshare is missing", "install util-linux")
-    tried = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False
-    )
-    if tried.returncode == 0:
-        return Finding("user namespaces", "info", "work")
-    said = tried.stderr.decode(errors="replace").strip().splitlines()
-    return Finding(
-        "user namespaces", "info", f"forbidden: {said[-1] if said else tried.returncode}", "sysctl user.max_user_namespaces"
-    )
-
-
-def _cgroups(settings: Settings) -> Finding:
-    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        return Finding("cgroups", "info", "version 2")
-    if Path("/sys/fs/cgroup/memory").is_dir():
-        return Finding("cgroups", "info", "version 1")
-    return Finding("cgroups", "info", "none: memory and CPU time come from rusage")
+def _sandboxes(settings: Settings) -> Iterator[Finding]:
+    """A sandbox is really made, as the server does it, beside whatever runs."""
+    home = Path(settings.home)
+    place = Path(tempfile.mkdtemp(prefix="picloud-doctor-", dir=home if home.is_dir() else None))
+    instance = process.instance(home) if home.is_dir() else "doctor"
+    found = probe.probe(place, instance, platform.image(), settings.sandbox)
+    for feature in found.features:
+        state: State = "ok" if feature.ok else "fail" if feature.name == "interpreter" else "warn"
+        yield Finding(feature.name, state, feature.text, feature.remedy)
+    yield Finding("probing", "info", f"took {found.seconds:.2f} s")
 
 
 CHECKS: dict[str, Callable[[Settings], Finding]] = {
@@ -223,6 +216,4 @@ CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "machine": _machine,
     "open files": _files,
     "clock": _clock,
-    "user namespaces": _namespaces,
-    "cgroups": _cgroups,
 }

@@ -18,6 +18,10 @@ from picloud.wire.job import Status
 LINES = ("stdout", "stderr", "logging", "syslog", "pilog", "exception", "profile")
 """Fields of info that are printed on lines of their own."""
 
+FIGURES = ("cputime", "memory", "swap", "disk", "network", "cpu_percentage", "runtime")
+"""Fields of numbers, each part on a line of its own; what is not known is ``-``, never 0."""
+BYTES = re.compile(r"memory\.(usage|max_usage|limit|cache)|(swap|disk|network)\..*")
+
 COLUMNS = ("jid", "status", "function", "label", "core_type", "cores", "created", "runtime", "cause")
 """What ``picloud jobs`` shows; its JSON has more."""
 
@@ -184,10 +188,24 @@ def _brief(value: Any, form: str) -> Any:
 
 
 def _print_fact(name: str, value: Any) -> None:
-    if name in LINES and value:
+    if isinstance(value, dict) and name in FIGURES:
+        for part, figure in value.items():
+            _print_fact(f"{name}.{part}", figure)
+    elif name.partition(".")[0] in FIGURES:
+        click.echo(f"{name}: {_figure(name, value)}")
+    elif name in LINES and value:
         click.echo(f"{name}:")
         click.echo(str(value).rstrip("\n"))
     elif isinstance(value, str) or value is None:
         click.echo(f"{name}: {value or ''}".rstrip())
     else:
         click.echo(f"{name}: {output.dumps(value)}")
+
+
+def _figure(name: str, value: Any) -> str:
+    """A number as people read it, its exact value first."""
+    if value is None:
+        return "-"
+    if BYTES.fullmatch(name) and isinstance(value, int) and value >= 10_000:
+        return f"{value} ({value / 2**20:.1f} MB)"
+    return str(value)

@@ -159,7 +159,7 @@ def stop(settings: Settings, tell: Callable[[str], None] = lambda text: None) ->
     if pid and since:
         tell(f"Stopping; running jobs have {settings.drain:g} s.")
         process.terminate(pid, since, settings.drain + STOP_MARGIN)
-    left = process.kill_marked(process.of_home(home))
+    left = local.clear_all(home)
     homes.remove_server_file(home)
     return found, left
 

@@ -29,6 +29,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "restart": ("server:restart", "Stop only the server and start it anew; jobs run on."),
         "serve": ("server:serve", "Run the server in the foreground."),
         "status": ("status:status", "Tell of the server, or of jobs."),
+        "types": ("types:types", "List the core types."),
         "doctor": ("doctor:doctor", "Check this machine and print the remedies."),
     },
     "Jobs": {
@@ -37,10 +38,21 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "join": ("job:join", "Wait until jobs have finished."),
         "result": ("job:result", "Print what jobs returned."),
         "info": ("job:info", "Print everything about jobs."),
+        "logs": ("logs:logs", "Print what a job prints, also live."),
         "jobs": ("job:jobs", "List jobs, newest first."),
         "kill": ("job:kill", "End jobs."),
         "delete": ("job:delete", "Erase finished jobs."),
         "rerun": ("job:rerun", "Run jobs again; prints the new jids."),
+    },
+    "File systems": {
+        "env": ("env:env", "Environments: what jobs find installed."),
+    },
+    "In running jobs": {
+        "exec-shell": ("shell:exec_shell", "Start a job to work in by hand, and enter it."),
+        "ssh": ("shell:ssh", "Enter a running job, or run a program there."),
+        "ssh-info": ("shell:ssh_info", "Print how any ssh client enters a job."),
+        "wait-for": ("shell:wait_for", "Wait for a job's status or port."),
+        "open": ("shell:open_page", "Print a link to a job's web page."),
     },
     "Setting up": {
         "setup": ("setup:setup", "Use a server from this machine and user."),

@@ -43,13 +43,28 @@ def _server(login: bool) -> None:
         f"version {found['version']}, pid {found['pid']}",
         f"capacity: {capacity.get('cores', '-')} cores, {capacity.get('units', 0) / 1000:g} compute units, "
         f"{capacity.get('memory', 0) / 2**30:.1f} GiB",
+        *([f"core types: {', '.join(found['core_types'])} (default {found['default_type']})"] if "core_types" in found else []),
         f"jobs: {jobs.get('queued', '-')} queued, {jobs.get('processing', '-')} processing",
         f"workers: {len(workers) or 'none'}",
         *(f"  {w['core_type']} x {w['cores']}: {w['busy']} of {w['slots']} slots busy (pid {w['pid']})" for w in workers),
     ]
+    lines += _sandbox(found.get("sandbox"))
     if login:
         lines.append(f"Log in (this link works once): {found['login_url']}")
     answer(found, "\n".join(lines))
+
+
+def _sandbox(found: dict[str, Any] | None) -> list[str]:
+    """The rung of isolation, and what is missing."""
+    if not found:
+        return []
+    missing = [feature for feature in found["features"] if not feature["ok"]]
+    lines = [f"sandboxes: rung {found['rung']}" + ("" if missing else ", complete")]
+    for feature in missing:
+        lines.append(f"  {feature['name']}: {feature['text']}")
+        if feature["remedy"]:
+            lines.append(f"    -> {feature['remedy']}")
+    return lines
 
 
 def login_url(server: Server) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from picloud.settings import CoreType
+from picloud.wire.image import Image
 
 
 class Order(Struct, kw_only=True):
@@ -26,7 +27,15 @@ class Order(Struct, kw_only=True):
     log_head: int  # first bytes kept of each output stream
     log_tail: int  # last bytes kept
     slots: int  # to begin with
+    image: Image | None = None  # what its jobs see; None = base/host with the worker's interpreter
+    layers: str = ""  # folder of the host's unpacked layers
     core_types: dict[str, CoreType] = field(default_factory=dict)  # the installation's table, for advice to failed jobs
+    rung: str = ""  # of the sandbox ladder, A to D; "" = the best that works
+    account: int = 0  # whose sandboxes they are
+    units: int = 1000  # compute units of a slot, thousandths
+    disk: int = 0  # bytes that a slot may hold on disk; 0 = no limit
+    network: bool = True  # outbound connections
+    private: bool = True  # to the local network too
     host_cores: int = 0  # of its host; 0 = not told
     host_memory: int = 0  # bytes that jobs may use there
     host_units: int = 0  # compute units, thousandths

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from picloud.engine import process
 from picloud.engine.base import Capacity, Order, Placement, host_cores, host_memory
-from picloud.sandbox import tree
+from picloud.sandbox import clear
+from picloud.sandbox.maker import group_prefix
 from picloud.settings import Settings
 from picloud.wire.error import Unavailable
 
@@ -201,8 +202,10 @@ class LocalEngine:
     def _clear(self, incarnation: str) -> None:
         """Everything a worker may leave: first the processes, which may still be writing, then the folder."""
         killed = process.kill_marked(process.of_worker(self._home, incarnation))
+        killed += clear.kill(self._home / "work", incarnation.__eq__)
         if killed:
             log.info("worker %s left %d processes: killed", incarnation, killed)
+        clear.groups_of(self._instance, incarnation)
         remove_tree(self._folder(incarnation))
         remove_tree(process.shelter(self._home, incarnation))
 
@@ -210,8 +213,11 @@ class LocalEngine:
         owners = {self._owner(process.environment(pid)) for pid in process.marked(process.of_home(self._home))}
         with contextlib.suppress(FileNotFoundError):
             owners |= set(os.listdir(self._home / "work"))
+        owners |= {worker for _, worker in clear.sandboxed(self._home / "work")}
         for incarnation in owners - keep - {""}:
             self._clear(incarnation)
+        kept = {group_prefix(incarnation) for incarnation in keep}
+        clear.groups(self._instance, lambda prefix: prefix not in kept)
 
     def _owner(self, environment: dict[str, str]) -> str:
         """The worker that a process of ours belongs to; "" for the server itself."""
@@ -230,6 +236,22 @@ def living(home: Path) -> set[str]:
     return found - {""}
 
 
+def clear_all(home: Path) -> int:
+    """Clear everything of an installation whose server has ended: processes, control groups, folders; how many processes.
+
+    Args:
+        home: folder of its state.
+    """
+    killed = process.kill_marked(process.of_home(home))
+    work = home / "work"
+    if work.is_dir():
+        killed += clear.kill(work)
+    clear.all_groups(process.instance(home))
+    for folder in (*work.glob("*"), home / "probe"):
+        remove_tree(folder)
+    return killed
+
+
 async def _within(seconds: float, event: asyncio.Event) -> bool:
     if seconds > 0:
         with contextlib.suppress(TimeoutError):
@@ -243,8 +265,8 @@ def boot() -> str:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder, also where a job has taken away its own right to write there. Never follows a link."""
-    if not tree.remove(str(folder)):
+    """Remove a folder; see :func:`picloud.sandbox.clear.remove`."""
+    if not clear.remove(folder):
         log.warning("cannot remove all of %s", folder)
 
 

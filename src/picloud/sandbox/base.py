@@ -124,7 +124,6 @@ class Inside(Protocol):
 class Sandbox(Protocol):
     """The place of one slot, as its worker sees it."""
 
-    inside: Inside
     run: Path  # folder of the host that the worker and the runner share
     here: str  # where the runner sees that folder
     home: str  # as the runner sees it
@@ -133,6 +132,10 @@ class Sandbox(Protocol):
     python: list[str]  # the words that start the interpreter for jobs; empty: the image has none that fits
     kernel_limits: bool  # whether the kernel sees to the memory limit
     alarm: int  # descriptor that becomes readable when memory runs out; -1 = none
+
+    @property
+    def inside(self) -> Inside:
+        """The way in."""
 
     def oom_kills(self) -> int:
         """Processes killed for lack of memory, so far; answers :attr:`alarm`."""
@@ -164,6 +167,7 @@ class Maker(Protocol):
     """Makes sandboxes of one kind; one for each worker."""
 
     rung: str  # A to D
+    lacks: list[str]  # what its jobs should know that they do not get, a sentence each
 
     def make(self, folder: Path) -> Sandbox:
         """A new sandbox in a folder of its own, which is made. Blocks for about 50 ms; from any thread.

@@ -25,6 +25,7 @@ from picloud.wire.error import SetupError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _PROBING, _PROBE_SECONDS = "probe-", 60  # an older one was left behind
+ATTEMPTS = 5
 _PROBE = Limits(memory=1 << 26, units=1000, pids=16)
 
 
@@ -62,8 +63,7 @@ class Root:
         group: Cgroup | None = None
         try:
             for folder in self._folders():
-                self._prepare(folder)
-                (folder / name).mkdir()
+                self._make(folder, name)
                 made.append(folder / name)
             group = Cgroup(name, self._at(name))
             group.limit(limits)
@@ -125,6 +125,16 @@ class Root:
     def _folders(self) -> list[Path]:
         """The installation's folder in each tree."""
         return [folder / self._inner for folder in dict.fromkeys(place.folder for place in self.places.values())]
+
+    def _make(self, folder: Path, name: str) -> None:
+        """Make a group in a tree; its folder may be removed meanwhile, by a process that saw it empty."""
+        for attempt in range(ATTEMPTS):
+            try:
+                self._prepare(folder)
+                return (folder / name).mkdir()
+            except FileNotFoundError:
+                if attempt == ATTEMPTS - 1:
+                    raise
 
     def _prepare(self, folder: Path) -> None:
         """Make the installation's folder in a tree, ready for groups."""

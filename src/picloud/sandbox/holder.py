@@ -29,6 +29,7 @@ from picloud.sandbox.userns import Ids, become_root, write_maps
 
 LARGEST = 1 << 18
 TUN = "/dev/net/tun"
+CAP_NET_ADMIN = 12
 
 
 class Holder:
@@ -54,11 +55,11 @@ class Holder:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         while True:
-            ready, _, _ = select.select([self._line, wake], [], [])
+            ready = select.select([self._line.fileno(), wake], [], [])[0]
             if wake in ready:
                 os.read(wake, 4096)
                 _reap()
-            if self._line in ready and not self._serve():
+            if self._line.fileno() in ready and not self._serve():
                 return
 
     def _serve(self) -> bool:
@@ -79,7 +80,7 @@ class Holder:
 
     def _remove(self, paths: list[str]) -> None:
         """Remove trees whose owners only the namespace knows."""
-        enter(self.users)
+        enter(self.users, self._ids)
         for path in paths:
             tree.remove(path)
 
@@ -119,7 +120,7 @@ def _new_users(ids: Ids, nested: bool, waits: int, told: int) -> None:
     os.write(told, b"+")
     if not os.read(waits, 1):
         return
-    become_root()
+    become_root(single=ids.count == 1)
     if not nested:
         with open("/proc/sys/user/max_user_namespaces", "w") as file:
             file.write("0")
@@ -133,18 +134,19 @@ def become(user: int) -> None:
     os.setresuid(user, user, user)
 
 
-def enter(users: int) -> None:
+def enter(users: int, ids: Ids) -> None:
     """Enter the user namespace as its root."""
     system.setns(users, system.CLONE_NEWUSER)
-    become_root()
+    become_root(single=ids.count == 1)
 
 
 class Launcher:
     """One sandbox in the making; becomes bubblewrap."""
 
     def __init__(self, users: int, ids: Ids, plan: dict[str, Any], handles: list[int]) -> None:
-        self._users, self._base, self._root, self._plan = users, ids.base, ids.root, plan
+        self._users, self._ids, self._root, self._plan = users, ids, ids.root, plan
         self._shim, self._errors, self._filter, *self._groups = handles
+        self._parent = os.getppid()
 
     def run(self) -> None:
         """Make everything; does not return."""
@@ -155,13 +157,12 @@ class Launcher:
             os.close(group)
         if self._plan["nice"]:
             os.nice(self._plan["nice"])
-            _autogroup(self._plan["nice"])
         network = self._network() if self._plan["network"] else None
         root = ""
         if self._root:  # the machine's root may map owners; what it mounts here, the sandbox's cannot change
             system.unshare(system.CLONE_NEWNS)
-            root = self._stage(self._base)
-        enter(self._users)
+            root = self._stage(self._ids.base)
+        enter(self._users, self._ids)
         rest = system.CLONE_NEWNS | system.CLONE_NEWNET | system.CLONE_NEWIPC | system.CLONE_NEWUTS
         system.unshare(rest)
         if not self._root:
@@ -172,11 +173,16 @@ class Launcher:
         if network is not None:
             os.write(network, b"+")
         system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self._parent:  # the holder died before the line above
+            os._exit(1)
+        if self._plan["setup"]:  # root inside: it may not open the ways that are shut
+            system.prctl(system.PR_CAPBSET_DROP, CAP_NET_ADMIN)
         self._become(root)
 
     def _stage(self, base: int) -> str:
         for path, user, group, mode in self._plan["own"]:
-            os.chown(path, base + user, base + group)
+            if self._ids.count > 1:
+                os.chown(path, base + user, base + group)
             os.chmod(path, mode)
         return Stage(self._plan["stage"], self._users).build(self._plan["steps"])
 
@@ -202,7 +208,7 @@ class Launcher:
     def _slirp(self, ready: int, lives: int, parent: int) -> None:
         if self._root:
             _open_tun(self._plan["stage"])
-            become(self._base)
+            become(self._ids.base)
         system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
         if not os.read(ready, 1):
             return
@@ -236,15 +242,6 @@ def _open_tun(place: str) -> None:
     os.mknod(f"{place}/tun", 0o20666, os.stat(TUN).st_rdev)
     os.chmod(f"{place}/tun", 0o666)
     system.mount(f"{place}/tun", TUN, "", system.MS_BIND)
-
-
-def _autogroup(nice: int) -> None:
-    """Where the kernel groups processes by session, the group's own niceness counts."""
-    try:
-        with open("/proc/self/autogroup", "w") as file:
-            file.write(str(nice))
-    except OSError:
-        return
 
 
 def _reap() -> None:

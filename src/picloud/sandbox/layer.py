@@ -199,7 +199,7 @@ class Layers:
             self._clear(path)
 
     def _clear(self, path: Path) -> None:
-        if path.is_file() and not path.is_symlink():
+        if path.is_symlink() or path.is_file():
             path.unlink()
         else:
             userns.remove_tree(path, self._ids)
@@ -226,20 +226,23 @@ class Layers:
             os.close(lock)  # it was swept away meanwhile, with the layer
 
 
-def pack_layer(roots: Sequence[tuple[str, Path]], out: Path, ids: Ids | None) -> Packed:
+def pack_layer(roots: Sequence[tuple[str, Path]], out: Path, ids: Ids | None, *, limit: int = 0) -> Packed:
     """Pack writable folders of a sandbox (see :func:`picloud.sandbox.pack.pack`).
 
     Args:
         roots: (path in the layer, folder).
         out: the file to write; nothing of it stays after an error.
         ids: those of the sandbox; None = the files have the ids they have inside.
+        limit: bytes of files that the layer may hold; 0 = any number.
 
     Raises:
         BadRequest: something in it cannot be in a layer.
+        TooLarge: it would hold more than ``limit``.
         StorageFull: the disk is full.
     """
     try:
-        return Packed(*helper("pack", ids, roots=[(prefix, str(folder)) for prefix, folder in roots], out=str(out)))
+        named = [(prefix, str(folder)) for prefix, folder in roots]
+        return Packed(*helper("pack", ids, roots=named, out=str(out), limit=limit))
     except BaseException:
         out.unlink(missing_ok=True)
         raise
@@ -285,12 +288,12 @@ def answer(verbs: dict[str, Callable[..., Any]], words: list[str]) -> int:
     return 0
 
 
-def _pack(ids: Ids | None, roots: list[tuple[str, str]], out: str) -> Packed:
+def _pack(ids: Ids | None, roots: list[tuple[str, str]], out: str, limit: int) -> Packed:
     opened = [(prefix, os.open(folder, os.O_RDONLY | os.O_DIRECTORY)) for prefix, folder in roots]
     with open(out, "wb") as file:
         if ids:
             userns.enter(ids)
-        return pack.pack(opened, file)
+        return pack.pack(opened, file, limit=limit)
 
 
 def _unpack(ids: Ids | None, tar: str, place: str, digest: str) -> list[int]:
@@ -300,7 +303,7 @@ def _unpack(ids: Ids | None, tar: str, place: str, digest: str) -> list[int]:
         if ids:
             userns.enter(ids)
         unpack.enter_folder(folder)
-        found = unpack.unpack(file, single=bool(ids) and ids.count == 1)
+        found = unpack.unpack(file, single=ids is not None and ids.count == 1)
     if found.digest != digest:
         raise BadRequest("what came is not what was asked for", hint="try again; the download was cut short or altered")
     userns.syncfs(folder)

@@ -1,11 +1,10 @@
-"""Makes sandboxes by namespaces: rung A as root, rung B as an ordinary user with subordinate ids."""
+"""Makes sandboxes by namespaces: rung A as root, rung B as an ordinary user with subordinate ids, rung C with one id."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import logging
-import math
 import os
 import socket
 import subprocess
@@ -15,14 +14,14 @@ from pathlib import Path
 
 from msgspec import Struct, field, structs
 
-from picloud.sandbox import cgroup, kit, platform, routes, seccomp, tree
+from picloud.sandbox import cgroup, kit, lacks, platform, ration, routes, seccomp, tree
 from picloud.sandbox.base import Limits
 from picloud.sandbox.boxed import BoxSandbox
 from picloud.sandbox.cgroup import Cgroup
-from picloud.sandbox.userns import ids_for
+from picloud.sandbox.userns import Ids, ids_for
 from picloud.sandbox.view import JOB, View
 from picloud.wire.error import SetupError
-from picloud.wire.image import Image
+from picloud.wire.image import VENV, Image
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +45,7 @@ class Setting(Struct, frozen=True):
     private: bool = True  # to addresses of the local network too
     shared: dict[str, str] = field(default_factory=dict)  # place below /run/picloud -> folder of the host, shown read-only
     env: dict[str, str] = field(default_factory=dict)  # variables that every job gets
+    rung: str = ""  # A to C; "" = the best that this user may have
 
 
 class BoxMaker:
@@ -62,9 +62,12 @@ class BoxMaker:
 
     def __init__(self, setting: Setting, folder: Path, layers: list[Path]) -> None:
         self._setting, self._folder = setting, folder
-        self.ids = ids_for(setting.account)
-        self.rung = "A" if self.ids.root else "B"
+        self.ids = Ids(os.geteuid(), 1, False, os.getegid()) if setting.rung == "C" else ids_for(setting.account)
+        self.rung = "A" if self.ids.root else "B" if self.ids.count > 1 else "C"
+        if setting.rung not in ("", self.rung) or (self.rung == "C" and not os.geteuid()):
+            raise SetupError(f"rung {setting.rung or self.rung} is not for this user", hint="picloud doctor names the best")
         self._lock, self._number, self._made = threading.Lock(), 0, itertools.count(1)
+        self._closed = False
         self._living: set[BoxSandbox] = set()
         self._answers: dict[int, Future[tuple[int, int]]] = {}
         self._holder = self._start_holder()
@@ -72,8 +75,12 @@ class BoxMaker:
         self.view = View(setting.image, folder / "view", layers, self.ids.base if self.ids.root else 0, self.ids.root, cores)
         self.groups = cgroup.find(setting.instance)
         self._foreign = not setting.image.host
-        self._filter = folder / "filter"
-        self._filter.write_bytes(seccomp.program(bool(setting.image.setup)))
+        self._filter: Path | None = None
+        if seccomp.machine() in seccomp.CALLS:
+            self._filter = folder / "filter"
+            self._filter.write_bytes(seccomp.program(bool(setting.image.setup)))
+        self._network = setting.network and lacks.network(self.ids.root) is None
+        self.lacks = lacks.told(self.rung, setting.network, self._network)
         kit.command(folder / "bin", self._foreign)
         self._shared = kit.shown() | {"bin": str(folder / "bin")} | setting.shared
         self._files()
@@ -81,35 +88,51 @@ class BoxMaker:
     # -- the holder -----------------------------------------------------------------------------------------------
 
     def _start_holder(self) -> subprocess.Popen[bytes]:
-        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = [*platform.command(False), "-I", "-S", str(Path(__file__).parent / "holder.py"), str(theirs.fileno())]
         child = subprocess.Popen(words, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd="/", start_new_session=True)
         theirs.close()
-        self._line.send(json.dumps({"ids": list(self.ids), "nested": bool(self._setting.image.setup)}).encode())
-        told = json.loads(self._line.recv(LARGEST) or b'{"error": "it ended"}')
+        nested = bool(self._setting.image.setup) or self.ids.count == 1
+        line.send(json.dumps({"ids": list(self.ids), "nested": nested}).encode())
+        told = json.loads(line.recv(LARGEST) or b'{"error": "it ended"}')
         if "error" in told:
+            line.close()
             child.wait()
             raise SetupError(f"no user namespace: {told['error']}", hint="see picloud doctor")
-        threading.Thread(target=self._read, name="holder", daemon=True).start()
+        self._line = line
+        threading.Thread(target=self._read, args=[line], name="holder", daemon=True).start()
         return child
 
-    def _read(self) -> None:
+    def _read(self, line: socket.socket) -> None:
         while True:
-            data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 2)
+            data, handles, _, _ = socket.recv_fds(line, LARGEST, 2)
             if not data:
                 break
             told = json.loads(data)
             self._answers.pop(told["id"]).set_result((told["pid"], handles[0]))
-        for answer in list(self._answers.values()):
-            answer.set_exception(SetupError("the holder of the sandboxes has ended", hint="see worker.log"))
+        with self._lock:
+            line.close()
+            left, self._answers = self._answers, {}
+        for answer in left.values():
+            answer.set_exception(_gone())
 
     def ask(self, asked: dict[str, object], handles: list[int]) -> tuple[int, int]:
-        """Have the holder fork; pid and pidfd of what it forked."""
+        """Have the holder fork; pid and pidfd of what it forked. A holder that was killed took its sandboxes with it: a new one.
+
+        Raises:
+            SetupError: it has just ended.
+        """
         answer: Future[tuple[int, int]] = Future()
         with self._lock:
+            if not self._closed and self._holder.poll() is not None:
+                self._holder = self._start_holder()
             self._number += 1
             self._answers[self._number] = answer
-            socket.send_fds(self._line, [json.dumps({"id": self._number, **asked}).encode()], handles)
+            try:
+                socket.send_fds(self._line, [json.dumps({"id": self._number, **asked}).encode()], handles)
+            except OSError as error:
+                del self._answers[self._number]
+                raise _gone() from error
         return answer.result(30)
 
     # -- sandboxes ------------------------------------------------------------------------------------------------
@@ -131,7 +154,7 @@ class BoxMaker:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         errors, told = os.pipe()
         journal = _journal(folder / "run")
-        filtered = os.open(self._filter, os.O_RDONLY)
+        filtered = os.open(self._filter or os.devnull, os.O_RDONLY)
         entrances = group.entrances() if group else []
         try:
             _, handle = self.ask({"plan": self._plan(folder)}, [theirs.fileno(), told, filtered, *entrances])
@@ -164,20 +187,32 @@ class BoxMaker:
             "steps": self.view.steps(folder, self._shared, files),
             "own": own,
             "words": self._words(),
-            "network": [*SLIRP] if self._setting.network else [],
+            "network": [*SLIRP] if self._network else [],
             "prohibited": self._prohibited(),
-            "nice": 0 if self.groups and "cpu" in self.groups.places else _nice(self._setting.limits),
+            "nice": 0 if self._grouped("cpu") else ration.niceness(self._setting.limits),
             "setup": bool(self._setting.image.setup),
         }
 
     def _words(self) -> list[str]:
         words = ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc", "--unshare-pid"]
-        words += ["--as-pid-1", "--die-with-parent", "--cap-drop", "ALL"]
-        for name in CAPABILITIES:
-            words += ["--cap-add", f"CAP_{name}"]
+        words += ["--as-pid-1", "--die-with-parent", *self._rights()]
         words += ["--clearenv", "--setenv", "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
-        words += ["--symlink", f"{kit.PLACE}/log", "/dev/log", "--seccomp", "4"]
-        return [*words, *platform.command(self._foreign), "-I", "-S", f"{kit.PLACE}/shim.py", "3", str(JOB)]
+        words += ["--symlink", f"{kit.PLACE}/log", "/dev/log"]
+        words += ["--seccomp", "4"] if self._filter else []
+        most = 0 if self._grouped("pids") else self._setting.limits.pids or PROCESSES
+        return [*words, *platform.command(self._foreign), "-I", "-S", f"{kit.PLACE}/shim.py", "3", str(JOB), str(most)]
+
+    def _rights(self) -> list[str]:
+        """The shim's, in bubblewrap's words. Where there is one id, shim and jobs are the same user, in a namespace below."""
+        if self.ids.count > 1:
+            return ["--cap-drop", "ALL", *(word for name in CAPABILITIES for word in ("--cap-add", f"CAP_{name}"))]
+        if self._setting.image.setup:
+            return ["--unshare-user", "--uid", "0", "--gid", "0"]
+        return ["--unshare-user", "--uid", str(JOB), "--gid", str(JOB), "--disable-userns"]
+
+    def _grouped(self, controller: str) -> bool:
+        """Whether the kernel does for control groups what this controller does."""
+        return self.groups is not None and controller in self.groups.places
 
     def _prohibited(self) -> list[str]:
         return [*routes.LINK_LOCAL, *([] if self._setting.private else routes.PRIVATE), *routes.addresses()]
@@ -191,14 +226,16 @@ class BoxMaker:
     def shell(self) -> dict[str, str]:
         """The environment variables of a shell inside."""
         image = self._setting.image
-        path = [str(Path(image.python).parent)] if image.python else []
+        path = [f"{VENV}/bin"] if image.setup else []
+        path += [str(Path(image.python).parent)] if image.python else []
         path += [f"{kit.PLACE}/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        more = {"PIP_USER": "0"} if image.setup else {}  # home is not saved
         return {
             "HOME": "/home/picloud", "USER": "picloud", "LOGNAME": "picloud", "SHELL": "/bin/bash",
             "PATH": ":".join(dict.fromkeys(path)), "LANG": os.environ.get("LANG", "C.UTF-8"),
             "PYTHONPATH": f"/home/picloud:{kit.PLACE}/kit", "PICLOUD_KIT": f"{kit.PLACE}/kit",
             "PICLOUD_SOCKET": f"{kit.PLACE}/door.sock",
-        } | self._setting.env  # fmt: skip
+        } | more | self._setting.env  # fmt: skip
 
     def remove(self, folder: Path) -> None:
         if not tree.remove(str(folder)):  # something in it belongs to an id of the sandbox
@@ -206,6 +243,7 @@ class BoxMaker:
             _wait(handle)
 
     def close(self) -> None:
+        self._closed = True
         self._holder.kill()
         self._holder.wait()
         for sandbox in list(self._living):
@@ -217,6 +255,10 @@ class BoxMaker:
 def group_prefix(worker: str) -> str:
     """What the names of a worker's control groups begin with."""
     return f"{worker[:16]}-"
+
+
+def _gone() -> SetupError:
+    return SetupError("the holder of the sandboxes has ended", hint="see worker.log")
 
 
 def _wait(handle: int) -> None:
@@ -236,12 +278,6 @@ def _journal(folder: Path) -> socket.socket:
         os.close(place)
     (folder / "log").chmod(0o666)
     return made
-
-
-def _nice(limits: Limits) -> int:
-    """Niceness in place of a share of CPU time: each step is a quarter less. The largest single core has none."""
-    per_core = max(1, limits.units // limits.cores)
-    return max(0, min(19, round(math.log(5500 / per_core) / math.log(1.25))))
 
 
 def _lines(path: str) -> list[str]:

@@ -12,14 +12,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from picloud.sandbox import proc, tree
-from picloud.sandbox.base import Gauge, Limits
+from picloud.sandbox import lacks, proc, ration, tree
+from picloud.sandbox.base import Gauge, Limits, Program
 from picloud.sandbox.local import LocalInside
 
 _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
 MARK = "PICLOUD_SOCKET"
 """Environment variable by which processes are found that left the session: each slot has a door of its own."""
+DOOR = "door.sock"
 HARD_SLACK = 1 << 30
 """Private memory beyond twice the limit that is refused outright. Resident memory is watched at the limit itself; this
 only stops a job that grows faster than the watch looks, without counting the stacks of idle threads against it."""
@@ -34,7 +35,7 @@ class PlainProcess:
         self.pidfd = os.pidfd_open(child.pid)
 
     def signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(OSError):  # it has ended, or was let go of
             signal.pidfd_send_signal(self.pidfd, number)
 
     def members(self) -> list[int]:
@@ -47,8 +48,13 @@ class PlainProcess:
     def wait(self) -> int:
         return self._child.wait()
 
+    def close(self) -> None:
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
     def end(self) -> list[int]:
-        found, alive = set[int](), self._everything()  # seen while the first process still holds them together
+        found, alive = set[int](), self.everything()  # seen while the first process still holds them together
         self.signal(signal.SIGKILL)
         for _ in range(10):  # members may still fork while they are killed
             for pid in alive:
@@ -57,10 +63,11 @@ class PlainProcess:
             if alive <= found | {self.pid}:
                 break
             found |= alive
-            alive = self._everything()
+            alive = self.everything()
         return sorted(found - {self.pid})
 
-    def _everything(self) -> set[int]:
+    def everything(self) -> set[int]:
+        """Also those that left the session."""
         return set(self.members()) | _marked(self._mark)
 
 
@@ -74,13 +81,14 @@ class PlainInside(LocalInside):
 
     def start(
         self, argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int], *, cwd: str = "", root: bool = False
-    ) -> PlainProcess:
-        parent = os.getpid()
+    ) -> Program:
+        parent, nice = os.getpid(), ration.niceness(self.limits)
 
         def prepare() -> None:
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:  # the worker died before the line above
                 os._exit(1)
+            os.nice(nice)
             for number, value in self._rlimits().items():
                 resource.setrlimit(number, (value, value))
 
@@ -103,7 +111,7 @@ class PlainInside(LocalInside):
         return found or Gauge()
 
     def _members(self) -> list[int]:
-        return self.runner.members() if self.runner else []
+        return sorted(self.runner.everything()) if self.runner else []
 
     def _rlimits(self) -> dict[int, int]:
         found = {resource.RLIMIT_CORE: 0}
@@ -127,7 +135,8 @@ class PlainSandbox:
         (folder / "out").mkdir(exist_ok=True, mode=0o700)
         for place, source in shared.items():
             (folder / place).symlink_to(source)
-        self.inside = PlainInside(folder, limits, dict(env) | {"HOME": self.home, "TMPDIR": self.folders[0]})
+        own = {"HOME": self.home, "TMPDIR": self.folders[0], MARK: str(folder / DOOR)}
+        self.inside = PlainInside(folder, limits, dict(env) | own)
         self.python = [sys.executable]
 
     def oom_kills(self) -> int:
@@ -153,6 +162,7 @@ class PlainMaker:
 
     def __init__(self, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self._limits, self._env, self._shared = limits, env, shared
+        self.lacks = lacks.told(self.rung, True, True)
 
     def make(self, folder: Path) -> PlainSandbox:
         return PlainSandbox(folder, self._limits, self._env, self._shared)

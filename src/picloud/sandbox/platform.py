@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from picloud.wire.image import Image
+
 PLACE = "/run/picloud/host"
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64")
 
@@ -46,7 +48,14 @@ def command(foreign: bool) -> list[str]:
     if not foreign or not loader:
         return [program]
     kinds = [f"{PLACE}{place}" for place in _library_folders()]
+    loader = os.path.realpath(loader)  # its links may be absolute, and would lead into the image
     return [f"{PLACE}{loader}", "--library-path", ":".join(kinds), f"{PLACE}{program}"]
+
+
+def image() -> Image:
+    """``base/host`` with the interpreter that runs this."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return Image(python=sys.executable, version=version, folders=list(folders()))
 
 
 def _library_folders() -> list[str]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from pathlib import Path
 
+from picloud.sandbox.base import Limits
 from picloud.sandbox.hierarchy import Place
 
 _SHARES, _WEIGHTS = (2, 262_144), (1, 10_000)  # what v1's cpu.shares and v2's cpu.weight take
 _SPARE = (
     1 << 22
 )  # bytes of swap allowed on v1, more than is asked for at once: so the limit on memory alone is hit first and counts
+_MOST, _STEP = 5500, 1.25  # compute units (thousandths) of niceness 0, and what a step less takes away
 _WEIGHT = 10  # compute units (thousandths) of one point of v2's weight: 1000 become its default, 100
 
 
@@ -35,6 +38,12 @@ def cpu(place: Place, units: int) -> None:
 def pids(place: Place, count: int) -> None:
     """Limit processes and threads, 0 = no limit."""
     write(place.folder / "pids.max", count or "max")
+
+
+def niceness(limits: Limits) -> int:
+    """What stands in for a share of CPU time without a controller: each step is a quarter less; the largest core has none."""
+    per_core = max(1, limits.units // limits.cores)
+    return max(0, min(19, round(math.log(_MOST / per_core) / math.log(_STEP))))
 
 
 def write(path: Path, value: int | str) -> None:

@@ -29,8 +29,11 @@ LISTENING = "0A"
 class Shim:
     """See the module."""
 
-    def __init__(self, line: socket.socket, user: int) -> None:
-        self._line, self._user = line, user
+    def __init__(self, line: socket.socket, user: int, most: int) -> None:
+        self._line, self._user, self._most = line, user, most
+        self._single = _single()
+        self._nice = os.getpriority(os.PRIO_PROCESS, 0)
+        self._sessions: set[int] = set()  # programs whose session is still to be made as nice
         self._known: set[int] = set()  # programs that we started
         self._ours: set[tuple[str, int]] = set()  # addresses we listen on for others
 
@@ -43,11 +46,13 @@ class Shim:
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         self._send({"ready": os.getpid()})
         while True:
-            ready, _, _ = select.select([self._line, wake], [], [])
+            ready = select.select([self._line.fileno(), wake], [], [], 0.05 if self._sessions else None)[0]
+            for pid in list(self._sessions):
+                self._lower(pid)
             if wake in ready:
                 os.read(wake, 4096)
                 self._reap()
-            if self._line in ready and not self._serve():
+            if self._line.fileno() in ready and not self._serve():
                 os._exit(0)
 
     def _send(self, message: dict[str, Any], handles: list[int] | None = None) -> None:
@@ -135,13 +140,27 @@ class Shim:
                 os._exit(127)
         os.close(failing)
         with os.fdopen(failed, "rb") as pipe:
-            told = pipe.read()
-        if told:
+            why = pipe.read()
+        if why:
             os.waitpid(pid, 0)
-            number, text, name = json.loads(told)
+            number, text, name = json.loads(why)
             raise OSError(number, f"{name or asked['argv'][0]}: {text}")
         self._known.add(pid)
+        if self._nice:
+            self._lower(pid)
         return pid
+
+    def _lower(self, pid: int) -> None:
+        """Where the kernel shares CPU time among sessions, a session's own niceness counts; it may be set ten times a second."""
+        try:
+            with open(f"/proc/{pid}/autogroup", "w") as file:
+                file.write(str(self._nice))
+        except BlockingIOError:
+            self._sessions.add(pid)
+            return
+        except OSError:
+            pass  # it has ended, or the kernel does not do that
+        self._sessions.discard(pid)
 
     def _become(self, asked: dict[str, Any], last: Callable[[], None] | None) -> None:
         signal.set_wakeup_fd(-1)
@@ -150,7 +169,11 @@ class Shim:
         if last is not None:
             last()
         env: dict[str, str] = asked["env"]
-        if not asked.get("root"):
+        if self._most and not asked.get("root"):
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_NPROC, (self._most, self._most))
+        if not asked.get("root") and not self._single:
             os.setgroups([self._user])
             os.setresgid(self._user, self._user, self._user)
             os.setresuid(self._user, self._user, self._user)
@@ -217,11 +240,25 @@ def _arrange(handles: dict[int, int], keep: int) -> int:
     return kept
 
 
+def _hide() -> None:
+    import ctypes
+
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+
+
+def _single() -> bool:
+    """Whether there is but one user here, whom we are already."""
+    with open("/proc/self/setgroups") as file:
+        return file.read().strip() == "deny"
+
+
 def main() -> None:
-    """``python -I -S shim.py SOCKET UID``."""
+    """``python -I -S shim.py SOCKET UID PROCESSES``; the last is their limit, 0 = somebody else sees to it."""
     os.set_inheritable(int(sys.argv[1]), False)
     line = socket.socket(fileno=int(sys.argv[1]))
-    Shim(line, int(sys.argv[2])).run()
+    if _single():  # jobs are the same user: they must not look into us
+        _hide()
+    Shim(line, int(sys.argv[2]), int(sys.argv[3])).run()
 
 
 if __name__ == "__main__":

@@ -14,12 +14,11 @@ import os
 import shutil
 import stat
 import tarfile
-from pathlib import PurePosixPath
 from typing import IO, BinaryIO, NamedTuple, cast
 
 import zstandard
 
-from picloud.sandbox.pack import KEPT_XATTRS, PIECE
+from picloud.sandbox.tar import KEPT_XATTRS, PIECE
 from picloud.wire.error import BadRequest
 
 XATTR = "SCHILY.xattr."
@@ -27,7 +26,7 @@ WINDOW = 1 << 27
 """Bytes of memory that decompressing may ask for."""
 BROKEN = (zstandard.ZstdError, tarfile.TarError, EOFError, ValueError)
 """What reading a tar that is cut short, or that is none, raises."""
-CROSSED = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+CROSSED = (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
 """What laying out a tar raises that contradicts itself: links to nothing, files that are folders too."""
 REMOVED = ".wh."
 """OCI: a file of this beginning says that the rest of its name was removed."""
@@ -106,15 +105,15 @@ class Layout:
         self.files = self.size = 0
 
     def read(self, plain: IO[bytes]) -> None:
-        """Lay out one tar. Raises as :func:`unpack`, and tarfile's errors."""
+        """Lay out one tar from a stream that can seek forwards. Raises as :func:`unpack`, and what is :data:`BROKEN`."""
         times: dict[str, float] = {}
         made: set[str] = set()
-        with tarfile.open(fileobj=plain, mode="r|", bufsize=PIECE) as tar:
+        with tarfile.open(fileobj=plain, mode="r:") as tar:
             for member in tar:
                 path = checked(member.name)
                 if self._over and self._mark(path, made):
                     continue
-                self._place(tar, member, path or ".")
+                self._place(plain, member, path or ".")
                 made.add(path)
                 if member.isdir():
                     times[path or "."] = member.mtime
@@ -132,28 +131,30 @@ class Layout:
                 if os.path.join(folder, inner) not in made:
                     _remove(os.path.join(folder, inner))
         elif name.startswith(REMOVED):
-            gone = os.path.join(folder, name.removeprefix(REMOVED))
-            if gone not in made and name != REMOVED:
-                _remove(gone)
+            rest = name.removeprefix(REMOVED)
+            if rest in ("", ".", ".."):
+                raise BadRequest(f"{path!r} marks nothing")
+            if os.path.join(folder, rest) not in made:
+                _remove(os.path.join(folder, rest))
         return name.startswith(REMOVED)
 
-    def _place(self, tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+    def _place(self, plain: IO[bytes], member: tarfile.TarInfo, path: str) -> None:
         try:
-            self._make(tar, member, path)
+            self._make(plain, member, path)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(path) or ".", 0o755, exist_ok=True)
-            self._make(tar, member, path)
+            self._make(plain, member, path)
         except FileExistsError:
             if not self._over:
                 raise BadRequest(f"{path!r} is in the layer twice") from None
             _remove(path)
-            self._make(tar, member, path)
+            self._make(plain, member, path)
         if not member.islnk():
             self._dress(member, path)
 
-    def _make(self, tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
-        if member.isreg():
-            self._file(tar, member, path)
+    def _make(self, plain: IO[bytes], member: tarfile.TarInfo, path: str) -> None:
+        if member.isreg() and member.sparse is None:
+            self._file(plain, member, path)
         elif member.isdir():
             if not _is_folder(path):
                 os.mkdir(path, 0o700)
@@ -166,14 +167,21 @@ class Layout:
         elif member.ischr() and (member.devmajor, member.devminor) == (0, 0):
             os.mknod(path, stat.S_IFCHR, 0)
         else:
-            raise BadRequest(f"{path!r} is a device node; a layer cannot hold it")
+            raise BadRequest(f"{path!r} is a device node or of an odd kind; a layer cannot hold it")
 
-    def _file(self, tar: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+    def _file(self, plain: IO[bytes], member: tarfile.TarInfo, path: str) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        source = tar.extractfile(member)
-        with os.fdopen(fd, "wb", buffering=0) as file:
-            if source and member.size:
-                shutil.copyfileobj(source, file, min(PIECE, member.size))
+        try:
+            left = member.size
+            while left:  # the stream stands where the contents begin
+                data = plain.read(min(left, PIECE))
+                if not data:
+                    raise EOFError("it ends within a file")
+                left -= len(data)
+                while data:  # a disk that fills takes a part first, and then says so
+                    data = data[os.write(fd, data) :]
+        finally:
+            os.close(fd)
         self.size += member.size
 
     def _dress(self, member: tarfile.TarInfo, path: str) -> None:
@@ -195,7 +203,7 @@ def checked(name: str) -> str:
     Raises:
         BadRequest: it is absolute in a way that no layer is, or climbs.
     """
-    parts = PurePosixPath(name).parts
+    parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in name or name.startswith("/"):
         raise BadRequest(f"{name!r} leads out of the layer")
     return "/".join(parts)

@@ -31,7 +31,7 @@ class Ids(NamedTuple):
     """Which ids of the machine the ids inside a user namespace are."""
 
     base: int  # user id, as the machine counts, of root inside; where ``root`` is false, of user 1
-    count: int = SPAN  # ids inside; 1 = root alone, who is ourselves
+    count: int = SPAN  # type: ignore[assignment]  # ids inside; 1 = root alone, who is ourselves
     root: bool = True  # we are root of the machine, and write the maps ourselves
     group: int = -1  # as ``base``, for groups; -1 = the same number
 

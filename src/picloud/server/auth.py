@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 
 from msgspec import Struct
 
@@ -34,6 +35,7 @@ class Authority:
         self._storage, self._fleet = storage, fleet
         self._known: dict[bytes, Principal] = {}
         self.owner = 0  # the account of whoever installed this server
+        self.edge = secrets.token_hex(32)  # what our edge process shows
 
     def remembered(self, headers: Headers) -> Principal | None:
         """The principal of a key that was verified before, without waiting."""
@@ -70,6 +72,15 @@ class Authority:
         if worker is None or not hmac.compare_digest(hashlib.sha256(secret).digest(), worker.secret_hash):
             raise NotAuthorized("this worker was revoked or is not known", hint="it ends by itself")
         return worker
+
+    def check_edge(self, headers: Headers) -> None:
+        """Let only our own edge process pass.
+
+        Raises:
+            NotAuthorized: it is somebody else.
+        """
+        if not hmac.compare_digest(headers.get(b"authorization", b""), b"Edge " + self.edge.encode()):
+            raise NotAuthorized("only the edge process asks this")
 
     def forget(self) -> None:
         """Verify every key anew (after keys changed)."""

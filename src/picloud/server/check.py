@@ -8,11 +8,14 @@ from typing import Protocol
 
 from picloud.settings import Settings
 from picloud.wire.error import BadRequest, Skew, TooLarge
+from picloud.wire.image import HOST
 from picloud.wire.job import INLINE_LIMIT, Options
 from picloud.wire.message import Arguments, Chunk, Ranges, Submit
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 LABEL = 255
+ENVIRONMENT = 80
+"""Characters of an environment's name with its owner's."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -34,7 +37,7 @@ def check_submit(message: Submit, platform: Platform) -> None:
     """
     if len(message.token) != 16:
         raise BadRequest("a submission's token has 16 bytes", hint="use the cloud package", found=len(message.token))
-    if message.python != PYTHON:
+    if message.python != PYTHON and message.options.env in ("", HOST):
         raise Skew(
             f"the function was pickled by Python {message.python}, jobs here run Python {PYTHON}",
             hint=f"use Python {PYTHON} on your side",
@@ -99,14 +102,19 @@ def _check_options(options: Options, platform: Platform) -> None:
     options.core_type = options.core_type or platform.default_type
     kind = platform.settings.core_types.get(options.core_type)
     if kind is None or options.cores not in kind.multiples:
+        allowed = (
+            f"_type={options.core_type!r} takes _cores={spelled(kind.multiples)}, not _cores={options.cores}" if kind else ""
+        )
         raise BadRequest(
-            f"no core type {options.core_type!r} with {options.cores} cores",
+            allowed or f"there is no core type {options.core_type[:40]!r}",
             hint=core_table(platform.settings),
             core_type=options.core_type,
             cores=options.cores,
         )
     if not -(2**31) < options.priority < 2**31:
         raise BadRequest("a priority is a small integer", found=options.priority)
+    if len(options.env) > ENVIRONMENT or "\0" in options.env:
+        raise BadRequest(f"no environment: {options.env[:80]!r}", hint="a name, /owner/name or base/name")
     if min(options.max_runtime_ms, options.retries, options.retry_delay_ms) < 0:
         raise BadRequest("run time, retries and delay are not negative")
     check_ranges(options.depends_on)
@@ -118,6 +126,12 @@ def _check_environment(message: Submit) -> None:
             raise BadRequest(f"no environment variable: {name[:80]!r}", hint="names are letters, digits and _")
     if sorted(message.env_values) != sorted(message.options.env_names):
         raise BadRequest("env_names and env_values differ")
+
+
+def spelled(multiples: tuple[int, ...]) -> str:
+    """The numbers of cores that a type allows, in words."""
+    *some, last = map(str, multiples)
+    return f"{', '.join(some)} or {last}" if some else last
 
 
 def core_table(settings: Settings) -> str:

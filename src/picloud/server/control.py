@@ -10,15 +10,22 @@ from urllib.parse import urlsplit
 
 from picloud.engine.local import LocalEngine
 from picloud.server.auth import Authority
+from picloud.server.bases import Bases
 from picloud.server.dispatcher import Dispatcher
 from picloud.server.fleet import Fleet
 from picloud.server.http import Request
 from picloud.server.hub import Hub
+from picloud.server.images import Interpreters
 from picloud.server.janitor import Janitor
 from picloud.server.placement import Placer
+from picloud.server.ports import Ports
+from picloud.server.probing import Probing
+from picloud.server.runs import Runs
 from picloud.server.sampling import Sampling
+from picloud.server.setups import Setups
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings, choose_default_type
+from picloud.store import account as accounts
 from picloud.store import blob as blobs
 from picloud.store.db import Database
 from picloud.store.files import Files
@@ -35,19 +42,27 @@ class Control:
         self.fleet = Fleet()
         self.hub = Hub()
         self.engine = LocalEngine(settings, self._exited)
-        self.placer = Placer(self.storage, self.fleet, self.engine, settings)
+        self.probing = Probing(settings)
+        self.placer = Placer(self.storage, self.fleet, self.engine, settings, self.probing)
         self.dispatcher = Dispatcher(self.storage, self.fleet, self.hub, self.placer, settings)
         self.sampling = Sampling(self.storage, self.hub)
         self.dispatcher.ended = self.sampling.ended
         self.placer.settle = self.dispatcher.settle
         self.dispatcher.arrived = self.arrived
         self.authority = Authority(self.storage, self.fleet)
+        self.ports = Ports(self.fleet, settings)
+        self.placer.ended_worker = self.ports.gone
         self.janitor = Janitor(self.storage, self.dispatcher, files, settings)
         capacity = self.engine.capacity()
         self.default_type = choose_default_type(settings, capacity.cores, capacity.memory + settings.memory_reserve)
+        self.interpreters = Interpreters(settings)
+        self.runs = Runs()
+        self.setups, self.bases = Setups(self), Bases(self)
         self.address = ""
         self.hosts = {"", "localhost", settings.host}
         self.edges: dict[str, int] = {}  # scheme -> port of the edge
+        self.ssh_port = 0
+        self.ssh_key = ""  # the gateway's, by which clients know it
         self.started = time.time()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -57,7 +72,12 @@ class Control:
     async def open(self, loopback: str) -> None:
         """Begin to work: adopt living workers, start the loops. ``loopback``: URL by which workers reach us."""
         self.placer.url = loopback
+        if self.settings.sandbox:  # a rung that does not work is told at once
+            await self.probing.rung()
         await self.placer.adopt()
+        self.interpreters.alone = len(await self.storage.read(accounts.every)) <= 1
+        self.spawn(self.setups.open())
+        self.spawn(self.bases.clear())
         self.spawn(self.dispatcher.run())
         self.spawn(self.janitor.run())
         self.spawn(self.sampling.run())
@@ -65,6 +85,7 @@ class Control:
     async def close(self, grace: float | None) -> None:
         """Stop. ``grace``: seconds that running jobs get before workers end; None leaves the workers alone (restart)."""
         self.dispatcher.draining = True
+        self.probing.close()
         if grace is not None:
             await self.placer.stop_all(grace)
         self.hub.close()
@@ -81,6 +102,13 @@ class Control:
 
     def _exited(self, incarnation: str, evidence: str) -> None:
         self.spawn(self.placer.ended(incarnation, evidence))
+
+    def hostname(self, jid: int | None) -> str | None:
+        """Where ssh reaches a job: ``<jid>@<host>:<port>``."""
+        if jid is None:
+            return None
+        port = self.ssh_port
+        return f"{jid}@{self.settings.host or '127.0.0.1'}" + (f":{port}" if port else "")
 
     # -- blobs ------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from picloud.server.kind import Kind
+from picloud.wire.image import Image
 from picloud.wire.message import Ack, Outcome, ToWorker, encode
 
 KNOWN = 8192
@@ -52,6 +53,8 @@ class Worker:
         self.outcomes: list[Outcome] = []  # arrived while others were being finished
         self.finishing = False
         self.idle_since = 0.0
+        self.image: Image | None = None  # None: not read from the store yet
+        self.neighbours: list[int] = []  # outer ports that it was told of
 
     @property
     def connected(self) -> bool:
@@ -88,6 +91,7 @@ class Worker:
     def greet(self, line: Line, pid: int) -> None:
         """A new connection, which knows nothing yet."""
         self._specs.clear()
+        self.neighbours = []
         self.line, self.pid = line, pid
 
     def room(self) -> int:

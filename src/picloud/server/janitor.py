@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+from picloud.sandbox.layer import Layers
 from picloud.server.dispatcher import Dispatcher
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
 from picloud.store import account as accounts
 from picloud.store import blob as blobs
-from picloud.store import closing, code, retention
+from picloud.store import closing, code, environment, layer, retention
 from picloud.store.act import accept, close, lease
 from picloud.store.files import Files
 
@@ -104,7 +106,17 @@ class Janitor:
 
     async def _blobs(self) -> None:
         """Bytes that no row names go: condemned after a day, deleted a cycle later."""
+        await self._storage.write(environment.forget, now_ms() - UNUSED_MS)
+        await self._storage.write(layer.sweep, now_ms() - UNUSED_MS)
+        await self._unpacked()
         _, gone = await self._storage.write(blobs.sweep, now_ms() - UNUSED_MS, now_ms())
         for blob in gone:
             await asyncio.to_thread(self._files.delete, blob)
         await asyncio.to_thread(self._files.sweep)
+
+    async def _unpacked(self) -> None:
+        """Unpacked layers of this host go when they are stored no more and no worker shows them."""
+        place = Path(self._settings.home) / "layers"
+        if place.is_dir():
+            kept = await self._storage.read(layer.every)
+            await asyncio.to_thread(lambda: Layers(place).sweep(kept))

@@ -18,6 +18,7 @@ class Kind(Struct, frozen=True):
     units: int  # compute units of a slot, thousandths
     memory: int  # bytes of RAM of a slot: the smaller of core type x cores and the host's
     full: int  # slots that fill the host: one per core
+    env: str = ""  # its image, see picloud.store.image
 
 
 def size(settings: Settings, core_type: str, cores: int) -> CoreType:

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,8 +19,10 @@ import psutil
 
 from picloud.engine.base import Engine, Order, Placement
 from picloud.server import home as homes
+from picloud.server import images
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.kind import Kind, size
+from picloud.server.probing import Probing
 from picloud.server.scheduler import Host, KindView
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
@@ -28,12 +31,15 @@ from picloud.store import job as jobs
 from picloud.store import worker as workers
 from picloud.store.act import revoke
 from picloud.store.act.answer import Finish
+from picloud.wire.error import NotFound
 from picloud.wire.message import Slots, Stop
 
 log = logging.getLogger("picloud.placement")
 
 INTERPRETER = 100 << 20
 """Bytes that one more interpreter is counted with when free RAM is asked for room."""
+ISOLATES_NOT, REFUSED = "D", 10.0
+"""The rung on which only the first account has jobs; seconds until another's kind is looked at again."""
 EMPTY_AFTER = 12
 """A worker idle for so many times ``idle_slot`` ends."""
 
@@ -41,14 +47,16 @@ EMPTY_AFTER = 12
 class Placer:
     """Starts, resizes, adopts and buries workers."""
 
-    def __init__(self, storage: Storage, fleet: Fleet, engine: Engine, settings: Settings) -> None:
+    def __init__(self, storage: Storage, fleet: Fleet, engine: Engine, settings: Settings, probing: Probing) -> None:
         self._storage, self._fleet, self._engine, self._settings = storage, fleet, engine, settings
+        self._probing = probing
         self._kinds: dict[int, Kind] = {}
         self._failures: dict[int, tuple[int, float]] = {}  # kind -> (early deaths in a row, not before)
         self.placements: dict[str, Placement] = {}
         self._stops: set[asyncio.Future[None]] = set()  # idle workers on their way out
         self.weights: dict[int, int] = {}  # account -> share of the machine
         self.settle: Callable[[Finish], None] = lambda result: None
+        self.ended_worker: Callable[[Worker], None] = lambda worker: None
         self.url = ""
         self._cpu = (0.0, True)
         self._ended_by_us: set[str] = set()  # incarnations whose end no job is to blame for
@@ -61,7 +69,7 @@ class Placer:
         if row.kind not in self._kinds:
             account = await self._storage.read(accounts.get, row.account)
             self.weights[account.id] = account.weight
-            self._kinds[row.kind] = self._kind(row.kind, row.account, account.name, row.core_type, row.cores)
+            self._kinds[row.kind] = self._kind(row.kind, row.account, account.name, row.core_type, row.cores, row.env)
         return self._kinds[row.kind]
 
     def units(self, kind: int) -> int:
@@ -90,12 +98,23 @@ class Placer:
 
     async def start(self, kind: Kind, slots: int) -> None:
         """Place a new worker of a kind."""
+        rung = await self._probing.rung()
+        if rung == ISOLATES_NOT and kind.account != (await self._storage.read(accounts.every))[0].id:
+            log.error("no worker for account %s: jobs of several accounts are not isolated here (rung D)", kind.account_name)
+            self._failures[kind.id] = (0, time.monotonic() + REFUSED)
+            return
         incarnation, secret = secrets.token_hex(16), secrets.token_hex(32)
         secret_hash = hashlib.sha256(secret.encode()).digest()
         row = await self._storage.note(workers.create, incarnation, kind.id, secret, now_ms())
         worker = Worker(row, incarnation, secret_hash, kind)
         worker.target, worker.idle_since = slots, time.monotonic()
         self._fleet.add(worker)
+        try:
+            image = await self._storage.read(images.draw, kind.env)
+        except NotFound as error:
+            log.error("no worker for environment %s: %s", kind.env, error)
+            await self.ended(incarnation, f"its environment is gone: {error.parameter}")
+            return
         capacity = self._engine.capacity()
         order = Order(
             url=self.url,
@@ -109,7 +128,15 @@ class Placer:
             log_head=self._settings.log_head,
             log_tail=self._settings.log_tail,
             slots=slots,
+            image=image,
+            layers=str(Path(self._settings.home) / "layers"),
             core_types=self._settings.core_types,
+            rung=rung,
+            account=kind.account,
+            units=kind.units,
+            disk=self._disk(),
+            network=self._settings.network,
+            private=self._settings.private_network,
             host_cores=capacity.cores,
             host_memory=capacity.memory,
             host_units=capacity.units,
@@ -120,7 +147,7 @@ class Placer:
             log.error("no worker for %s x %d: %s", kind.core_type, kind.cores, error)
             await self.ended(incarnation, f"could not be started: {error}")
             return
-        worker.pid = placement.pid
+        worker.pid, worker.image = placement.pid, image
         self.placements[incarnation] = placement
         await self._storage.note(workers.placed, row, placement.pid, f"{placement.started}@{placement.host}")
 
@@ -135,6 +162,7 @@ class Placer:
         self.placements.pop(incarnation, None)
         if worker is None:
             return
+        self.ended_worker(worker)
         early = worker.window == 0
         count = self._failures.get(worker.kind.id, (0, 0.0))[0] + 1 if early else 0
         self._failures[worker.kind.id] = (count, time.monotonic() + (min(10.0, 0.1 * 2**count) if early else 0.0))
@@ -154,6 +182,16 @@ class Placer:
         for worker in self._fleet:
             self._ended_by_us.add(worker.incarnation)
             await self._bury(worker.incarnation, "the server was stopped")
+
+    async def retire(self, kind: int) -> None:
+        """End the worker of a kind that gets no more jobs, with everything that its sandboxes hold."""
+        worker = self._fleet.of_kind(kind)
+        placement = self.placements.get(worker.incarnation) if worker is not None else None
+        if worker is not None and placement is not None:
+            self._ended_by_us.add(worker.incarnation)
+            worker.target = 0
+            worker.send(Stop(0.0))
+            await self._engine.stop(placement, 5.0, 1.0)
 
     # -- adoption -------------------------------------------------------------------------------------------------
 
@@ -195,7 +233,7 @@ class Placer:
             stop.add_done_callback(self._stops.discard)
         return min(target, 1) if idle > self._settings.idle_slot else target
 
-    def _kind(self, kind: int, account: int, account_name: str, core_type: str, cores: int) -> Kind:
+    def _kind(self, kind: int, account: int, account_name: str, core_type: str, cores: int, env: str) -> Kind:
         slot = size(self._settings, core_type, cores)
         capacity = self._engine.capacity()
         return Kind(
@@ -206,8 +244,14 @@ class Placer:
             cores,
             slot.units,
             min(slot.memory, capacity.memory),
-            max(1, capacity.cores // cores),
+            max(1, capacity.cores // cores) if not env.startswith("s") else 1,
+            env,
         )
+
+    def _disk(self) -> int:
+        """Bytes that a slot may hold on disk; 0 = no limit."""
+        limit = self._settings.slot_disk
+        return min(limit, shutil.disk_usage(self._settings.home).free // 2) if limit else 0
 
     def _idle_cpu(self) -> bool:
         """Whether a core was idle over the last second or so."""

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, insert, literal_column, select, update
 
 from picloud.store.rows import Listed, as_list, gathered, listing
-from picloud.store.schema import argument, blob, result
+from picloud.store.schema import argument, blob, layer, result
 from picloud.wire.error import NotFound
 
 UPLOADING, LIVE, CONDEMNED = 0, 1, 2
@@ -109,6 +109,7 @@ _CONDEMN = (
         blob.c.touched < bindparam("before"),
         ~select(argument.c.jid).where(argument.c.blob == blob.c.id, argument.c.blob.is_not(None)).exists(),
         ~select(result.c.jid).where(result.c.blob == blob.c.id, result.c.blob.is_not(None)).exists(),
+        ~select(layer.c.digest).where(layer.c.blob == blob.c.id).exists(),
     )
     .values(state=CONDEMNED, touched=_now)
 )

@@ -1,6 +1,6 @@
 """Kinds: what decides which worker may run a job. Rows are made once and never change.
 
-ensure(tx, account, core_type, cores) -> int        the kind's id
+ensure(tx, account, core_type, cores, env="") -> int        the kind's id
 FIND                                                a query: the id of such a kind
 get(tx, kind) -> Kind                               NotFound
 """
@@ -22,14 +22,15 @@ class Kind(Struct, frozen=True):
     account: int
     core_type: str
     cores: int
+    env: str  # its image, see :mod:`picloud.store.image`
 
 
-def ensure(tx: Connection, account: int, core_type: str, cores: int) -> int:
+def ensure(tx: Connection, account: int, core_type: str, cores: int, env: str = "") -> int:
     """The id of the kind, which is made where it is new."""
-    key: dict[str, object] = {"account": account, "core_type": core_type, "cores": cores}
+    key: dict[str, object] = {"account": account, "core_type": core_type, "cores": cores, "env": env}
     found = one(tx, FIND, **key)
     if found is None:
-        tx.execute(add(kind), {**key, "env": "", "vol": ""})
+        tx.execute(add(kind), {**key, "vol": ""})
         found = one(tx, FIND, **key)
     return int(found[0])
 
@@ -48,6 +49,6 @@ def get(tx: Connection, kind_id: int) -> Kind:
 
 FIND = select(kind.c.id).where(
     kind.c.account == bindparam("account"), kind.c.core_type == bindparam("core_type"), kind.c.cores == bindparam("cores"),
-    kind.c.env == "", kind.c.vol == "",
+    kind.c.env == bindparam("env"), kind.c.vol == "",
 )  # fmt: skip
-_GET = select(kind.c.id, kind.c.account, kind.c.core_type, kind.c.cores).where(kind.c.id == bindparam("id"))
+_GET = select(kind.c.id, kind.c.account, kind.c.core_type, kind.c.cores, kind.c.env).where(kind.c.id == bindparam("id"))

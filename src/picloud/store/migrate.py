@@ -19,7 +19,7 @@ from picloud.wire.error import SetupError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"
+HEAD = "0004"
 """Revision of ``schema.py``; the newest in ``migrations/versions``."""
 
 

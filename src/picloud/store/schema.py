@@ -63,6 +63,15 @@ api_key = Table(
     Index("api_key_account", "account"),
 )
 
+ssh_key = Table(
+    "ssh_key",
+    metadata,
+    Column("public", Text, primary_key=True),
+    Column("api_key", BigInteger, primary_key=True, autoincrement=False),
+    _col("created"),
+)
+"""Public keys that open an ssh session in the jobs of an API key's account: "ssh-ed25519 AAAA..", without a comment."""
+
 login = Table(
     "login",
     metadata,
@@ -295,6 +304,86 @@ blob = Table(
     _col("touched"),
 )
 Index("blob_touched", blob.c.state, blob.c.touched)
+
+environment = Table(
+    "environment",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _col("account"),
+    _col("name", Text),
+    _col("gone", BigInteger, "0"),  # 0, or its own id once it was deleted: the name is free again
+    _col("description", Text, ""),
+    _col("public", SmallInteger, "0"),
+    _col("base", Text),  # its name, "base/host"
+    _col("base_id", BigInteger, "0"),  # 0 for base/host
+    _col("interpreter", Text, ""),  # on base/host: whose, as in ``kind.env``
+    _col("status", Text),  # new, ready, error
+    _col("action", Text),  # idle, setup, edit, save, setup_error, save_error
+    _col("trouble", Text, ""),  # what went wrong last
+    _col("setup", Integer, "0"),  # setup jobs so far
+    _col("setup_jid", null=True),  # the one that is alive
+    _col("setup_since", null=True),
+    _col("under", null=True),  # the version that the setup job lies over; null = the base alone
+    _col("leaving", SmallInteger, "0"),  # the setup job ends after the save
+    _col("token", LargeBinary),  # of the request that made it or began to change it: a repeat is a no-op
+    _col("version", null=True),  # what new jobs get
+    _col("created"),
+    _col("modified"),
+    UniqueConstraint("account", "name", "gone", name="environment_name"),
+)
+
+version = Table(
+    "version",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _col("environment"),
+    _col("number", Integer),
+    _col("base", Text),
+    _col("base_id"),
+    _col("interpreter", Text),
+    _col("layers", Text),  # JSON: digests of all layers, those of the base included, the lowest first
+    _col("python", Text),  # path inside; "" = none
+    _col("python_version", Text),
+    _col("packages", Text),  # JSON: list of [kind, name, version]
+    _col("recipe", Text, ""),  # the lock from which a build gives the same again
+    _col("digest", Text),
+    _col("size"),  # bytes of its own layers, compressed
+    _col("note", Text, ""),
+    _col("token", LargeBinary),  # of the save that made it
+    _col("created"),
+    UniqueConstraint("environment", "number", name="version_number"),
+)
+"""What jobs run in; rows never change."""
+
+layer = Table(
+    "layer",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    _col("blob", Text),
+    _col("size"),
+    _col("touched"),
+)
+"""Stored layers, shared by all versions and bases that name them."""
+
+base = Table(
+    "base",
+    metadata,
+    Column("id", Id, primary_key=True),
+    _col("account", BigInteger, "0"),  # 0 = everybody's
+    _col("name", Text),  # without "base/"
+    _col("layers", Text),  # JSON as in ``version``
+    _col("distro", Text, ""),
+    _col("python", Text, ""),
+    _col("python_version", Text, ""),
+    _col("packages", Text, "[]"),
+    _col("source", Text, ""),
+    _col("digest", Text),
+    _col("size"),
+    _col("created"),
+    _col("replaced", null=True),  # a newer one of that name came
+    Index("base_name", "name"),
+)
+"""Root file systems; rows never change but for ``replaced``."""
 
 for _owner in (argument, result):
     _used = _owner.c.blob.is_not(None)

@@ -33,6 +33,7 @@ class Worker(Struct, frozen=True):
     pid_start: str | None  # start time of the process, as the engine wrote it
     created: int
     secret_hash: bytes
+    env: str = ""
 
 
 def create(tx: Connection, incarnation: str, kind_id: int, secret: str, now: int) -> int:
@@ -50,7 +51,7 @@ def by_incarnation(tx: Connection, incarnation: str, secret: str) -> Worker:
     row = tx.execute(_FIND, {"incarnation": incarnation}).one_or_none()
     if not hmac.compare_digest(row.secret_hash if row else bytes(32), _hash(secret)) or row is None or row.closed:
         raise NotAuthorized("this worker's credential is not valid any more", hint="it was revoked: end the worker")
-    return Worker(*row[:10])
+    return Worker(*row[:11])
 
 
 def placed(tx: Connection, worker_id: int, pid: int, pid_start: str) -> None:
@@ -60,7 +61,7 @@ def placed(tx: Connection, worker_id: int, pid: int, pid_start: str) -> None:
 
 def live(tx: Connection) -> list[Worker]:
     """All workers that are not closed, oldest first."""
-    return [Worker(*row[:10]) for row in tx.execute(_LIVE)]
+    return [Worker(*row[:11]) for row in tx.execute(_LIVE)]
 
 
 def _hash(secret: str) -> bytes:
@@ -70,7 +71,8 @@ def _hash(secret: str) -> bytes:
 _CREATE = insert(worker).returning(worker.c.id)
 _ROWS = select(
     worker.c.id, worker.c.incarnation, worker.c.kind, kind.c.account, kind.c.core_type, kind.c.cores, worker.c.pid,
-    worker.c.pid_start, worker.c.created, worker.c.secret_hash, worker.c.closed,
+    worker.c.pid_start, worker.c.created, worker.c.secret_hash, kind.c.env,
+    worker.c.closed,
 ).join_from(worker, kind, kind.c.id == worker.c.kind)  # fmt: skip
 _FIND = _ROWS.where(worker.c.incarnation == bindparam("incarnation"))
 _LIVE = _ROWS.where(worker.c.closed.is_(None)).order_by(worker.c.id)

@@ -7,6 +7,9 @@ from msgspec import Struct, field
 HOST = "base/host"
 """The base that is the machine's own system: its programs, and the interpreter of the caller."""
 
+VENV = "/opt/picloud/venv"
+"""The Python of an environment, a virtual environment over that of its base: pip installs there."""
+
 
 class Image(Struct, frozen=True):
     """A base with layers over it.

@@ -122,6 +122,7 @@ class Options(Struct, omit_defaults=True):
     retry_delay_ms: int = 0
     env_names: list[str] = field(default_factory=list)  # names alone: shown
     interactive: bool = False  # shell command: result is bytes
+    env: str = ""  # environment: "name", "/owner/name" or "base/name"; "" = base/host
 
 
 def spread(ranges: list[tuple[int, int]]) -> int:

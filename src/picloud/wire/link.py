@@ -189,9 +189,9 @@ class Link:
             connection = None  # read_response sends it again, with patience
         return Pending(self, request, connection)
 
-    def stream(self, path: str, body: Buffer, *, patience: float | None = None) -> Stream:
-        """POST, and an open stream of frames."""
-        request = Request("POST", path, [body])
+    def stream(self, path: str, body: Buffer = b"", *, method: str = "POST", patience: float | None = None) -> Stream:
+        """A request, and an open stream of frames."""
+        request = Request(method, path, [body] if body else [])
         connection, response = self._answered(self.origin, request, None, patience)
         return Stream(self.origin, connection, response)
 

@@ -64,6 +64,7 @@ class Submit(Struct):
     env_values: dict[str, str] = field(default_factory=dict)  # never shown
     code: list[Code] = field(default_factory=list)  # what the server may lack
     final: bool = False  # count None: nothing more will come
+    interpreter: list[str] = field(default_factory=list)  # the client's own: sys.executable, sys.prefix, sys.base_prefix
 
 
 class Submitted(Struct):
@@ -231,6 +232,33 @@ class Ports(Struct, tag=True):
     tcp: list[tuple[int, int]]
 
 
+class Saved(Struct, tag=True):
+    """The end of a :class:`Save`: what was packed, or why it was not."""
+
+    jid: int
+    n: int
+    token: bytes
+    error: str = ""
+    full: bool = False  # the error is a full disk
+    digest: str = ""  # of the layer; "" = nothing was changed
+    blob: str = ""
+    size: int = 0  # bytes
+    python: str = ""  # path inside of the interpreter that is there now
+    python_version: str = ""  # "3.11"
+    packages: list[tuple[str, str, str]] = field(default_factory=list)  # kind (debian, python, ...), name, version
+    recipe: str = ""
+
+
+class Performed(Struct, tag=True):
+    """Output of a :class:`Perform`, and in the last one how it ended."""
+
+    token: bytes
+    offset: int  # bytes of output before ``data``
+    data: bytes = b""
+    exit_code: int | None = None  # set in the last message; negative = a signal
+    error: str = ""  # it could not be run
+
+
 # -- server to worker ---------------------------------------------------------------------------------------------
 
 
@@ -334,8 +362,27 @@ class Mapped(Struct, tag=True):
     tcp: dict[int, int]
 
 
-ToServer = Hello | Credit | Started | Done | Returned | Logs | Samples | Ports
-ToWorker = Leases | Slots | Recall | Kill | Ack | Stop | Dial | Neighbours | Mapped
+class Save(Struct, tag=True):
+    """Pack what a setup job has changed. A repeat with the same token is answered, not done again."""
+
+    jid: int
+    n: int
+    token: bytes
+
+
+class Perform(Struct, tag=True):
+    """Run a script in a setup job."""
+
+    jid: int
+    n: int
+    token: bytes
+    script: bytes  # begins with #!, or is for bash
+    arguments: list[str] = field(default_factory=list)
+    root: bool = False
+
+
+ToServer = Hello | Credit | Started | Done | Returned | Logs | Samples | Ports | Saved | Performed
+ToWorker = Leases | Slots | Recall | Kill | Ack | Stop | Dial | Neighbours | Mapped | Save | Perform
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_server = msgspec.msgpack.Decoder(ToServer).decode

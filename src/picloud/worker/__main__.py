@@ -10,12 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from picloud.worker import grounds
+from picloud.worker import layered
 from picloud.worker.control import Control
 from picloud.worker.kit import Kit
 from picloud.worker.loop import Loop
 from picloud.worker.order import Order
 from picloud.worker.pool import Pool
+from picloud.worker.saving import Saving, machine_of
 from picloud.worker.session import Session
 
 
@@ -29,8 +30,10 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     loop = Loop()
     session = Session(loop, order)
-    kit = Kit(loop, Control(order), folder)
-    session.work = pool = Pool(loop, order, kit, session, grounds.maker(order, []))
+    control = Control(order)
+    kit = Kit(loop, control, folder)
+    session.work = pool = Pool(loop, order, kit, session, layered.maker(order, control))
+    session.saving = Saving(loop, order, control, session.tell, lambda key: machine_of(pool.slots, key))
     loop.before_wait, loop.after_turn = pool.rest, pool.turn
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: loop.call(lambda: pool.drain(0.0)))

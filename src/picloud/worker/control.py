@@ -76,6 +76,13 @@ class Control:
         with answered(url, "GET") as response, open(path, "wb") as file:
             return _copy(response, file)
 
+    def layer(self, digest: str, path: Path) -> None:
+        """Write a layer of this worker's image, compressed, into a file."""
+        with answered(f"{self.url}/v1/worker/layer/{digest}", "GET", headers=self._headers) as response:
+            url = response.getheader("location", "")
+        with answered(url, "GET") as response, open(path, "wb") as file:
+            _copy(response, file)
+
     def upload(self, path: Path) -> str:
         """Make a blob of a file; returns its id."""
         size = path.stat().st_size

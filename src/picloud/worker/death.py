@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from picloud.wire.error import CloudException
 from picloud.wire.job import Cause, Failure
 from picloud.worker import frame
 from picloud.worker.order import Order
@@ -148,6 +149,25 @@ def of_status(status: int, memory_event: bool, peak: int, order: Order) -> tuple
         f"The job's process crashed with {name}",
         "the stacks show where; look for the native code (extension, ctypes) named there",
         signal=name,
+    )
+
+
+def no_place(error: BaseException | None) -> Failure:
+    """The certificate of a job for which no sandbox could be made."""
+    said = error.parameter if isinstance(error, CloudException) else str(error)
+    hint = error.hint if isinstance(error, CloudException) else None
+    return Failure(
+        "environment", f"No place for the job could be made: {said}", hint or "see picloud doctor on the worker's host"
+    )
+
+
+def disk_full(used: int, limit: int) -> Failure:
+    """The certificate of a job that filled its own disk."""
+    return Failure(
+        "storage",
+        f"The job holds {size(used)} in its home and /tmp, {size(limit)} are allowed",
+        "put large data into the bucket or a volume, or remove what is not needed any more",
+        facts={"disk_used": used, "disk_limit": limit},
     )
 
 

@@ -9,6 +9,9 @@ from picloud.wire.message import Figures, Outcome
 from picloud.worker import death, found
 from picloud.worker.order import Order
 from picloud.worker.running import Running
+from picloud.worker.samples import Meter
+
+REFUSED, KILLS = "requests for memory refused", "processes killed by the kernel"
 
 STACKS = 32_000  # bytes of stacks that are kept
 
@@ -23,11 +26,29 @@ def add(running: Running, outcome: Outcome, order: Order) -> None:
     if running.meter is not None:
         failure.last_minute = running.meter.last_minute()
     if outcome.cause == Cause.out_of_memory:
-        figures = outcome.figures or Figures()
+        figures = outcome.figures = outcome.figures or Figures(memory_limit=order.memory_limit or None)
+        if failure.type.rpartition(".")[2] == "MemoryError":  # one refusal that the runner itself has seen
+            figures.refused = max(figures.refused or 0, 1)
+            if outcome.peak_memory and order.memory_limit:
+                failure.message += f": it held {death.size(outcome.peak_memory)}, {death.size(order.memory_limit)} are allowed"
         failure.peak_memory = max(failure.peak_memory or 0, outcome.peak_memory) or None
         failure.memory_limit = order.memory_limit or None
         failure.advice = failure.advice or death.bigger(order.memory_limit, order)
         failure.refused, failure.kernel_kills = figures.refused, figures.kernel_kills
+        counts = [f"{text}: {count}" for count, text in ((figures.refused, REFUSED), (figures.kernel_kills, KILLS)) if count]
+        failure.message += f" ({', '.join(counts)})" if counts else ""
+
+
+def killed(running: Running, at_limit: bool, order: Order) -> None:
+    """The kernel killed for lack of memory, perhaps before the job was sampled: its figures are still there.
+
+    Args:
+        at_limit: the kernel keeps the job's own limit, so that it was reached.
+    """
+    if at_limit:
+        running.peak = max(running.peak, order.memory_limit)
+        if running.meter is None and running.before is not None:
+            running.meter = Meter(*running.key, running.before, order.memory_limit)
 
 
 def stacks(folder: Path) -> str:

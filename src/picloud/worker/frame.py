@@ -7,7 +7,7 @@
         START   user code of (jid, n) begins now
         RESULT  the end of (jid, n); if ``next_jid`` is set it is also the start mark of that job
         READY   the runner can take jobs (same head as START)
-    TEXT    a piece of a stream that is not a pipe (logging, profile, pilog) of the job in hand
+    TEXT    a piece of a stream that is not a pipe (logging, profile, pilog, syslog) of the job in hand
 
 What comes from a runner is hostile: the worker checks every length and number, and never unpickles.
 """
@@ -28,7 +28,7 @@ LEAVING = 8  # the runner ends after this job
 MARKED_OUT = 16  # an end mark was written into stdout
 MARKED_ERR = 32  # and into stderr
 
-STREAMS = ("logging", "profile", "pilog")
+STREAMS = ("logging", "profile", "pilog", "syslog")
 """Streams that travel as TEXT, by number."""
 
 LARGEST = 150_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from pathlib import Path
 
 from picloud.sandbox import platform
@@ -12,7 +11,6 @@ from picloud.sandbox.base import Limits, Maker
 from picloud.sandbox.maker import BoxMaker, Setting
 from picloud.sandbox.plain import PlainMaker
 from picloud.wire.error import SetupError
-from picloud.wire.image import Image
 from picloud.worker import surroundings
 from picloud.worker.order import Order
 
@@ -37,7 +35,7 @@ def maker(order: Order, layers: list[Path]) -> Maker:
     if order.rung == "D":
         return PlainMaker(limits, surroundings.passed(), shared)
     setting = Setting(
-        image=order.image or own_image(),
+        image=order.image or platform.image(),
         limits=limits,
         instance=os.environ.get("PICLOUD_INSTANCE") or order.incarnation,
         worker=order.incarnation,
@@ -46,6 +44,7 @@ def maker(order: Order, layers: list[Path]) -> Maker:
         private=order.private,
         shared=shared,
         env=surroundings.passed(surroundings.ANYWHERE),
+        rung=order.rung,
     )
     try:
         return BoxMaker(setting, folder, layers)
@@ -54,9 +53,3 @@ def maker(order: Order, layers: list[Path]) -> Maker:
             raise
         log.warning("jobs run without isolation: %s", error)
         return PlainMaker(limits, surroundings.passed(), shared)
-
-
-def own_image() -> Image:
-    """``base/host`` with the interpreter that runs this."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return Image(python=sys.executable, version=version, folders=list(platform.folders()))

@@ -15,6 +15,7 @@ from picloud.wire.error import SetupError
 from picloud.worker import surroundings
 from picloud.worker.logs import Pipe
 
+SESSIONS = "sessions"
 MAIN = "from picloud.worker.runner import main; main()"
 
 
@@ -31,7 +32,8 @@ def place(maker: Maker, folder: Path, used: Sandbox | None, fit: bool) -> Sandbo
     """The sandbox for the next runner: the one in use where nothing is left in it, else a new one in ``folder``.
 
     Args:
-        fit: whether the last runner in the one in use left in order; whatever may have ended it may also lie in wait.
+        fit: whether nobody but jobs has been in the one in use, and its last runner left in order; whatever may have ended
+            that may also lie in wait.
 
     Raises:
         SetupError: it could not be made.
@@ -69,6 +71,7 @@ def runner(sandbox: Sandbox, feed: int, cores: int, root: bool) -> Launched:
     if sandbox.kit:
         order["path"] = env.pop("PYTHONPATH", "")
         env["PYTHONNOUSERSITE"] = "1"
+    env["PICLOUD_SESSIONS"] = f"{sandbox.here}/{SESSIONS}"
     fds = {1: out.writer, 2: err.writer, feed: feed, theirs.fileno(): theirs.fileno()}
     try:
         process = sandbox.inside.start([*sandbox.python, "-P", "-c", boot, json.dumps(order)], env, fds, root=root)
@@ -89,4 +92,4 @@ def runner(sandbox: Sandbox, feed: int, cores: int, root: bool) -> Launched:
 def pipe_of_sessions(sandbox: Sandbox) -> None:
     """The pipe whose writers are a job's guests; see ``picloud.worker.channel``."""
     with contextlib.suppress(FileExistsError):
-        os.mkfifo(sandbox.run / "sessions", 0o644)
+        os.mkfifo(sandbox.run / SESSIONS, 0o644)

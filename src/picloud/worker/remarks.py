@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from picloud.wire.message import Sample
 from picloud.worker.death import bigger, size
 from picloud.worker.order import Order
 from picloud.worker.running import Running
-from picloud.worker.slot import Slot
+
+if TYPE_CHECKING:
+    from picloud.worker.slot import Slot
 
 NEARLY = 0.9  # share of the memory limit
 
 
 def first(slot: Slot, job: Running, order: Order) -> None:
-    """At a job's first sample: where it gets less than its core type says."""
+    """At a job's first sample: where it gets less than others elsewhere, or than its core type says."""
+    for text in slot.owner.maker.lacks:
+        slot.tell(job, text)
     kind = order.core_types.get(order.core_type)
     if kind is None:
         return
@@ -36,7 +42,7 @@ def of(slot: Slot, job: Running, sample: Sample, limit: int) -> None:
         slot.tell(job, f"the memory limit is nearly hit: {size(meter.peak)} of {size(limit)}; {bigger(limit, slot.owner.order)}")
     for name, text in _COUNTS.items():
         count = getattr(sample, name) or 0
-        if count > said.get(name, 0):
+        if count and count >= 2 * said.get(name, 0):  # the first, and each doubling: not a line each two seconds
             said[name] = count
             slot.tell(job, text.format(count))
 

@@ -20,9 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from picloud.wire import payload
+from picloud.wire import payload, systemlog
 from picloud.worker import frame
-from picloud.worker.inside import failure, save, unseen
+from picloud.worker.inside import failure, programs, save, unseen
 from picloud.worker.inside.code import Code, Spec
 from picloud.worker.inside.output import Stream, capture_logging, text_frames
 from picloud.worker.inside.place import Place
@@ -34,10 +34,13 @@ FILE_NS = 3_000
 FORK_NS = 100_000
 """A shorter call cannot have made a process or thread."""
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+LOWERED = 4 << 20
+"""Bytes that a job's peak must lie above what it left, for the mark to be lowered."""
 SPECS = 500
 """Specs kept."""
 LEFT = "threads or processes of the job lived on after it returned; they were ended together with its interpreter\n"
 STACKS_SIGNAL = signal.SIGRTMAX - 3
+LEAVE_SIGNAL = signal.SIGRTMAX - 4
 """The worker sends it to have the stacks of all threads written, before it kills."""
 
 clock = time.perf_counter_ns
@@ -63,11 +66,13 @@ class Runner:
         mark = bytes.fromhex(order["mark"])
         self.out, self.err = Stream("stdout", 1, mark), Stream("stderr", 2, mark)
         capture_logging(self.result.send)
+        systemlog.keep(lambda text: self._tell("syslog", text))
+        programs.watch()
         self.specs: dict[int, Spec] = {}
         self.spec: Spec | None = None
         self.job = (0, 0)
         self.attempt = 0
-        self.in_user_code = self.leaving = False
+        self.in_user_code = self.leaving = self.visited = False
         self.done: Done | None = None
         self.tail = b""
         self.value: Any = None
@@ -83,6 +88,11 @@ class Runner:
         faulthandler.enable(self.stacks, all_threads=True)
         faulthandler.register(STACKS_SIGNAL, self.stacks, all_threads=True)
         signal.signal(signal.SIGINT, self._interrupted)
+        signal.signal(LEAVE_SIGNAL, self._visited)
+
+    def _visited(self, *_: Any) -> None:
+        """Others than the job have been in its sandbox: nothing of it may serve the next."""
+        self.visited = True
 
     def _interrupted(self, *_: Any) -> None:
         """SIGINT counts only for the job that the worker names, and only while user code runs."""
@@ -202,7 +212,7 @@ class Runner:
         if isinstance(error, failure.Interrupted | SystemExit) or step == "call":
             self.tail = failure.of(error)
             if self.boxed and (told := unseen.advice(error, str(self.place.home.path))):
-                self._tell(told)
+                self._tell("pilog", told)
             if step == "call" and self.spec is not None:
                 retry_on = self.code.function(self.spec).retry_on
                 flags |= frame.RETRY if retry_on is None or isinstance(error, retry_on) else 0
@@ -216,11 +226,6 @@ class Runner:
             self.tail = failure.cannot_load(error, f"The {step} of the job", client)
         return flags
 
-    def _tell(self, text: str) -> None:
-        """Write into the job's Pi log."""
-        for piece in text_frames(frame.STREAMS.index("pilog"), text):
-            self.result.send(piece)
-
     def _profiling(self, call: Any) -> Any:
         def profiled(*args: Any, **kwargs: Any) -> Any:
             import cProfile  # 0.1 s at the start of every slot, for the few jobs that ask
@@ -232,8 +237,7 @@ class Runner:
             finally:
                 text = io.StringIO()
                 pstats.Stats(profile, stream=text).sort_stats("cumulative").print_stats()
-                for piece in text_frames(frame.STREAMS.index("profile"), text.getvalue()):
-                    self.result.send(piece)
+                self._tell("profile", text.getvalue())
 
         return profiled
 
@@ -242,7 +246,7 @@ class Runner:
     def _tidy(self, took: int) -> int:
         """Close the output of the job, and end what it left running; returns flags."""
         self.took = took
-        kill = self.spec is not None and self.spec.kill_process
+        kill = self.visited or (self.spec is not None and self.spec.kill_process)
         if took < QUICK_NS and not kill and self.out.quiet() and self.err.quiet():
             return 0
         flags = frame.MARKED_OUT if self.out.end(took) else 0
@@ -251,11 +255,15 @@ class Runner:
             signal.signal(signal.SIGINT, self._interrupted)
         left = took > FORK_NS and left_behind()
         if left:
-            self._tell(LEFT)
+            self._tell("pilog", LEFT)
         if kill or left:
             self.leaving = True
             flags |= frame.LEAVING
         return flags
+
+    def _tell(self, stream: str, text: str) -> None:
+        for piece in text_frames(frame.STREAMS.index(stream), text):
+            self.result.send(piece)
 
     def _clean(self) -> None:
         """Make everything else as if no job had run."""
@@ -268,8 +276,8 @@ class Runner:
     def _used(self, took: int) -> tuple[int, int, int]:
         """CPU time in user and kernel space (microseconds) and peak memory (bytes) of the job.
 
-        The kernel keeps one high-water mark for the process. A job that did not raise it used what is resident after it; for
-        the shortest jobs that is looked at now and then.
+        The kernel keeps one high-water mark for the process, which is lowered after a job that raised it. A job that did not
+        raise it used what is resident after it; for the shortest jobs that is looked at now and then.
         """
         self.count += 1
         if took < 1_000_000:
@@ -283,6 +291,9 @@ class Runner:
         system = self.usage.ru_stime - before.ru_stime + self.children.ru_stime - children.ru_stime
         self.resident = resident()
         peak = self.usage.ru_maxrss * 1024 if self.usage.ru_maxrss > before.ru_maxrss else self.resident
+        if peak > self.resident + LOWERED:
+            lower_mark()
+            self.usage = resource.getrusage(resource.RUSAGE_SELF)
         return int(user * 1e6), int(system * 1e6), peak
 
 
@@ -290,6 +301,15 @@ def resident() -> int:
     """Bytes of memory that this process has in RAM."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def lower_mark() -> None:
+    """Lower the high-water mark of this process's memory to what it holds now."""
+    try:
+        with open("/proc/self/clear_refs", "wb", buffering=0) as file:
+            file.write(b"5")
+    except OSError:
+        return  # /proc is not ours to write: then a smaller job shows what it left resident
 
 
 def left_behind() -> bool:

@@ -17,6 +17,7 @@ from picloud.wire.message import Figures, Outcome, Sample
 EVERY = 2.0  # seconds between two samples of a job
 LAST = 60_000  # milliseconds of samples that a death certificate tells
 _COUNTED = ("limit_hits", "refused", "kernel_kills", "disk_read", "disk_written", "net_in", "net_out")
+_NOTHING = Sample(0, 0, 0, 0, 0, 0, 0)
 _HELD = ("cache", "swap", "disk_used")
 
 
@@ -35,6 +36,8 @@ class Meter:
         self.due = 0.0  # when the next sample is taken, seconds of the monotonic clock
         self.memory_due = 0.0  # the same for a look at the memory alone
         self.used = 0  # bytes, as that saw it
+        self.disk_used: int | None = None  # bytes, as the last look at the disk saw it
+        self.walking = False  # a look at the disk is under way
         self.said: dict[str, int] = {}  # what the Pi log was told already, with counts
         self.last: deque[Sample] = deque(maxlen=LAST // int(EVERY * 1000) + 1)
 
@@ -46,17 +49,18 @@ class Meter:
         """
         self.peak = max(self.peak, gauge.memory)
         counted = {name: _since(getattr(self._before, name), getattr(gauge, name)) for name in _COUNTED}
-        held = {name: getattr(gauge, name) for name in _HELD}
+        held = {name: getattr(gauge, name) for name in _HELD} | {"disk_used": self.disk_used}
         for name, value in (*counted.items(), *held.items()):
             seen = getattr(self.figures, name)
             if value is not None and (seen is None or value > seen):
                 setattr(self.figures, name, value)
+        last = self.last[-1] if self.last else _NOTHING  # what a process used may be forgotten with it
         made = Sample(
             self._jid,
             self._n,
             at_ms,
-            max(0, gauge.cpu_user_us - self._before.cpu_user_us),
-            max(0, gauge.cpu_system_us - self._before.cpu_system_us),
+            max(last.cpu_user_us, gauge.cpu_user_us - self._before.cpu_user_us),
+            max(last.cpu_system_us, gauge.cpu_system_us - self._before.cpu_system_us),
             gauge.memory,
             self.peak,
             processes=gauge.processes,

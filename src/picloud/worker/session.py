@@ -19,6 +19,7 @@ from picloud.wire.error import NotAuthorized, Unavailable
 from picloud.wire.message import (
     Ack,
     Credit,
+    Dial,
     Done,
     Hello,
     Kill,
@@ -26,9 +27,13 @@ from picloud.wire.message import (
     Leases,
     LogChunk,
     Logs,
+    Mapped,
+    Neighbours,
     Outcome,
+    Perform,
     Recall,
     Returned,
+    Save,
     Slots,
     Spec,
     Started,
@@ -54,10 +59,22 @@ LOGS_KEPT = 64 << 20  # bytes of output kept while there is no connection
 LOGS_BATCH = 1 << 20
 
 
+class Visits(Protocol):
+    """What it commands about guests and ports."""
+
+    def dial(self, order: Dial) -> None: ...
+    def mapped(self, told: Mapped) -> None: ...
+    def show(self, told: Neighbours) -> None: ...
+    def greeted(self) -> None: ...
+
+
 class Work(Protocol):
     """What the session commands (the pool)."""
 
     held: dict[Key, Lease]
+
+    @property
+    def visits(self) -> Visits: ...
 
     def accept(self, specs: list[Spec], leases: list[Lease]) -> None: ...
     def resize(self, target: int) -> None: ...
@@ -68,12 +85,19 @@ class Work(Protocol):
     def end(self) -> None: ...
 
 
+class Obeys(Protocol):
+    """What sees to setup jobs (picloud.worker.saving)."""
+
+    def obey(self, message: Save | Perform) -> None: ...
+
+
 class Session:
-    """See the module. ``work`` is set once the pool exists."""
+    """See the module. ``work`` and ``saving`` are set once the pool exists."""
 
     def __init__(self, loop: Loop, order: Order) -> None:
         self.loop, self.order = loop, order
         self.work: Work
+        self.saving: Obeys
         self._line: Line | None = None
         self._unacknowledged: dict[Key, Outcome] = {}
         self._outcomes: list[Outcome] = []
@@ -108,6 +132,7 @@ class Session:
         self._outcome_bytes = sum(len(outcome.data) for outcome in self._outcomes)
         self.loop.watch(line.fileno(), self._readable)
         self._send(Hello(self.order.incarnation, WIRE_VERSION, os.getpid(), version, held))
+        self.work.visits.greeted()
         self.flush()
         self._readable()
 
@@ -182,6 +207,14 @@ class Session:
                 self.work.recall(message.keep)
             case Kill():
                 self.work.kill([(jid, n) for jid, n in message.jobs])
+            case Save() | Perform():
+                self.saving.obey(message)
+            case Dial():
+                self.work.visits.dial(message)
+            case Mapped():
+                self.work.visits.mapped(message)
+            case Neighbours():
+                self.work.visits.show(message)
             case Stop():
                 self.work.drain(message.seconds)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from picloud.sandbox import proc
+from picloud.sandbox.base import Journaled
 from picloud.wire.message import Lease, LogChunk, Sample, Samples, ToServer
 from picloud.worker import death, remarks
+from picloud.worker.kernel import KernelLog
 from picloud.worker.logs import LIVE
 from picloud.worker.loop import Loop
 from picloud.worker.order import Order
@@ -16,6 +19,7 @@ from picloud.worker.samples import EVERY, Meter
 from picloud.worker.slot import Slot
 
 MOMENT = 0.1  # seconds; jobs that run longer are reported as started
+EACH = round(LIVE / MOMENT)  # turns between two looks at a job's output
 FIRST_AFTER = 0.25  # seconds; jobs that run longer are sampled
 YOUNG = 3.0  # seconds in which a job's memory is looked at in each turn
 CALM = 0.5  # seconds between two looks at the memory of a job that holds steady, far from its limit
@@ -32,9 +36,12 @@ class Reports(Protocol):
 class Watch:
     """One for all slots of a worker."""
 
-    def __init__(self, loop: Loop, order: Order, slots: list[Slot], reports: Reports) -> None:
+    def __init__(self, loop: Loop, order: Order, slots: list[Slot], reports: Reports, further: Callable[[float], None]) -> None:
         self._loop, self._order, self._slots, self._reports = loop, order, slots, reports
+        self._kernel_log = KernelLog(loop, slots)
+        self._further = further  # what else looks at running jobs
         self._on = False
+        self._turn = 0
 
     def wake(self) -> None:
         """A job has begun."""
@@ -44,6 +51,7 @@ class Watch:
 
     def _look(self) -> None:
         now = time.monotonic()
+        self._turn += 1
         started: list[Lease] = []
         taken: list[Sample] = []
         busy = False
@@ -57,6 +65,7 @@ class Watch:
                 job.before = slot.gauge()
             if now - job.began >= MOMENT:
                 self._tend(slot, job, now, started, taken)
+        self._further(now)
         if started:
             self._reports.started(started)
         if taken:
@@ -71,20 +80,22 @@ class Watch:
         if not job.told:
             job.told = True
             started.append(job.lease)
-        if age >= LIVE:
+        if age >= LIVE and self._turn % EACH == 0:
             self._output(slot, job, now)
         if age < FIRST_AFTER or job.before is None:
             return
         if job.meter is None:
             job.meter = Meter(*job.key, job.before, self._order.memory_limit)
             remarks.first(slot, job, self._order)
-        if not slot.kernel_limits and now >= job.meter.memory_due:
+        if not slot.quarters.kernel_limits and now >= job.meter.memory_due:
             self._memory(slot, job, job.meter, now)
         if now >= job.meter.due:
             job.meter.due = now + EVERY
             if (made := slot.sample(job)) is not None:
                 taken.append(made)
                 remarks.of(slot, job, made, self._order.memory_limit)
+            if self._order.disk and not job.meter.walking:
+                self._disk(slot, job, job.meter)
 
     def _output(self, slot: Slot, job: Running, now: float) -> None:
         slot.take_output(job)
@@ -104,3 +115,20 @@ class Watch:
             slot.cut_down(job, death.out_of_memory(used, HOW, self._order))
         hurried = now - job.began < YOUNG or abs(grown) > STEADY * limit or used > NEAR * limit
         meter.memory_due = now if hurried else now + CALM
+
+    def _disk(self, slot: Slot, job: Running, meter: Meter) -> None:
+        """Look at what the job holds on disk, in a thread; end it where that is more than it may."""
+        sandbox, limit = slot.sandbox, self._order.disk
+        if not isinstance(sandbox, Journaled):
+            return
+        meter.walking = True
+
+        def seen(used: int | None, error: BaseException | None) -> None:
+            meter.walking = False
+            if used is None or slot.job is not job:
+                return
+            meter.disk_used = used
+            if used > limit and job.ending is None:
+                slot.cut_down(job, death.disk_full(used, limit))
+
+        self._loop.work(sandbox.disk, seen)

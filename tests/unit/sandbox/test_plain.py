@@ -40,7 +40,7 @@ def test_the_end_takes_children_of_other_sessions_along(tmp_path: Path, what: st
     assert select.select([handle], [], [], 5)[0], "the child still runs"
     assert process.wait() in (0, -signal.SIGKILL)
     os.close(handle)
-    os.close(process.pidfd)
+    process.close()
 
 
 def test_children_of_other_sessions_are_members(tmp_path: Path) -> None:
@@ -48,4 +48,4 @@ def test_children_of_other_sessions_are_members(tmp_path: Path) -> None:
     assert set(process.members()) == {process.pid, child}
     process.end()
     process.wait()
-    os.close(process.pidfd)
+    process.close()

@@ -22,21 +22,23 @@ HEARTBEAT = 5.0
 """Seconds between two signs of life of a stream that has nothing to tell."""
 AT_ONCE = 32
 """Chunks of one stream in one step."""
+END = b"\0\0\0\1\x90"
+"""The frame of an empty list: all was told. Without it the stream broke off."""
 LINES = b"application/x-ndjson"
 
 
 async def log(control: Control, request: Request, jid: str) -> None:
-    """GET /v1/job/{jid}/log?stream=stdout,stderr&since=<byte>&last=<ms>&follow=1&framed=1: bytes, or frames of LogChunk"""
+    """GET /v1/job/{jid}/log: query stream, since (bytes), last (ms), follow=1; its bytes, or LogChunks of several (framed=1)"""
+    account, number = request.principal.account, int(jid)
+    await control.storage.read(jobs.statuses, account, [(number, 1)])
     query = request.query()
-    names = query["stream"].split(",") if query.get("stream") else list(logs.STREAMS[:-1])
+    framed = query.get("framed") == "1"
+    names = query["stream"].split(",") if query.get("stream") else list(logs.STREAMS[:-1]) if framed else ["stdout"]
     for name in names:
         if name not in logs.STREAMS:
             raise BadRequest(f"no stream {name[:40]!r}", hint=", ".join(logs.STREAMS))
-    framed = query.get("framed") == "1"
     if len(names) != 1 and not framed:
         raise BadRequest("bytes are of one stream", hint=f"stream={names[0]}, or framed=1 for frames of several")
-    account, number = request.principal.account, int(jid)
-    await control.storage.read(jobs.statuses, account, [(number, 1)])
     start = await control.storage.read(logs.newest, account, number)
     since = now_ms() - _number(query, "last") if query.get("last") else 0
     reader = _Reader(control, account, number, names, (start, _number(query, "since")), since)
@@ -45,7 +47,7 @@ async def log(control: Control, request: Request, jid: str) -> None:
 
 
 async def samples(control: Control, request: Request, jid: str) -> None:
-    """GET /v1/job/{jid}/samples?follow=1: a line of JSON a sample, by time; empty lines are signs of life"""
+    """GET /v1/job/{jid}/samples: query follow=1; lines of JSON, empty ones are signs of life; frames with framed=1"""
     account, number = request.principal.account, int(jid)
     await control.storage.read(jobs.statuses, account, [(number, 1)])
     seen = (0, -1)  # n, ms
@@ -62,7 +64,9 @@ async def samples(control: Control, request: Request, jid: str) -> None:
             seen = (news[-1].n, news[-1].at_ms)
         return news, False
 
-    await _send(control, request, number, LINES, step, lambda some: b"".join(told(one) for one in some), b"\n")
+    framed = request.query().get("framed") == "1"
+    said = _frame if framed else lambda some: b"".join(told(one) for one in some)
+    await _send(control, request, number, MSGPACK if framed else LINES, step, said, b"\0\0\0\0" if framed else b"\n")
 
 
 class _Reader:
@@ -98,9 +102,9 @@ def _plain(chunks: list[LogChunk]) -> bytes:
     return b"".join(chunk.data for chunk in chunks)
 
 
-def _frame(chunks: list[LogChunk]) -> bytes:
-    body = encode(chunks)
-    return len(body).to_bytes(4, "big") + body if chunks else b""
+def _frame(some: list[Any]) -> bytes:
+    body = encode(some)
+    return len(body).to_bytes(4, "big") + body if some else b""
 
 
 async def _send(control: Control, request: Request, jid: int, kind: bytes, step: Callable[[], Any],
@@ -117,7 +121,8 @@ async def _send(control: Control, request: Request, jid: int, kind: bytes, step:
                 await request.send({"type": "http.response.body", "body": body, "more_body": True})
             if follow and gone is None:
                 gone = asyncio.ensure_future(_until_gone(request, bell))
-        await request.send({"type": "http.response.body", "body": b"", "more_body": False})
+        last = END if kind == MSGPACK and not bell.closed else b""
+        await request.send({"type": "http.response.body", "body": last, "more_body": False})
     finally:
         control.hub.hang_up(bell)
         if gone is not None:

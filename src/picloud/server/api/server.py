@@ -69,6 +69,9 @@ async def status(control: Control, request: Request) -> None:
             "workers": [_worker(w) for w in mine],
             "capacity": msgspec.to_builtins(control.engine.capacity()),
             "jobs": counts,
+            "core_types": list(control.settings.core_types),
+            "default_type": control.default_type,
+            "sandbox": msgspec.to_builtins(await control.probing.probe()),
         }
     )
 
@@ -92,11 +95,16 @@ async def add_account(control: Control, request: Request) -> None:
     """POST /v1/admin/account: {name} -> {name, api_key, api_secretkey}; the owner only"""
     if not request.principal.owner:
         raise Forbidden("only the owner of this installation adds accounts", hint="ask the owner")
+    if await control.probing.rung() == "D":
+        hint = "picloud doctor tells what isolation needs here"
+        raise Forbidden("this machine cannot isolate jobs (rung D), so its installation has one account", hint=hint)
     try:
         name = msgspec.json.decode(await request.body(), type=Name).name
     except msgspec.MsgspecError as error:
         raise BadRequest(f"no account name: {error}", hint='for example {"name": "anna"}') from error
     account = await control.storage.write(accounts.create, name, now_ms())
+    control.interpreters.alone = False
+    control.interpreters.forget()
     key, secret = await control.storage.write(accounts.key_create, account, now_ms())
     await request.json({"name": name, "api_key": key, "api_secretkey": secret})
 

@@ -44,10 +44,12 @@ async def take_in(control: Control, who: Principal, message: Submit, follower: F
     check_submit(message, control)
     await control.blobs_present(who.account, message.arguments)
     made = 0
+    host = control.interpreters.host(message.interpreter, message.python)
+    env = _inherited(who) if not message.options.env else None
 
     def act(tx: Transaction) -> tuple[Submitted, set[int]]:
         nonlocal made
-        answer, ready = accept.submit(tx, who.account, message, parent=who.attempt, now=now_ms())
+        answer, ready = accept.submit(tx, who.account, message, parent=who.attempt, now=now_ms(), host=host, env=env)
         made = answer.submission
         return answer, ready
 
@@ -55,6 +57,13 @@ async def take_in(control: Control, who: Principal, message: Submit, follower: F
         return _spec(made, who.account, message) if submission == made else None
 
     return await control.dispatcher.accept(act, who.account, len(message.arguments.ends), spec, follower)
+
+
+def _inherited(who: Principal) -> str | None:
+    """What jobs of a job run in, unless they say it: the same as that."""
+    if who.worker is None or who.worker.kind.env.startswith("s"):
+        return None
+    return who.worker.kind.env
 
 
 def _spec(submission: int, account: int, m: Submit) -> Spec:

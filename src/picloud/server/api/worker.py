@@ -7,17 +7,34 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from picloud.server import images
 from picloud.server.auth import Headers
 from picloud.server.control import Control
 from picloud.server.fleet import Line, Worker
 from picloud.server.http import BYTES, Request
 from picloud.server.storage import now_ms
 from picloud.store import code as codes
+from picloud.store import layer as layers
 from picloud.store import log as logs
 from picloud.store.act import lease
 from picloud.wire import WIRE_VERSION
-from picloud.wire.error import BadRequest
-from picloud.wire.message import Credit, Done, Hello, Kill, LogChunk, Logs, Returned, Samples, Slots, Started, decode_to_server
+from picloud.wire.error import BadRequest, NotFound
+from picloud.wire.message import (
+    Credit,
+    Done,
+    Hello,
+    Kill,
+    LogChunk,
+    Logs,
+    Performed,
+    Ports,
+    Returned,
+    Samples,
+    Saved,
+    Slots,
+    Started,
+    decode_to_server,
+)
 
 log = logging.getLogger("picloud.worker")
 
@@ -27,6 +44,16 @@ async def code(control: Control, request: Request, digest: str) -> None:
     worker = control.authority.worker(request.headers)
     found = await control.storage.read(codes.get, worker.kind.account, digest)
     await request.answer(found.data, BYTES)
+
+
+async def layer(control: Control, request: Request, digest: str) -> None:
+    """GET /v1/worker/layer/{digest}: the way to a layer of the image that this worker shows"""
+    worker = control.authority.worker(request.headers)
+    if worker.image is None:
+        worker.image = await control.storage.read(images.draw, worker.kind.env)
+    if digest not in worker.image.layers:
+        raise NotFound(f"layer {digest[:12]} is not one of this worker's image")
+    await request.redirect(control.blob_url(request, "get", await control.storage.read(layers.blob_of, digest)))
 
 
 class WorkerEnd:
@@ -54,7 +81,9 @@ class WorkerEnd:
                 control.dispatcher.refill(worker)
                 control.dispatcher.wake()
             case Started():
-                return control.storage.note(lease.started, worker.id, told.jobs, now_ms())
+                return _begun(control, worker, told)
+            case Ports():
+                control.ports.report(worker, told)
             case Logs():
                 _print(control, worker, told.chunks)
             case Samples():
@@ -64,6 +93,10 @@ class WorkerEnd:
                 for jid, _, _ in told.jobs:
                     worker.held.pop(jid, None)
                 return _given_back(control, worker, told)
+            case Saved():
+                return control.setups.saved(worker, told)
+            case Performed():
+                return control.setups.performed(worker, told)
             case Hello():
                 return _welcome(control, worker, self._line, told)
         return None
@@ -72,6 +105,12 @@ class WorkerEnd:
 def opened(control: Control, line: Line, headers: Headers) -> WorkerEnd:
     """A worker connects."""
     return WorkerEnd(control, line, control.authority.worker(headers))
+
+
+async def _begun(control: Control, worker: Worker, told: Started) -> None:
+    await control.storage.note(lease.started, worker.id, told.jobs, now_ms())
+    control.ports.started([jid for jid, _, _ in told.jobs])
+    await control.setups.started([jid for jid, _, _ in told.jobs])
 
 
 async def _given_back(control: Control, worker: Worker, told: Returned) -> None:
@@ -99,6 +138,8 @@ async def _welcome(control: Control, worker: Worker, line: Line, hello: Hello) -
         worker.send(Kill(closed))
     worker.target = worker.target or max(1, worker.slots)
     worker.send(Slots(worker.target))
+    control.setups.greeted(worker)
+    control.ports.settle(worker)
     control.dispatcher.more({worker.kind.id, *ready})
     control.dispatcher.wake()
 

@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import BigInteger, Connection, Integer, Text, and_, bindparam, func, insert, literal_column, null, select, update
 from sqlalchemy.sql import ColumnElement
 
-from picloud.store import blob, code, kind
+from picloud.store import blob, code, image, kind
 from picloud.store import job as jobs
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
@@ -36,7 +36,14 @@ STATUS_BY_GATE = {gate.OPEN: Status.queued, gate.SHUT: Status.waiting, gate.STAL
 
 
 def submit(
-    tx: Connection, account: int, m: Submit, *, parent: tuple[int, int] | None = None, now: int
+    tx: Connection,
+    account: int,
+    m: Submit,
+    *,
+    parent: tuple[int, int] | None = None,
+    now: int,
+    host: str = "",
+    env: str | None = None,
 ) -> tuple[Submitted, set[int]]:
     """Store a call or map with its first chunk.
 
@@ -45,24 +52,29 @@ def submit(
         m: the submission.
         parent: the attempt (jid, n) that submits, where a job does.
         now: epoch ms.
+        host: the image of base/host with this client's interpreter, as in ``kind.env``.
+        env: the image, whatever ``m.options.env`` says.
 
     Raises:
         Conflict: the token was used with another content.
-        NotFound: a job or blob it names is not of this account.
-        BadRequest: it contradicts itself.
+        NotFound: a job or blob it names is not of this account, or there is no such environment.
+        BadRequest, Skew: it contradicts itself, or its environment does not fit.
     """
     digest, needed = body_digest(m), [m.function, *m.modules]
     seen = Seen(*one(tx, _LOOK, account=account, token=m.token, digests=as_list(needed), core_type=m.options.core_type,
-                     cores=m.options.cores))  # fmt: skip
+                     cores=m.options.cores, env=host if env is None else env))  # fmt: skip
     if seen.id is not None:
         return _repeated(seen, digest), set()
     check(m)
+    if env is None and m.options.env:
+        env = image.resolve(tx, account, m.options.env, host=host, python=m.python, program=m.options.interactive)
+        seen = seen._replace(kind=seen.kind if env == host else None)
     if missing := code.missing(tx, account, needed, from_json(seen.code), m.code, now):
         return Submitted(0, 0, 0, missing), set()
     head = len(m.arguments.ends)
     blob.refer(tx, account, m.arguments.blobs.values(), now)
     parents = gate.look(tx, account, m.options)
-    kind_id = seen.kind or kind.ensure(tx, account, m.options.core_type, m.options.cores)
+    kind_id = seen.kind or kind.ensure(tx, account, m.options.core_type, m.options.cores, host if env is None else env)
     first = reserve(tx, head if m.count is None else m.count)
     (made,) = one(
         tx, _SUBMISSION, account=account, token=m.token, digest=digest, function=m.function, modules=as_list(m.modules),

@@ -16,11 +16,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Connection, bindparam, null, select, union_all
 
-from picloud.store import closing, log
+from picloud.store import closing, image, log
 from picloud.store import job as jobs
 from picloud.store.certificate import certificate
 from picloud.store.rows import from_json, gathered, hexed, listing, unpack_failure
-from picloud.store.schema import argument, attempt, code, job, lease, result, submission, worker
+from picloud.store.schema import argument, attempt, code, job, kind, lease, result, submission, worker
 from picloud.wire.error import BadRequest
 from picloud.wire.job import Cause, Failure, Status
 from picloud.wire.message import Figures, Ranges
@@ -58,8 +58,10 @@ def read(tx: Connection, account: int, ranges: Ranges, log_bytes: int = 65_536, 
         attempts: dict[int, list[dict[str, Any]]] = {}
         for row in listing(tx, _ATTEMPTS, **place):
             attempts.setdefault(row[0], []).append(_attempt(row))
-        for row in tx.execute(_JOBS, place):
-            made[row.jid] = _job(row, attempts.get(row.jid, []))
+        rows = tx.execute(_JOBS, place).all()
+        images = image.shown(tx, {row.image for row in rows})
+        for row in rows:
+            made[row.jid] = _job(row, attempts.get(row.jid, []), images.get(row.image))
     printed = log.tails(tx, account, ranges, wanted, log_bytes) if wanted else {}
     for jid, about in made.items():
         about |= {stream: printed.get(jid, {}).get(stream, b"").decode("utf-8", "replace") for stream in wanted}
@@ -90,9 +92,11 @@ def _figures(told: Figures, peak: int | None) -> dict[str, dict[str, int | None]
     }  # fmt: skip
 
 
-def _job(row: Any, attempts: list[dict[str, Any]]) -> dict[str, Any]:
+def _job(row: Any, attempts: list[dict[str, Any]], seen: image.Shown | None) -> dict[str, Any]:
     last = attempts[-1] if attempts else {}
     options = from_json(row.options)
+    if seen is not None and seen.digest:
+        options |= {"env_version": seen.version, "env_digest": seen.digest}
     told = unpack_failure(row.failure) if row.failure else certificate(Cause(row.cause), row.blame) if row.cause else None
     if told and last and last["memory"]["limit"] is None:
         last["memory"]["limit"] = told.memory_limit
@@ -103,7 +107,7 @@ def _job(row: Any, attempts: list[dict[str, Any]]) -> dict[str, Any]:
         "status": Status(row.status).name, "cause": Cause(row.cause).name if row.cause else None,
         "exception": (told.traceback or told.message) if told else None, "failure": _shown(told),
         "created": row.created, "started": last.get("started"), "finished": row.finished, "runtime": last.get("runtime"),
-        "function": function, "label": row.label, "attributes": options, "env": None, "vol": None,
+        "function": function, "label": row.label, "attributes": options, "env": seen.name if seen else None, "vol": None,
         "args": row.args, "result": row.result, "profile": None,
         "cputime": last.get("cputime", _NO_TIME), **{name: last.get(name, none) for name, none in _NO_FIGURES.items()},
         "core_type": options.get("core_type"), "cores": options.get("cores", 1), "cpu_percentage": None, "ports": None,
@@ -132,9 +136,10 @@ _mine = (job.c.account == _bound("account"), job.c.jid >= _bound("first"), job.c
 _JOBS = (
     select(job.c.jid, job.c.status, job.c.cause, job.c.created, job.c.finished, job.c.submission, job.c.priority,
            submission.c.name, submission.c.label, submission.c.options, submission.c.blame, submission.c.parent_jid,
-           submission.c.function.label("code_digest"), code.c.info.label("code_info"),
+           submission.c.function.label("code_digest"), kind.c.env.label("image"), code.c.info.label("code_info"),
            argument.c.preview.label("args"), result.c.preview.label("result"), result.c.failure)
     .join_from(job, submission, submission.c.id == job.c.submission)
+    .join(kind, kind.c.id == job.c.kind)
     .outerjoin(code, (code.c.account == submission.c.account) & (code.c.digest == submission.c.function))
     .outerjoin(argument, argument.c.jid == job.c.jid)
     .outerjoin(result, result.c.jid == job.c.jid)

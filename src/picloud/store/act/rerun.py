@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Connection, bindparam, insert, select
 
+from picloud.store import image
 from picloud.store import job as jobs
 from picloud.store.act.accept import Shape, put_jobs, reserve
 from picloud.store.rows import Listed, as_list, gathered, listing, merged, to_json
-from picloud.store.schema import argument, job, submission, submission_env
+from picloud.store.schema import argument, job, kind, submission, submission_env
 from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.job import FIRST_FINAL, Options, Status
 from picloud.wire.message import Ranges
@@ -35,7 +36,7 @@ def rerun(tx: Connection, account: int, ranges: Ranges, *, failed: bool, token: 
         The jids of the copies, in the order of the originals, and the kinds that got ready jobs.
 
     Raises:
-        NotFound: a jid is not of this account, or its arguments are gone.
+        NotFound: a jid is not of this account, or its arguments are gone, or the environment is.
         Conflict: a job is unfinished, or the token was used for other jobs.
     """
     if len(token) != 16:
@@ -76,6 +77,7 @@ def _copy(tx: Connection, account: int, source: int, jids: list[int], token: byt
             raise Conflict("this token was used to rerun other jobs", hint="make a fresh token for each call")
         return (known.first, count), None
     row = tx.execute(select(submission).where(submission.c.id == source)).mappings().one()
+    image.check_there(tx, tx.execute(_IMAGE, {"kind": row["kind"]}).scalar_one())
     options = msgspec.structs.replace(msgspec.json.decode(row["options"], type=Options), depends_on=[])
     first = reserve(tx, count)
     values = {name: row[name] for name in ("function", "modules", "python", "name", "label", "kind")}
@@ -104,6 +106,7 @@ _FOUND = select(gathered(_of.c.jid, _of.c.submission, _of.c.status, _of.c.known)
 _KNOWN = select(submission.c.first, submission.c.digest).where(
     submission.c.account == bindparam("account"), submission.c.token == bindparam("token")
 )
+_IMAGE = select(kind.c.env).where(kind.c.id == bindparam("kind"))
 _SUBMISSION = insert(submission).returning(submission.c.id)
 _ENV = insert(submission_env).from_select(
     ["submission", "data"],

@@ -1,0 +1,1 @@
+"""What file systems are made from: bases out of Debian's packages or container images, recipes, lists of contents."""

@@ -1,0 +1,278 @@
+"""Environments: their list, their setup jobs, their versions, bases. JSON."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+
+from picloud.server.check import PYTHON
+from picloud.server.control import Control
+from picloud.server.http import Request
+from picloud.server.storage import now_ms
+from picloud.store import base as bases
+from picloud.store import environment as environments
+from picloud.store.act import setup
+from picloud.store.db import Transaction
+from picloud.store.environment import Environment, New
+from picloud.wire.error import BadRequest, Forbidden
+from picloud.wire.image import HOST
+from picloud.wire.message import Perform
+
+PATIENCE = 20.0
+"""Seconds that a question waits for its answer at most; who waits longer asks again."""
+SCRIPT = 1 << 20
+"""Bytes of a script at most."""
+
+
+class Asked(msgspec.Struct):
+    """The body of all that changes something."""
+
+    name: str
+    token: str = ""
+    base: str = HOST
+    description: str | None = None
+    new_name: str | None = None
+    leave: bool = False
+    public: bool = True
+    interpreter: list[str] = msgspec.field(default_factory=list)
+    script: bytes = b""
+    arguments: list[str] = msgspec.field(default_factory=list)
+    root: bool = False
+    fresh: bool = False
+    source: str = ""
+    what: str = ""
+
+    def mark(self) -> bytes:
+        """The token; BadRequest where it is none."""
+        try:
+            token = bytes.fromhex(self.token)
+        except ValueError:
+            token = b""
+        if len(token) != 16:
+            raise BadRequest("a change of an environment carries a token of 16 bytes in hex")
+        return token
+
+
+async def _parse(request: Request) -> Asked:
+    try:
+        asked = msgspec.json.decode(await request.body(), type=Asked)
+    except msgspec.MsgspecError as error:
+        raise BadRequest(f"the body is not what this route takes: {error}", hint='for example {"name": "sci"}') from error
+    texts = [asked.name, asked.base, asked.description or "", asked.new_name or "", asked.what, *asked.arguments]
+    if any("\0" in text for text in texts) or any(len(text) > 200 for text in (asked.name, asked.base)):
+        raise BadRequest("names are short texts without a NUL")
+    return asked
+
+
+async def listing(control: Control, request: Request) -> None:
+    """GET /v1/environment?name=: the account's, or one of them; ?public=1: everybody's public ones"""
+    query, account = request.query(), request.principal.account
+    if query.get("public"):
+        found = await control.storage.read(environments.public)
+    else:
+        names = [query["name"]] if query.get("name") else []
+        found = await control.storage.read(environments.listing, account, names)
+    await request.json({"environments": [_shown(control, one) for one in found]})
+
+
+async def list_bases(control: Control, request: Request) -> None:
+    """GET /v1/environment/base: what environments may begin with"""
+    host = {
+        "id": 0,
+        "name": HOST,
+        "distro": "this machine",
+        "python_version": PYTHON,
+        "default": True,
+        "size": 0,
+        "created": None,
+    }
+    found = await control.storage.read(bases.every, request.principal.account)
+    await request.json({"bases": [host, *(_base(one) for one in found)]})
+
+
+async def versions(control: Control, request: Request) -> None:
+    """GET /v1/environment/version?name=: saved versions, the newest first"""
+    account, name = request.principal.account, request.query().get("name", "")
+
+    def query(tx: Transaction) -> tuple[Environment, list[environments.Version]]:
+        one = environments.find(tx, account, name)
+        return one, environments.versions(tx, one.id)
+
+    one, found = await control.storage.read(query)
+    await request.json({"versions": [_version(one, version) for version in found]})
+
+
+async def packages(control: Control, request: Request) -> None:
+    """GET /v1/environment/package?name=: of an environment or a base"""
+    account, name = request.principal.account, request.query().get("name", "")
+
+    def query(tx: Transaction) -> tuple[bases.Packages, str]:
+        if name.startswith(bases.PREFIX):
+            return bases.current(tx, account, name).packages, ""
+        one = environments.find(tx, account, name)
+        if one.version is None:
+            raise BadRequest(f"environment {name!r} was never saved", hint=f"picloud env save {name}")
+        version = environments.version(tx, one.version)
+        return version.packages, version.recipe
+
+    found, recipe = await control.storage.read(query)
+    rows = [{"kind": sort, "name": package, "version": number} for sort, package, number in found]
+    await request.json({"packages": rows, "recipe": recipe})
+
+
+async def create(control: Control, request: Request) -> None:
+    """POST /v1/environment: {name, base, description, token, interpreter}"""
+    asked = await _parse(request)
+    _check_caller(request)
+    interpreter = control.interpreters.host(asked.interpreter, PYTHON) if asked.base == HOST else ""
+    made = New(request.principal.account, asked.name, asked.description or "", asked.base, 0, interpreter, asked.mark())
+    await request.json(_shown(control, await control.setups.create(request.principal.account, made)))
+
+
+async def modify(control: Control, request: Request) -> None:
+    """POST /v1/environment/modify: {name, token, fresh (from the base, not from the last version)}"""
+    asked = await _parse(request)
+    _check_caller(request)
+    one = await control.setups.modify(request.principal.account, asked.name, asked.mark(), asked.fresh)
+    await request.json(_shown(control, one))
+
+
+async def save(control: Control, request: Request) -> None:
+    """POST /v1/environment/save: {name, token, leave}; the answer comes at once, the end by /v1/environment/wait"""
+    asked = await _parse(request)
+    one = await control.setups.save(request.principal.account, asked.name, asked.mark(), asked.leave)
+    await request.json(_shown(control, one))
+
+
+async def shutdown(control: Control, request: Request) -> None:
+    """POST /v1/environment/shutdown: {name}"""
+    asked = await _parse(request)
+    await control.setups.shutdown(request.principal.account, asked.name)
+    await request.json({})
+
+
+async def wait(control: Control, request: Request) -> None:
+    """GET /v1/environment/wait?name=&action=: answers when the action is another, or after 20 s"""
+    query = request.query()
+    one = await control.setups.wait(request.principal.account, query.get("name", ""), query.get("action", ""), PATIENCE)
+    await request.json(_shown(control, one))
+
+
+async def clone(control: Control, request: Request) -> None:
+    """POST /v1/environment/clone: {name (own, or /owner/name), new_name, description, token}"""
+    asked = await _parse(request)
+    account, token = request.principal.account, asked.mark()
+    one = await control.storage.write(setup.clone, account, asked.name, asked.new_name, asked.description, token, now_ms())
+    await request.json(_shown(control, one))
+
+
+async def edit(control: Control, request: Request) -> None:
+    """POST /v1/environment/edit: {name, new_name, description}"""
+    asked = await _parse(request)
+    account = request.principal.account
+    await control.storage.write(setup.edit, account, asked.name, asked.new_name, asked.description, now_ms())
+    await request.json({})
+
+
+async def publish(control: Control, request: Request) -> None:
+    """POST /v1/environment/publish: {name, public}"""
+    asked = await _parse(request)
+    await control.storage.write(setup.publish, request.principal.account, asked.name, asked.public, now_ms())
+    await request.json({})
+
+
+async def delete(control: Control, request: Request) -> None:
+    """POST /v1/environment/delete: {name}"""
+    asked = await _parse(request)
+    await control.storage.write(setup.remove, request.principal.account, asked.name, now_ms())
+    await request.json({})
+
+
+async def run(control: Control, request: Request) -> None:
+    """POST /v1/environment/run: {name, token, script (base64), arguments, root}: begins a script in the setup job"""
+    asked = await _parse(request)
+    _check_caller(request)
+    if not 0 < len(asked.script) <= SCRIPT or sum(map(len, asked.arguments)) > SCRIPT // 8:
+        raise BadRequest(f"a script has 1 to {SCRIPT} bytes, its arguments {SCRIPT // 8} together")
+    message = Perform(0, 0, asked.mark(), asked.script, asked.arguments, asked.root)
+    await control.setups.perform(request.principal.account, asked.name, message)
+    await request.json({})
+
+
+async def output(control: Control, request: Request) -> None:
+    """GET /v1/environment/output?token=&offset=: answers when the script printed more or ended, or after 20 s"""
+    query = request.query()
+    offset = query.get("offset", "0")
+    if not offset.isdecimal() or len(offset) > 18:
+        raise BadRequest("offset is a number of bytes")
+    token = Asked("", query.get("token", "")).mark()
+    found = await control.runs.output(request.principal.account, token, int(offset), PATIENCE)
+    at = max(int(offset), found.start)
+    data = bytes(found.output[at - found.start :])
+    await request.json(
+        {"offset": at, "data": base64.b64encode(data).decode(), "exit_code": found.exit_code, "error": found.error}
+    )
+
+
+async def add_base(control: Control, request: Request) -> None:
+    """POST /v1/environment/base: {name, token, source (debian, image, science), what}: begins to make one; the owner only"""
+    asked = await _parse(request)
+    _check_caller(request)
+    if not request.principal.owner:
+        raise Forbidden("only the owner of this installation adds bases", hint="ask the owner")
+    control.bases.begin(request.principal.account, asked.mark(), asked.name.removeprefix(bases.PREFIX), asked.source, asked.what)
+    await request.json({})
+
+
+def _check_caller(request: Request) -> None:
+    if request.principal.attempt is not None:
+        raise Forbidden("a job may not change environments", hint="do it from your own machine")
+
+
+def _shown(control: Control, one: Environment) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "owner": one.owner,
+        "path": f"/{one.owner}/{one.name}",
+        "description": one.description,
+        "public": one.public,
+        "base": one.base,
+        "status": one.status,
+        "action": one.action,
+        "trouble": one.trouble,
+        "setup_jid": one.setup_jid,
+        "setup_since": one.setup_since,
+        "hostname": control.hostname(one.setup_jid) if one.action in ("edit", "save", "save_error") else None,
+        "version": one.version,
+        "created": one.created,
+        "modified": one.modified,
+    }
+
+
+def _base(one: bases.Base) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "name": one.path,
+        "distro": one.distro,
+        "python_version": one.python_version or None,
+        "default": False,
+        "size": one.size,
+        "created": one.created,
+        "source": one.source,
+    }
+
+
+def _version(one: Environment, version: environments.Version) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "current": version.id == one.version,
+        "base": version.base,
+        "python_version": version.python_version or None,
+        "digest": version.digest,
+        "size": version.size,
+        "layers": len(version.layers),
+        "note": version.note,
+        "created": version.created,
+    }
