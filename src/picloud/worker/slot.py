@@ -31,6 +31,7 @@ STACKS_TIME = 0.05  # seconds that writing the stacks may take
 TURNS = 256  # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000  # how far the runner's own clock may differ from what the worker saw
 
+LARGEST_BITS = 62  # of a figure; more is no figure, and no database takes it
 JOURNAL_US = 500
 """A job that ran longer gets its last lines of the system log before its end is told; else the order of events must do."""
 
@@ -140,7 +141,7 @@ class Slot:
     def _result(self, size: int) -> bool:
         _, flags, preview_size, n, jid, runtime, user, system, peak, next_jid, next_n = frame.result_head.unpack_from(_buffer)
         running, at = self.job, frame.result_head.size + preview_size
-        if running is None or running.key != (jid, n) or at > size:
+        if running is None or running.key != (jid, n) or at > size or (runtime | user | system | peak) >> LARGEST_BITS:
             return False
         preview = str(_view[frame.result_head.size : at], "utf-8", "replace")
         data = bytes(_view[at:size])
