@@ -19,7 +19,7 @@ from picloud.engine import process
 from picloud.sandbox import cgroup, clear
 from tests.conftest import Server, server_home, start_server, stop_server
 
-PATIENCE = 40.0
+PATIENCE = 20.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.live]
 
@@ -103,7 +103,7 @@ def sight(home: Path) -> Sight:
 
 def part(home: Path, name: str) -> int:
     """The pid of one of the processes that a sandbox consists of."""
-    pids = {pid for pid, _ in clear.sandboxed(home / "work")} | set(process.marked(process.of_home(home)))
+    pids = sight(home).processes
     [found] = [pid for pid in pids if _is(process.command(pid), name)]
     return found
 
@@ -128,8 +128,12 @@ def held(verbs: Verbs, own: Server) -> tuple[int, Sight]:
     """A job that clings, and what is there then."""
     jid = int(verbs.call(clinging))
     until(lambda: "hold fast" in str(verbs.info([jid], ["stdout"])[jid]["stdout"]), lambda: verbs.info([jid], "all"))
-    until(lambda: sum(b"sleep" in process.command(pid)[:1] for pid in sight(own.home).processes) >= 1)
+    until(lambda: sum(b"sleep" in process.command(pid)[:1] for pid in sight(own.home).processes) >= 1, lambda: seen(own.home))
     return jid, sight(own.home)
+
+
+def seen(home: Path) -> dict[int, list[bytes]]:
+    return {pid: process.command(pid)[:3] for pid in sight(home).processes}
 
 
 def gone(before: Sight, *, spared: set[int] = frozenset()) -> bool:  # type: ignore[assignment]

@@ -79,10 +79,10 @@ def groups_of(instance: str, worker: str) -> list[str]:
 
 
 def all_groups(instance: str) -> None:
-    """Remove every control group of an installation, and its folder in each tree."""
+    """Remove every control group of an installation that has no process, and its folder in each tree."""
     root = _root(instance)
     if root is not None:
-        root.sweep(())
+        root.sweep((), probes=True)
         root.remove()
 
 
