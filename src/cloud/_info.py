@@ -102,6 +102,8 @@ def _value(backend: Backend, jid: int, facts: dict[str, Any], name: str) -> Any:
     value = facts.get(top)
     if top in _TIMES:
         return _moment(value)
+    if top == "ports" and isinstance(value, dict):  # JSON has no keys but text
+        value = {protocol: {int(port): place for port, place in found.items()} for protocol, found in value.items()}
     if top == "attempts" and not rest:
         return [{key: _moment(said) if key in _TIMES else said for key, said in one.items()} for one in value or ()]
     for key in rest.split(".") if rest else ():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import selectors
 import subprocess
 import tempfile
@@ -25,6 +26,9 @@ SHOWN = 2_000
 
 NOT_BEGUN = 126
 """Exit code of a command that could not begin, as shells use it."""
+
+_SIMPLE = re.compile(r"[^;|&<>()\n]+")
+"""A line whose first word is the program that ran last."""
 
 _BLOCK = 1 << 18
 
@@ -155,8 +159,8 @@ def _execute(line: str, cwd: str, folder: str, ignore_exit_status: bool) -> byte
 
 def _note(line: str, code: int) -> None:
     """A program that a signal ended leaves a line in the system log. (Of a pipeline, bash tells of the last one.)"""
-    words = line.split(maxsplit=1)
-    systemlog.ended(words[0] if words else "bash", code - 128, line)
+    simple = line.split(maxsplit=1) if _SIMPLE.fullmatch(line) else []
+    systemlog.ended(simple[0] if simple else "bash", code - 128, line)
 
 
 def _environment(folder: str) -> dict[str, str]:
@@ -192,6 +196,7 @@ def _converse(line: str, cwd: str, env: dict[str, str]) -> tuple[bytes, bytes, i
             )
         finally:
             os.close(err_write)
+        process.args = ["bash", line]  # what the system log tells of it
         assert process.stdout is not None
         with process.stdout as out:
             stdout, stderr = _gather(process, out, err)

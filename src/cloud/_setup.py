@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import codecs
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from cloud import _session
-from picloud.wire.error import CloudException, CloudTimeoutError, SetupError
+from picloud.wire.error import BadRequest, CloudException, CloudTimeoutError, SetupError
 
 PATIENCE = 30 * 60.0
 """Seconds that a call waits for an environment."""
@@ -119,3 +120,20 @@ def follow(mark: dict[str, str], what: str, tell: Callable[[str], object] | None
     if found["exit_code"]:
         raise failed(f"{what} ended with exit code {found['exit_code']}", output, found["exit_code"])
     return output
+
+
+def copy(sources: list[str], target: str, delete: bool, piped: bool) -> tuple[str, str] | None:
+    """See ``cloud.environment.rsync``."""
+    from cloud.environment import get_key_path, get_setup_hostname
+
+    remote = {path.partition(":")[0] for path in (*sources, target) if is_remote(path)}
+    if len(remote) != 1 or is_remote(target) == any(map(is_remote, sources)):
+        raise BadRequest("one side of rsync begins with the name of an environment and a colon", hint="for example sci:data/")
+    where, port = address(get_setup_hostname(remote.pop()))
+    places = [f"{where}:{path.partition(':')[2]}" if is_remote(path) else path for path in (*sources, target)]
+    shell = " ".join(["ssh", *(f"'{word}'" if " " in word else word for word in ssh_options(get_key_path(), port))])
+    argv = ["rsync", "-az", *(["--delete"] if delete else []), "-e", shell, *places]
+    done = subprocess.run(argv, capture_output=piped, text=True, errors="replace", check=False)
+    if done.returncode:
+        raise failed(f"rsync ended with exit code {done.returncode}", done.stderr or "", done.returncode)
+    return (done.stdout, done.stderr) if piped else None

@@ -280,18 +280,7 @@ def rsync(
         BadRequest: none of the paths names an environment, or both sides do.
         CloudException: rsync failed.
     """
-    sources = [src_path] if isinstance(src_path, str) else list(src_path)
-    remote = {path.partition(":")[0] for path in (*sources, dest_path) if _setup.is_remote(path)}
-    if len(remote) != 1 or (_setup.is_remote(dest_path) and any(map(_setup.is_remote, sources))):
-        raise BadRequest("one side of rsync begins with the name of an environment and a colon", hint="for example sci:data/")
-    where, port = _setup.address(get_setup_hostname(remote.pop()))
-    places = [f"{where}:{path.partition(':')[2]}" if _setup.is_remote(path) else path for path in (*sources, dest_path)]
-    shell = " ".join(["ssh", *(f"'{word}'" if " " in word else word for word in _setup.ssh_options(get_key_path(), port))])
-    argv = ["rsync", "-az", *(["--delete"] if delete else []), "-e", shell, *places]
-    done = subprocess.run(argv, capture_output=pipe_output, text=True, errors="replace", check=False)
-    if done.returncode:
-        raise _setup.failed(f"rsync ended with exit code {done.returncode}", done.stderr or "", done.returncode)
-    return (done.stdout, done.stderr) if pipe_output else None
+    return _setup.copy([src_path] if isinstance(src_path, str) else list(src_path), dest_path, delete, pipe_output)
 
 
 def run_script(name: str, filename: str) -> str:

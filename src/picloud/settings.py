@@ -33,7 +33,7 @@ class CoreType(Struct, frozen=True):
 CORE_TYPES: dict[str, CoreType] = {
     "c1": CoreType(1000, 300 * MIB, (1,), 50_000),
     "c2": CoreType(2500, 800 * MIB, (1, 2, 4, 8), 130_000),
-    "f2": CoreType(5500, 3840 * MIB, (1, 2, 4, 8, 16), 220_000),
+    "f2": CoreType(5500, 3750 * MIB, (1, 2, 4, 8, 16), 220_000),
     "m1": CoreType(3250, 8192 * MIB, (1, 2, 4, 8), 300_000),
     "s1": CoreType(2000, 300 * MIB, (1,), 40_000),
 }
@@ -46,6 +46,11 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     host: str = ""  # further address to listen on, with TLS; "" = loopback only
     port: int = 7421  # 0 = any free one
     insecure: bool = False  # plain HTTP on ``host``
+    ssh_port: int = 0  # of the ssh gateway to running jobs; 0 = any free one, the same after a restart
+    port_address: str = "127.0.0.2"  # where the ports of jobs are shown
+    port_first: int = 20_000  # first port that a job's port may be shown on
+    port_last: int = 29_999  # and last
+    proxy_domain: str = "localhost"  # jobs' web pages are shown under names below it
     database: str = ""  # SQLAlchemy URL; "" = SQLite in home
     blobs: str = ""  # URL of an object store, or a folder's absolute path; "" = a folder in home
     default_type: str = ""  # "" = the first of f2, c2, c1 of which one per core fits in RAM

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import os
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,24 +27,39 @@ def live(server: Any) -> None:
     """A server: only there jobs are followed while they run."""
 
 
-def talker(gate: str) -> Callable[[], None]:
-    """A job that prints, waits for a file, and prints again."""
+def gate() -> str:
+    """A label: jobs wait for a job that has it. They see none of our files."""
+    return f"gate {os.urandom(6).hex()}"
 
-    def talk() -> None:
+
+def open_gate(label: str) -> None:
+    cloud.call(abs, 1, _label=label)
+
+
+def waiting(label: str) -> Callable[[int], None]:
+    """A job that prints, holds so many bytes until the gate is open, and prints again."""
+
+    def wait(size: int) -> None:
         import logging
-        import os
         import sys
         import time
 
-        print("first")
-        print("aside", file=sys.stderr, flush=True)
-        sys.stdout.flush()
-        logging.getLogger("talk").info("noted")
-        while not os.path.exists(gate):
-            time.sleep(0.02)
-        print("last \N{SNOWMAN}")
+        import cloud
 
-    return talk
+        if not size:
+            print("first")
+            print("aside", file=sys.stderr, flush=True)
+            sys.stdout.flush()
+            logging.getLogger("talk").info("noted")
+        data = bytearray(size)
+        for at in range(0, len(data), 4096):
+            data[at] = 1
+        while label and not cloud.jobs(label=label):
+            time.sleep(0.05)
+        if not size:
+            print("last \N{SNOWMAN}")
+
+    return wait
 
 
 def test_every_place_tells_the_same_figures_by_name(place: Place) -> None:
@@ -61,7 +76,7 @@ def test_every_place_tells_the_same_figures_by_name(place: Place) -> None:
 
 
 def test_what_was_printed(service: Place) -> None:
-    jid = service.verbs.call(talker("/"))
+    jid = service.verbs.call(waiting(""), 0)
     service.verbs.join(jid, timeout=DEADLINE)
     until(lambda: dict(cloud.logs(jid, "stdout")) != {})
     assert "".join(text for _, text in cloud.logs(jid, "stdout")) == "first\nlast \N{SNOWMAN}\n"
@@ -95,39 +110,32 @@ def test_unknown_jobs_are_named(service: Place) -> None:
             ask([1, 2])  # type: ignore[arg-type]
 
 
-def test_output_is_followed_while_it_comes(live: None, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    jid = cloud.call(talker(str(gate)))
+def test_output_is_followed_while_it_comes(live: None) -> None:
+    label, is_open = gate(), False
+    jid = cloud.call(waiting(label), 0)
     told: list[str] = []
     for stream, text in cloud.logs(jid, follow=True):
         told.append(f"{stream}: {text}")
-        if "first" in "".join(told) and "noted" in "".join(told):
-            gate.touch()
+        if not is_open and "first" in "".join(told) and "noted" in "".join(told):
+            open_gate(label)
+            is_open = True
     assert "stdout: last \N{SNOWMAN}\n" in told
     assert cloud.status(jid) == "done"
 
 
-def test_a_follower_of_a_job_that_never_printed_learns_of_its_end(live: None, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-
-    def waits(gate: str) -> None:
-        import os
-        import time
-
-        while not os.path.exists(gate):
-            time.sleep(0.02)
-
-    jid = cloud.call(waits, str(gate))
+def test_a_follower_of_a_job_that_never_printed_learns_of_its_end(live: None) -> None:
+    label = gate()
+    jid = cloud.call(waiting(label), 1)
     heard: list[Any] = []
     ended = threading.Event()
 
     def follow() -> None:
-        heard.extend(cloud.logs(jid, follow=True))
+        heard.extend(cloud.logs(jid, "stdout", follow=True))
         ended.set()
 
     threading.Thread(target=follow, daemon=True).start()
     until(lambda: cloud.status(jid) == "processing")
-    gate.touch()
+    open_gate(label)
     assert ended.wait(DEADLINE)
     assert heard == []
 
@@ -157,20 +165,9 @@ def test_a_flood_comes_whole_and_in_order(live: None) -> None:
     assert text["stderr"].splitlines() == [str(number) for number in range(0, 60_000, 100)]
 
 
-def test_figures_while_a_job_runs_and_its_samples(live: None, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-
-    def hold(gate: str) -> None:
-        import os
-        import time
-
-        data = bytearray(60 << 20)
-        for at in range(0, len(data), 4096):
-            data[at] = 1
-        while not os.path.exists(gate):
-            time.sleep(0.02)
-
-    jid = cloud.call(hold, str(gate))
+def test_figures_while_a_job_runs_and_its_samples(live: None) -> None:
+    label = gate()
+    jid = cloud.call(waiting(label), 60 << 20)
     samples: Iterator[dict[str, Any]] = cloud.samples(jid, follow=True)
     first = next(samples)
     assert first["memory"]["usage"] >= 60 << 20
@@ -180,7 +177,7 @@ def test_figures_while_a_job_runs_and_its_samples(live: None, tmp_path: Path) ->
     assert found["memory"]["usage"] >= 60 << 20
     assert found["memory"]["limit"] >= 300 << 20
     assert found["cpu_percentage"] >= 0
-    gate.touch()
+    open_gate(label)
     rest = list(samples)
     assert rest, "the last one comes with the end"
     assert [one["at"] for one in (first, *rest)] == sorted(one["at"] for one in (first, *rest))
@@ -189,3 +186,23 @@ def test_figures_while_a_job_runs_and_its_samples(live: None, tmp_path: Path) ->
     assert (after["memory"]["usage"], after["cpu_percentage"]) == (None, None)
     assert after["memory"]["max_usage"] >= 60 << 20
     assert after["attempts"][0]["memory"] == after["memory"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"), [("kill -SEGV $$", "bash"), ("sh -c 'kill -ABRT $$'", "sh"), ("true; sh -c 'kill -BUS $$'", "bash")]
+)
+def test_a_program_that_a_signal_ended_is_in_the_system_log(live: None, line: str, told: str) -> None:
+    jid = cloud.shell.execute(line, {}, ignore_exit_status=True)
+    cloud.join(jid, timeout=DEADLINE)
+    until(lambda: "ended by SIG" in cloud.info(jid, "syslog")[jid]["syslog"])
+    text = cloud.info(jid, "syslog")[jid]["syslog"]
+    assert f" {told}" in text
+    assert line in text
+
+
+def test_core_types_are_listed(server: Any) -> None:
+    found = server.picloud("types")
+    assert [row["type"] for row in found][:2] == ["c1", "c2"]
+    assert [row["type"] for row in found if row["default"]] != []
+    with pytest.raises(ValueError, match="_type='c2' takes _cores=1, 2, 4 or 8, not _cores=3; this server has c1"):
+        cloud.call(abs, 1, _type="c2", _cores=3)

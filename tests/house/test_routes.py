@@ -13,8 +13,12 @@ import cloud
 from picloud.server.app import ROUTES, Access, Route
 from picloud.wire.message import Watch
 
-FOREIGN = {"POST /v1/login/ticket": [], "GET /v1/job": [], "GET /v1/status": [], "GET /v1/server": []}
+FOREIGN = {"POST /v1/login/ticket": [], "GET /v1/job": [], "GET /v1/status": [], "GET /v1/server": [], "GET /v1/environment": [],
+           "GET /v1/environment/base": []}  # fmt: skip
 """Routes that answer 200 to anybody with a key, and show nothing of other accounts."""
+
+
+PUBLIC = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
 
 
 def request(url: str, method: str, path: str, body: bytes = b"", auth: str = "", host: str = "") -> tuple[int, bytes]:
@@ -33,19 +37,35 @@ def basic(key: Any, secret: str) -> str:
     return "Basic " + base64.b64encode(f"{key}:{secret}".encode()).decode()
 
 
+QUERIES = {
+    "/v1/job/{jid}/payload": "?part=args",
+    "/v1/job/{jid}/log": "?stream=stdout",
+    "/v1/job/{jid}/wait": "?port=80",
+    "/v1/environment/output": f"?token={'00' * 16}",
+    **dict.fromkeys((f"/v1/environment/{what}" for what in ("wait", "version", "package")), "?name=walked"),
+}
+
+
 def path_of(route: Route, jid: int) -> str:
-    return route.path.replace("{jid}", str(jid)).replace("{digest}", "0" * 64) + ("?part=args" if "payload" in route.path else "")
+    return route.path.replace("{jid}", str(jid)).replace("{digest}", "0" * 64) + QUERIES.get(route.path, "")
 
 
 def body_of(route: Route, jid: int) -> bytes:
     if route.path in ("/v1/result", "/v1/job/status"):
         return msgspec.msgpack.encode(Watch([(jid, 1)]))
+    if route.path.endswith("/link"):
+        return b'{"port": 80}'
+    if route.path == "/v1/key/ssh":
+        return json.dumps({"api_key": 1, "public": PUBLIC}).encode()
     if route.path.startswith("/v1/job/"):
         return json.dumps({"jids": [[jid, 1]], "failed": False, "token": "00" * 16}).encode()
     if route.path == "/v1/blob/get":
         return json.dumps({"ids": ["f" * 32]}).encode()
     if route.path == "/v1/admin/account":
         return json.dumps({"name": "mallory2"}).encode()
+    if route.path.startswith("/v1/environment/"):
+        named = {"name": "walked", "token": "00" * 16, "script": "dHJ1ZQ==", "source": "science", "new_name": "mine"}
+        return json.dumps(named).encode()
     return b"{}"
 
 
@@ -56,6 +76,7 @@ KEYED = [route for route in ROUTES if route.access is not Access.anyone]
 def jid(server: Any) -> int:
     made = cloud.call(lambda: 42)
     assert cloud.result(made) == 42
+    cloud.environment.create("walked")
     return int(made)
 
 
@@ -79,10 +100,15 @@ def test_a_foreign_key_finds_nothing(server: Any, jid: int, foreign: str, route:
     status, answer = request(server.url, route.method, path_of(route, jid), body_of(route, jid), foreign)
     if f"{route.method} {route.path}" in FOREIGN:
         assert status == 200
-        assert json.loads(answer).get("jobs") in (None, [], {}, {"queued": 0, "processing": 0, "waiting": 0})
-    elif route.path in ("/v1/submission", "/v1/chunk", "/v1/blob"):
+        assert b"walked" not in answer and json.loads(answer).get("jobs") in (
+            None,
+            [],
+            {},
+            {"queued": 0, "processing": 0, "waiting": 0},
+        )
+    elif route.path in ("/v1/submission", "/v1/chunk", "/v1/blob", "/v1/environment"):
         assert status == 400, answer
-    elif route.path == "/v1/admin/account":
+    elif f"{route.method} {route.path}" in ("POST /v1/admin/account", "POST /v1/environment/base"):
         assert status == 403, answer
     else:
         assert status in (404, 401), answer

@@ -60,8 +60,8 @@ def execute(words: tuple[str, ...], data: tuple[str, ...], **flags: Any) -> None
     Flags stand before COMMAND.
     """
     cloud = client()
-    keywords = _keywords(flags)
-    jid = _checked(lambda: cloud.shell.execute(line(words), dict(map(_pair, data)), **keywords))
+    options = keywords(flags)
+    jid = checked(lambda: cloud.shell.execute(line(words), dict(map(_pair, data)), **options))
     if cloud.is_simulated():  # its jobs end with this process
         output.result(cloud.result(jid))
     else:
@@ -81,12 +81,12 @@ def execute_map(words: tuple[str, ...], data: tuple[str, ...], lists: tuple[str,
     Several -n and -N go in step: the first job gets the first value of each.
     """
     cloud = client()
-    keywords = _keywords(flags)
+    options = keywords(flags)
     columns = {name: _values(text) for name, text in map(_pair, lists)} | {name: _lines(path) for name, path in map(_pair, files)}
     if not columns and copies is None:
         raise click.UsageError("nothing to map over: give -n, -N or -k")
     template, columns = _copied(line(words), columns, copies or 1)
-    jids = _checked(lambda: cloud.shell.execute_map(template, dict(map(_pair, data)), columns, **keywords))
+    jids = checked(lambda: cloud.shell.execute_map(template, dict(map(_pair, data)), columns, **options))
     if not cloud.is_simulated():
         output.answer({"jids": list(jids)} if as_json() else None, spelled(jids))
     elif as_json():
@@ -103,27 +103,27 @@ def line(words: tuple[str, ...]) -> str:
     return " ".join(word if _BARE.fullmatch(word) else shlex.quote(word) for word in words)
 
 
-def _keywords(flags: dict[str, Any]) -> dict[str, Any]:
+def keywords(flags: dict[str, Any]) -> dict[str, Any]:
     """The arguments of ``cloud.shell`` that the common flags stand for; what was not given is left to it."""
     named = {
-        "return_file": flags["return_file"],
-        "ignore_exit_status": flags["ignore_exit_status"] or None,
-        "cwd": flags["cwd"],
-        "_type": flags["core_type"],
-        "_cores": flags["cores"],
-        "_env": flags["env"],
-        "_vol": list(flags["vol"]) or None,
-        "_label": flags["label"],
-        "_max_runtime": flags["max_runtime"],
-        "_depends_on": flags["depends_on"],
-        "_depends_on_errors": flags["depends_on_errors"],
-        "_restartable": False if flags["not_restartable"] else None,
-        "_priority": flags["priority"],
+        "return_file": flags.get("return_file"),
+        "ignore_exit_status": flags.get("ignore_exit_status") or None,
+        "cwd": flags.get("cwd"),
+        "_type": flags.get("core_type"),
+        "_cores": flags.get("cores"),
+        "_env": flags.get("env"),
+        "_vol": list(flags.get("vol") or ()) or None,
+        "_label": flags.get("label"),
+        "_max_runtime": flags.get("max_runtime"),
+        "_depends_on": flags.get("depends_on"),
+        "_depends_on_errors": flags.get("depends_on_errors"),
+        "_restartable": False if flags.get("not_restartable") else None,
+        "_priority": flags.get("priority"),
     }
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _checked(act: Callable[[], Any]) -> Any:
+def checked(act: Callable[[], Any]) -> Any:
     """What the client refuses before it sends anything is wrong usage."""
     try:
         return act()

@@ -42,10 +42,22 @@ def setup(url: str | None, pinned: str | None, api_key: int | None, api_secretke
     secret = api_secretkey or os.environ.get("PICLOUD_API_SECRETKEY") or secret_of(home, key) or _ask("Secret", hidden=True)
     found = call(Server(url, key, secret, pinned), "GET", "/v1/server")
     write_owner_credentials(home, key, secret, url, pinned)
+    _make_identity()
     account = found.get("account", "")
     answer(
         {"url": url, "api_key": int(key), "account": account, "home": str(home)}, f"Setup successful! Account {account} at {url}."
     )
+
+
+def _make_identity() -> None:
+    """The key pair for ssh into jobs; without OpenSSH's client here, the first use will say what lacks."""
+    from cloud import _identity, config
+
+    config.commit()
+    try:
+        _identity.path()
+    except SetupError as error:
+        click.echo(f"No ssh into jobs from here: {error}", err=True)
 
 
 @command("completion")

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
+from picloud.edge.proxy import Proxy
 from picloud.store.files import Files
 from picloud.wire import ticket
 from picloud.wire.error import BadRequest, CloudException, NotFound, TooLarge
@@ -24,14 +25,20 @@ class Edge:
     Args:
         files: where blobs rest.
         secret: the key that control signs tickets with.
+        proxy: serves the names of jobs' web pages.
     """
 
-    def __init__(self, files: Files, secret: bytes) -> None:
-        self._files, self._secret = files, secret
+    def __init__(self, files: Files, secret: bytes, proxy: Proxy | None = None) -> None:
+        self._files, self._secret, self._proxy = files, secret, proxy
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        if self._proxy is not None:
+            host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+            if self._proxy.serves(host):
+                await self._proxy(scope, receive, send)
+                return
         try:
             await self._serve(scope, receive, send)
         except CloudException as error:

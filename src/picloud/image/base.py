@@ -20,6 +20,7 @@ import zstandard
 from msgspec import Struct
 
 from picloud.sandbox import layer, pack, unpack, userns
+from picloud.sandbox.tar import PIECE
 from picloud.sandbox.userns import Ids
 from picloud.wire.error import BadRequest
 
@@ -98,7 +99,7 @@ def _build(ids: Ids | None, tars: list[str], place: str, out: str) -> dict[str, 
 def _lay_out(layout: unpack.Layout, stream: IO[bytes]) -> None:
     try:
         layout.read(stream)
-        while stream.read(pack.PIECE):  # the checksum comes last
+        while stream.read(PIECE):  # the checksum comes last
             pass
     except (*unpack.BROKEN, *unpack.CROSSED, gzip.BadGzipFile) as error:
         raise BadRequest(f"this is not a whole tar of a file system: {error}") from error

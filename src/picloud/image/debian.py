@@ -18,7 +18,8 @@ from pathlib import Path
 
 from picloud.image import base
 from picloud.image.base import Base, Progress
-from picloud.sandbox import pack, userns
+from picloud.sandbox import userns
+from picloud.sandbox.tar import EPOCH
 from picloud.sandbox.userns import Ids
 from picloud.wire.error import BadRequest, SetupError
 
@@ -103,27 +104,29 @@ def _hooks(script: str) -> list[str]:
         hooks.append(f'chroot "$1" /bin/sh -eu -c {shlex.quote(script)}')
     hooks.append('printf "localhost\\n" > "$1"/etc/hostname; printf "127.0.0.1 localhost\\n::1 localhost\\n" > "$1"/etc/hosts')
     hooks.append(': > "$1"/etc/resolv.conf; : > "$1"/etc/machine-id')
+    hooks.append('chmod 644 "$1"/etc/hostname "$1"/etc/hosts "$1"/etc/resolv.conf')
     return hooks
 
 
 def _bootstrap(argv: list[str], tar: Path, progress: Progress) -> None:
-    env = os.environ | {"SOURCE_DATE_EPOCH": str(pack.EPOCH), "PYTHONHASHSEED": "0", "DEBIAN_FRONTEND": "noninteractive"}
+    env = os.environ | {"SOURCE_DATE_EPOCH": str(EPOCH), "PYTHONHASHSEED": "0", "DEBIAN_FRONTEND": "noninteractive"}
     env.setdefault("TMPDIR", "/var/tmp")
     env["PATH"] = f"{env.get('PATH', '')}:{base.PATH}"
     last: deque[str] = deque(maxlen=12)
-    with tar.open("wb") as out:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=env)
+    with (
+        tar.open("wb") as out,
+        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=env) as process,
+    ):
         try:
             for line in process.stderr or ():
                 text = line.decode(errors="replace").strip()
                 last.append(text)
                 if text.startswith("I: "):  # a hook's own text is a whole script
                     progress("finishing" if "-hook" in text else text.removeprefix("I: "))
-            status = process.wait()
         except BaseException:
             process.terminate()  # it unmounts what it mounted
-            process.wait()
             raise
+        status = process.wait()
     if status:
         raise _failure(argv, list(last))
 

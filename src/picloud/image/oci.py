@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from picloud.image import base
 from picloud.image.base import Base, Progress
 from picloud.sandbox import unpack
-from picloud.sandbox.pack import PIECE
+from picloud.sandbox.tar import PIECE
 from picloud.sandbox.userns import Ids
 from picloud.wire.error import BadRequest
 

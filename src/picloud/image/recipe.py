@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from msgspec import Struct, field, structs
 from picloud.image import requirements
 from picloud.image.base import PATH, VENV
 from picloud.image.packages import View
-from picloud.sandbox.pack import EPOCH
+from picloud.sandbox.tar import EPOCH
 from picloud.wire.error import BadRequest
 
 RECORD = "/opt/picloud/lock"
@@ -113,6 +115,13 @@ def venv_script(python: str, chain: Sequence[str] = ()) -> str:
         "fi",
     ]
     return "\n".join(steps)
+
+
+def own_chain() -> list[str]:
+    """What :func:`venv_script` needs to know of this interpreter as ``python``: nothing, unless it is a virtual environment."""
+    if sys.prefix == sys.base_prefix:
+        return []
+    return list(dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))))
 
 
 def _pip(recipe: Recipe) -> list[str]:

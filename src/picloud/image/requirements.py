@@ -48,7 +48,7 @@ def parse(text: str) -> list[str]:
     for number, line in enumerate(joined.splitlines(), 1):
         words = re.sub(r"(^|\s)#.*", "", line).strip()
         if words:
-            found.append(check(words, f"line {number}: "))
+            found.append(check(" ".join(words.split()), f"line {number}: "))
     return found
 
 

@@ -127,7 +127,7 @@ class Sandbox(Protocol):
     run: Path  # folder of the host that the worker and the runner share
     here: str  # where the runner sees that folder
     home: str  # as the runner sees it
-    tmp: str
+    folders: Sequence[str]  # further folders that every job finds empty, as the runner sees them
     kit: str  # folder with the platform's packages, as the runner sees it; "" = the interpreter has them
     python: list[str]  # the words that start the interpreter for jobs; empty: the image has none that fits
     kernel_limits: bool  # whether the kernel sees to the memory limit

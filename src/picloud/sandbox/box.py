@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -23,6 +24,11 @@ from picloud.wire.error import SetupError
 
 LARGEST = 1 << 18  # bytes of one message
 PATIENCE = 30.0  # seconds for an answer
+WRONG = (LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
+"""What comes of taking a message for something that it is not."""
+_NO_PROCESS = "the sandbox handed over something else than a process"
+PORTS = 10_000  # that are looked at
+EARLY = 1000  # exits of programs that nobody asked for yet
 GONE = 2.0  # seconds that a program's exit status may come after its end
 
 Answer = tuple[dict[str, Any], list[int]]
@@ -66,6 +72,7 @@ class Box:
         self, line: socket.socket, shell: Mapping[str, str], gauge: Callable[[], Gauge], ended: Callable[[], None] = lambda: None
     ) -> None:
         self._line, self._shell, self._gauge, self._ended = line, dict(shell), gauge, ended
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(PATIENCE), 0))
         self._numbers = itertools.count(1)
         self._asked: dict[int, Future[Answer]] = {}
         self._running: dict[int, Future[int]] = {}
@@ -83,24 +90,25 @@ class Box:
     ) -> Program:
         asked = {"argv": list(argv), "env": dict(env), "cwd": cwd, "root": root, "fds": list(fds)}
         answer, handles = self._ask("start", asked, list(fds.values()), 1)
-        return BoxProgram(handles[0], self._status(answer))
+        return self._program(answer, handles)
 
     def open(self, argv: Sequence[str], env: Mapping[str, str], *, terminal: Terminal | None = None, root: bool = False) -> Guest:
         asked = {"argv": list(argv), "env": dict(env), "cwd": "", "root": root}
         if terminal is not None:
             asked["terminal"] = [terminal.rows, terminal.columns]
-            answer, (pidfd, handle) = self._ask("open", asked, [], 2)
-            return Guest(BoxProgram(pidfd, self._status(answer)), None, None, handle)
-        answer, (pidfd, stdio, stderr) = self._ask("open", asked | {"terminal": None}, [], 3)
-        program = BoxProgram(pidfd, self._status(answer))
-        return Guest(program, socket.socket(fileno=stdio), socket.socket(fileno=stderr))
+            answer, handles = self._ask("open", asked, [], 2)
+            return Guest(self._program(answer, handles), None, None, handles[1])
+        answer, handles = self._ask("open", asked | {"terminal": None}, [], 3)
+        program = self._program(answer, handles)
+        stdio, stderr = (_stream(handle) for handle in handles[1:])
+        return Guest(program, stdio, stderr)
 
     def connect(self, port: int) -> socket.socket:
         try:
             _, handles = self._ask("connect", {"port": port}, [], 1)
         except SetupError as error:
             raise ConnectionRefusedError(f"nothing listens on port {port} of the job: {error.parameter}") from error
-        return socket.socket(fileno=handles[0])
+        return _stream(handles[0])
 
     def listen(self, address: str, port: int) -> socket.socket:
         try:
@@ -108,11 +116,14 @@ class Box:
         except SetupError as error:
             raise OSError(error.facts.get("errno") or 0, error.parameter) from error
         self._ours.add(port)
-        return socket.socket(fileno=handles[0])
+        return _stream(handles[0])
 
     def ports(self) -> list[int]:
         answer, _ = self._ask("ports", {}, [], 0)
-        found = {int(port) for _, port in answer.get("ports", [])[:10_000]}
+        try:
+            found = {int(port) for _, port in answer["ports"][:PORTS]}
+        except WRONG:
+            return []
         return sorted(port for port in found - self._ours if 0 < port < 65_536)
 
     def environment(self) -> dict[str, str]:
@@ -136,8 +147,16 @@ class Box:
 
     # -- the line -------------------------------------------------------------------------------------------------
 
-    def _status(self, answer: dict[str, Any]) -> Future[int]:
-        pid = int(answer["pid"])
+    def _program(self, answer: dict[str, Any], handles: list[int]) -> BoxProgram:
+        """The program behind the first descriptor of an answer; all are closed if it is none."""
+        try:
+            return BoxProgram(handles[0], self._status(int(answer["pid"])))
+        except (SetupError, *WRONG) as error:
+            for handle in handles:
+                os.close(handle)
+            raise SetupError(_NO_PROCESS, hint="run the job again") from error
+
+    def _status(self, pid: int) -> Future[int]:
         with self._lock:
             status: Future[int] = Future()
             if pid in self._early:
@@ -149,22 +168,24 @@ class Box:
             return status
 
     def _ask(self, act: str, asked: dict[str, Any], handles: list[int], wanted: int) -> Answer:
-        number, answer = next(self._numbers), Future[Answer]()
-        self._asked[number] = answer
+        asking, answer = next(self._numbers), Future[Answer]()
+        self._asked[asking] = answer
         try:
-            socket.send_fds(self._line, [json.dumps({"id": number, "op": act, **asked}).encode()], handles)
+            socket.send_fds(self._line, [json.dumps({"id": asking, "op": act, **asked}).encode()], handles)
             if not self.alive:
                 raise OSError("the sandbox has ended")
             told, got = answer.result(PATIENCE)
         except (OSError, TimeoutError) as error:
             raise SetupError(f"the sandbox does not answer: {error or 'too late'}", hint="run the job again") from error
         finally:
-            self._asked.pop(number, None)
+            self._asked.pop(asking, None)
         if "error" in told or len(got) != wanted:
             for handle in got:
                 os.close(handle)
             said = str(told.get("error", "not what was asked for"))[:500]
-            raise SetupError(said, hint="see the name and the rights of what was asked for", errno=told.get("errno"))
+            number = told.get("errno")
+            errno = number if isinstance(number, int) else None
+            raise SetupError(said, hint="see the name and the rights of what was asked for", errno=errno)
         return told, got
 
     def _read(self) -> None:
@@ -174,7 +195,7 @@ class Box:
                 if not data:
                     break
                 self._hear(data, handles)
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, *WRONG):
             self.close()  # it broke the rules of the line
         with self._lock:
             self.alive = False
@@ -192,23 +213,27 @@ class Box:
         self._ended()
 
     def _hear(self, data: bytes, handles: list[int]) -> None:
-        told = json.loads(data)
-        if "exit" in told:
-            self._exited(int(told["exit"]), int(told["status"]))
-        elif "ready" in told and not self.ready.done():
-            self.ready.set_result(None)
-        else:
-            answer = self._asked.get(int(told["id"]))
-            if answer is not None and not answer.done():
-                answer.set_result((told, handles))
-                return
-        for handle in handles:
-            os.close(handle)
+        """Act on a message; descriptors that nobody asked for are closed."""
+        kept = False
+        try:
+            told = json.loads(data)
+            if "exit" in told:
+                self._exited(int(told["exit"]), max(-64, min(int(told["status"]), 255)))
+            elif "ready" in told and not self.ready.done():
+                self.ready.set_result(None)
+            else:
+                answer = self._asked.pop(int(told["id"]), None)
+                if answer is not None:
+                    answer.set_result((told, handles))
+                    kept = True
+        finally:
+            for handle in () if kept else handles:
+                os.close(handle)
 
     def _exited(self, pid: int, status: int) -> None:
         with self._lock:
             running = self._running.pop(pid, None)
-            if running is None and len(self._early) < 1000:
+            if running is None and len(self._early) < EARLY:
                 self._early[pid] = status
         if running is not None:
             running.set_result(status)
@@ -220,4 +245,13 @@ def _pid_of(pidfd: int) -> int:
         for line in file:
             if line.startswith("Pid:"):
                 return int(line.split()[1])
-    raise SetupError("the sandbox handed over something else than a process", hint="run the job again")
+    raise SetupError(_NO_PROCESS, hint="run the job again")
+
+
+def _stream(handle: int) -> socket.socket:
+    """A descriptor from a sandbox as the stream socket that it should be."""
+    made = socket.socket(fileno=handle)
+    if made.type == socket.SOCK_STREAM:
+        return made
+    made.close()
+    raise SetupError("the sandbox handed over something else than a connection", hint="run the job again")

@@ -11,12 +11,11 @@ import functools
 import os
 import re
 import select
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from picloud.sandbox import cgroup, userns
+from picloud.sandbox import cgroup, tree, userns
 from picloud.sandbox.maker import group_prefix
 
 ROUNDS = 20  # what is being killed may be forking
@@ -91,15 +90,7 @@ def remove(folder: Path) -> bool:
 
     Never follows a link.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    if os.path.lexists(folder):
-        for parent, names, _ in os.walk(folder):
-            for path in (os.path.join(parent, name) for name in names):
-                if not os.path.islink(path):
-                    with contextlib.suppress(OSError):
-                        os.chmod(path, 0o700)
-        shutil.rmtree(folder, ignore_errors=True)
-    if os.path.lexists(folder):
+    if not tree.remove(str(folder)):
         with contextlib.suppress(OSError):
             userns.remove_tree(folder, userns.ids_for())
     return not os.path.lexists(folder)

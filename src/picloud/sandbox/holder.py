@@ -16,7 +16,6 @@ import fcntl
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -25,7 +24,7 @@ from typing import Any
 if __name__ == "__main__":  # -I and -S: nothing of ours is on the path
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from picloud.sandbox import routes, system
+from picloud.sandbox import routes, system, tree
 from picloud.sandbox.stage import Stage
 from picloud.sandbox.userns import Ids, become_root, write_maps
 
@@ -84,7 +83,7 @@ class Holder:
         """Remove trees whose owners only the namespace knows."""
         enter(self.users, self._ids)
         for path in paths:
-            shutil.rmtree(path, ignore_errors=True)
+            tree.remove(path)
 
 
 def _user_namespace(ids: Ids, nested: bool) -> int:

@@ -226,20 +226,23 @@ class Layers:
             os.close(lock)  # it was swept away meanwhile, with the layer
 
 
-def pack_layer(roots: Sequence[tuple[str, Path]], out: Path, ids: Ids | None) -> Packed:
+def pack_layer(roots: Sequence[tuple[str, Path]], out: Path, ids: Ids | None, *, limit: int = 0) -> Packed:
     """Pack writable folders of a sandbox (see :func:`picloud.sandbox.pack.pack`).
 
     Args:
         roots: (path in the layer, folder).
         out: the file to write; nothing of it stays after an error.
         ids: those of the sandbox; None = the files have the ids they have inside.
+        limit: bytes of files that the layer may hold; 0 = any number.
 
     Raises:
         BadRequest: something in it cannot be in a layer.
+        TooLarge: it would hold more than ``limit``.
         StorageFull: the disk is full.
     """
     try:
-        return Packed(*helper("pack", ids, roots=[(prefix, str(folder)) for prefix, folder in roots], out=str(out)))
+        named = [(prefix, str(folder)) for prefix, folder in roots]
+        return Packed(*helper("pack", ids, roots=named, out=str(out), limit=limit))
     except BaseException:
         out.unlink(missing_ok=True)
         raise
@@ -285,12 +288,12 @@ def answer(verbs: dict[str, Callable[..., Any]], words: list[str]) -> int:
     return 0
 
 
-def _pack(ids: Ids | None, roots: list[tuple[str, str]], out: str) -> Packed:
+def _pack(ids: Ids | None, roots: list[tuple[str, str]], out: str, limit: int) -> Packed:
     opened = [(prefix, os.open(folder, os.O_RDONLY | os.O_DIRECTORY)) for prefix, folder in roots]
     with open(out, "wb") as file:
         if ids:
             userns.enter(ids)
-        return pack.pack(opened, file)
+        return pack.pack(opened, file, limit=limit)
 
 
 def _unpack(ids: Ids | None, tar: str, place: str, digest: str) -> list[int]:

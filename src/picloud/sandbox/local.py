@@ -12,7 +12,7 @@ import socket
 import struct
 import subprocess
 import termios
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from picloud.sandbox.base import Gauge, Guest, Program, Terminal
@@ -54,8 +54,9 @@ class LocalInside:
         members: the pids of all that live in the slot.
     """
 
-    def __init__(self, home: Path, env: Mapping[str, str], members: Callable[[], list[int]]) -> None:
+    def __init__(self, home: Path, env: Mapping[str, str], members: Callable[[], Iterable[int]]) -> None:
         self._home, self._env, self._members = home, dict(env), members
+        self._known: dict[str, bool] = {}  # listening sockets of the host: whether they are ours
 
     def start(
         self, argv: Sequence[str], env: Mapping[str, str], fds: Mapping[int, int], *, cwd: str = "", root: bool = False
@@ -91,15 +92,22 @@ class LocalInside:
 
     def ports(self) -> list[int]:
         table = _listening()
-        if not table:
-            return []
+        if table.keys() - self._known.keys():  # whose a socket is does not change: only new ones are looked for
+            ours = self._sockets()
+            self._known = {link: self._known.get(link, False) or link in ours for link in table}
+        else:
+            self._known = {link: self._known[link] for link in table}
+        return sorted({port for link, ports in table.items() if self._known[link] for port in ports})
+
+    def _sockets(self) -> set[str]:
+        """Link texts of all descriptors here."""
         found = set()
         for pid in self._members():
             with contextlib.suppress(OSError):
                 for name in os.listdir(f"/proc/{pid}/fd"):
                     with contextlib.suppress(OSError):
-                        found |= table.get(os.readlink(f"/proc/{pid}/fd/{name}"), set())
-        return sorted(found)
+                        found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+        return found
 
     def environment(self) -> dict[str, str]:
         return dict(self._env)

@@ -6,7 +6,6 @@ import itertools
 import json
 import logging
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct, field, structs
 
-from picloud.sandbox import cgroup, kit, lacks, platform, ration, routes, seccomp
+from picloud.sandbox import cgroup, kit, lacks, platform, ration, routes, seccomp, tree
 from picloud.sandbox.base import Limits
 from picloud.sandbox.boxed import BoxSandbox
 from picloud.sandbox.cgroup import Cgroup
@@ -230,16 +229,16 @@ class BoxMaker:
         path = [f"{VENV}/bin"] if image.setup else []
         path += [str(Path(image.python).parent)] if image.python else []
         path += [f"{kit.PLACE}/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        more = {"PIP_USER": "0"} if image.setup else {}  # home is not saved
         return {
             "HOME": "/home/picloud", "USER": "picloud", "LOGNAME": "picloud", "SHELL": "/bin/bash",
             "PATH": ":".join(dict.fromkeys(path)), "LANG": os.environ.get("LANG", "C.UTF-8"),
             "PYTHONPATH": f"/home/picloud:{kit.PLACE}/kit", "PICLOUD_KIT": f"{kit.PLACE}/kit",
             "PICLOUD_SOCKET": f"{kit.PLACE}/door.sock",
-        } | self._setting.env  # fmt: skip
+        } | more | self._setting.env  # fmt: skip
 
     def remove(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():  # something in it belongs to an id of the sandbox
+        if not tree.remove(str(folder)):  # something in it belongs to an id of the sandbox
             _, handle = self.ask({"remove": [str(folder)]}, [])
             _wait(handle)
 

@@ -13,22 +13,17 @@ import hashlib
 import os
 import re
 import stat
-import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 import zstandard
 
-from picloud.wire.error import BadRequest
+from picloud.sandbox.tar import EPOCH, Entry, TarWriter
 
-EPOCH = 315_619_200
-"""Every file's time: 2 January 1980, which zip files can hold in any time zone."""
 LEVEL = 3
 THREADS = 2
 """Of the compressor. Fixed, because one thread alone gives other bytes than several."""
-KEPT_XATTRS = ("user.overlay.opaque", "security.capability")
-PIECE = 1 << 20
 
 CONTENTS = ("dev/", "proc/", "sys/", "run/", "tmp/", "var/tmp/")
 """Folders that every sandbox gets anew."""
@@ -71,15 +66,6 @@ class Packed(NamedTuple):
     unpacked: int  # bytes of the files in it
 
 
-class Entry(NamedTuple):
-    """Something to pack: how to open it, and what it is called there."""
-
-    name: str  # path in the layer
-    folder: int  # descriptor of the folder it lies in; valid until the next entry is asked for
-    base: str  # its name there
-    status: os.stat_result
-
-
 Skip = Callable[[str, bool], bool]
 """(path in the layer, is a folder) -> leave it out, with all in it."""
 
@@ -91,22 +77,24 @@ def volatile(path: str, folder: bool) -> bool:
     return not folder and path.startswith(FILES_OF)
 
 
-def pack(roots: Sequence[tuple[str, int | Path]], out: BinaryIO, *, skip: Skip = volatile) -> Packed:
+def pack(roots: Sequence[tuple[str, int | Path]], out: BinaryIO, *, skip: Skip = volatile, limit: int = 0) -> Packed:
     """Write folders as one layer.
 
     Args:
         roots: (path that the folder has in the layer, "" = /; the folder, or a descriptor of it).
         out: gets the compressed tar.
         skip: what to leave out.
+        limit: bytes of files that it may hold; 0 = any number.
 
     Raises:
         BadRequest: a device node lies in it.
+        TooLarge: it would hold more than ``limit``.
         OSError: something could not be read or written, the disk being full for instance.
     """
     sink = _Digest(out)
     compressor = zstandard.ZstdCompressor(level=LEVEL, threads=THREADS)
     with compressor.stream_writer(cast(BinaryIO, sink), closefd=False) as stream:
-        tar = _Tar(stream)
+        tar = TarWriter(stream.write, limit)
         for entry, header in _pieces(roots, skip):
             tar.add(entry, header)
         tar.end()
@@ -124,84 +112,6 @@ class _Digest:
         self.size += len(data)
         self._out.write(data)
         return len(data)
-
-
-class _Tar:
-    """The tar format, as far as layers need it; memory does not grow with the sizes of files."""
-
-    def __init__(self, stream: zstandard.ZstdCompressionWriter) -> None:
-        self._stream = stream
-        self._links: dict[tuple[int, int], str] = {}
-        self.files = self.bytes = 0
-
-    def add(self, entry: Entry, patch: bytes) -> None:
-        """Add one; ``patch``: bytes that replace the first ones of its contents."""
-        info = tarfile.TarInfo(entry.name)
-        status = entry.status
-        info.mode, info.uid, info.gid, info.mtime = stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, EPOCH
-        fd = -1
-        try:
-            if stat.S_ISREG(status.st_mode) and not self._linked(info, status):
-                fd = os.open(entry.base, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=entry.folder)
-                info.size = os.fstat(fd).st_size
-            elif stat.S_ISDIR(status.st_mode):
-                info.type = tarfile.DIRTYPE
-                fd = os.open(entry.base, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=entry.folder)
-            elif not stat.S_ISREG(status.st_mode):
-                _special(info, entry)
-            info.pax_headers = _xattrs(fd) if fd >= 0 else {}
-            self._stream.write(info.tobuf(tarfile.PAX_FORMAT))
-            if info.size:
-                self._contents(fd, info.size, patch)
-        finally:
-            if fd >= 0:
-                os.close(fd)
-        self.files += 1
-
-    def _linked(self, info: tarfile.TarInfo, status: os.stat_result) -> bool:
-        if status.st_nlink < 2:
-            return False
-        first = self._links.setdefault((status.st_dev, status.st_ino), info.name)
-        if first == info.name:
-            return False
-        info.type, info.linkname = tarfile.LNKTYPE, first
-        return True
-
-    def _contents(self, fd: int, size: int, patch: bytes) -> None:
-        """Exactly ``size`` bytes, also of a file that shrinks or grows meanwhile: a broken tar would lose all that follow."""
-        left = size
-        while left:
-            data = os.read(fd, min(left, PIECE)) or bytes(min(left, PIECE))
-            if patch:
-                data, patch = patch + data[len(patch) :], b""
-            self._stream.write(data)
-            left -= len(data)
-        self._stream.write(bytes(-size % tarfile.BLOCKSIZE))
-        self.bytes += size
-
-    def end(self) -> None:
-        self._stream.write(bytes(2 * tarfile.BLOCKSIZE))
-
-
-def _special(info: tarfile.TarInfo, entry: Entry) -> None:
-    mode = entry.status.st_mode
-    if stat.S_ISLNK(mode):
-        info.type, info.linkname = tarfile.SYMTYPE, os.readlink(entry.base, dir_fd=entry.folder)
-    elif stat.S_ISCHR(mode) and entry.status.st_rdev == 0:
-        info.type, info.mode = tarfile.CHRTYPE, 0  # overlayfs: something of a lower layer was removed
-    elif stat.S_ISFIFO(mode):
-        info.type = tarfile.FIFOTYPE
-    else:
-        raise BadRequest(f"/{entry.name} is a device node; a layer cannot hold it", hint="remove it, then save again")
-
-
-def _xattrs(fd: int) -> dict[str, str]:
-    try:
-        names = os.listxattr(fd)
-    except OSError:  # a file system without them
-        return {}
-    kept = [name for name in KEPT_XATTRS if name in names]
-    return {f"SCHILY.xattr.{name}": os.getxattr(fd, name).decode("utf-8", "surrogateescape") for name in kept}
 
 
 def _pieces(roots: Sequence[tuple[str, int | Path]], skip: Skip) -> Iterator[tuple[Entry, bytes]]:
@@ -236,7 +146,7 @@ class _Walk:
         with os.scandir(fd) as found:
             names = sorted(item.name for item in found)
         compiled = path.endswith("__pycache__")
-        states = {name: os.lstat(name, dir_fd=fd) for name in names}
+        states = {name: status for name in names if (status := _status(name, fd))}
         beside = {name[:-3]: status for name, status in states.items() if name.endswith(".py")}
         for name, status in states.items():
             inner = f"{path}/{name}" if path else name
@@ -254,18 +164,31 @@ class _Walk:
                     yield from self._below(entry, beside)
 
     def _below(self, entry: Entry, beside: dict[str, os.stat_result]) -> Iterator[tuple[Entry, bytes]]:
-        fd = os.open(entry.base, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=entry.folder)
+        try:
+            fd = os.open(entry.base, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY, dir_fd=entry.folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # removed since it was seen
         try:
             yield from self.folder(fd, entry.name, beside)
         finally:
             os.close(fd)
 
 
+def _status(name: str, folder: int) -> os.stat_result | None:
+    try:
+        return os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return None  # removed since the folder was read
+
+
 def _fitting(entry: Entry, source: os.stat_result | None) -> bytes:
     """The header that compiled Python gets; nothing where it is not of the source beside it, and so would not be used."""
     if source is None:
         return b""
-    fd = os.open(entry.base, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=entry.folder)
+    try:
+        fd = os.open(entry.base, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=entry.folder)
+    except OSError:
+        return b""  # removed or replaced since it was seen
     try:
         header = os.read(fd, 16)
     finally:

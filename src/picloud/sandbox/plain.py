@@ -6,14 +6,13 @@ import contextlib
 import ctypes
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from picloud.sandbox import lacks, proc, ration
+from picloud.sandbox import lacks, proc, ration, tree
 from picloud.sandbox.base import Gauge, Limits, Program
 from picloud.sandbox.local import LocalInside
 
@@ -21,6 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
 MARK = "PICLOUD_SOCKET"
 """Environment variable by which processes are found that left the session: each slot has a door of its own."""
+DOOR = "door.sock"
 HARD_SLACK = 1 << 30
 """Private memory beyond twice the limit that is refused outright. Resident memory is watched at the limit itself; this
 only stops a job that grows faster than the watch looks, without counting the stacks of idle threads against it."""
@@ -35,7 +35,7 @@ class PlainProcess:
         self.pidfd = os.pidfd_open(child.pid)
 
     def signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(OSError):  # it has ended, or was let go of
             signal.pidfd_send_signal(self.pidfd, number)
 
     def members(self) -> list[int]:
@@ -54,7 +54,7 @@ class PlainProcess:
             self.pidfd = -1
 
     def end(self) -> list[int]:
-        found, alive = set[int](), self._everything()  # seen while the first process still holds them together
+        found, alive = set[int](), self.everything()  # seen while the first process still holds them together
         self.signal(signal.SIGKILL)
         for _ in range(10):  # members may still fork while they are killed
             for pid in alive:
@@ -63,10 +63,11 @@ class PlainProcess:
             if alive <= found | {self.pid}:
                 break
             found |= alive
-            alive = self._everything()
+            alive = self.everything()
         return sorted(found - {self.pid})
 
-    def _everything(self) -> set[int]:
+    def everything(self) -> set[int]:
+        """Also those that left the session."""
         return set(self.members()) | _marked(self._mark)
 
 
@@ -110,7 +111,7 @@ class PlainInside(LocalInside):
         return found or Gauge()
 
     def _members(self) -> list[int]:
-        return self.runner.members() if self.runner else []
+        return sorted(self.runner.everything()) if self.runner else []
 
     def _rlimits(self) -> dict[int, int]:
         found = {resource.RLIMIT_CORE: 0}
@@ -128,12 +129,14 @@ class PlainSandbox:
 
     def __init__(self, folder: Path, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self.run, self.here = folder, str(folder)
-        self.home, self.tmp = str(folder / "home"), str(folder / "tmp")
+        self.home = str(folder / "home")
+        self.folders: Sequence[str] = [str(folder / "tmp")]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "out").mkdir(exist_ok=True, mode=0o700)
         for place, source in shared.items():
             (folder / place).symlink_to(source)
-        self.inside = PlainInside(folder, limits, dict(env) | {"HOME": self.home, "TMPDIR": self.tmp})
+        own = {"HOME": self.home, "TMPDIR": self.folders[0], MARK: str(folder / DOOR)}
+        self.inside = PlainInside(folder, limits, dict(env) | own)
         self.python = [sys.executable]
 
     def oom_kills(self) -> int:
@@ -165,7 +168,7 @@ class PlainMaker:
         return PlainSandbox(folder, self._limits, self._env, self._shared)
 
     def remove(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
+        tree.remove(str(folder))
 
     def close(self) -> None:
         """Its sandboxes end with their runners."""

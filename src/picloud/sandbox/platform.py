@@ -48,6 +48,7 @@ def command(foreign: bool) -> list[str]:
     if not foreign or not loader:
         return [program]
     kinds = [f"{PLACE}{place}" for place in _library_folders()]
+    loader = os.path.realpath(loader)  # its links may be absolute, and would lead into the image
     return [f"{PLACE}{loader}", "--library-path", ":".join(kinds), f"{PLACE}{program}"]
 
 

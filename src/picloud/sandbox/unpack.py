@@ -18,7 +18,7 @@ from typing import IO, BinaryIO, NamedTuple, cast
 
 import zstandard
 
-from picloud.sandbox.pack import KEPT_XATTRS, PIECE
+from picloud.sandbox.tar import KEPT_XATTRS, PIECE
 from picloud.wire.error import BadRequest
 
 XATTR = "SCHILY.xattr."
@@ -26,7 +26,7 @@ WINDOW = 1 << 27
 """Bytes of memory that decompressing may ask for."""
 BROKEN = (zstandard.ZstdError, tarfile.TarError, EOFError, ValueError)
 """What reading a tar that is cut short, or that is none, raises."""
-CROSSED = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+CROSSED = (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
 """What laying out a tar raises that contradicts itself: links to nothing, files that are folders too."""
 REMOVED = ".wh."
 """OCI: a file of this beginning says that the rest of its name was removed."""
@@ -131,9 +131,11 @@ class Layout:
                 if os.path.join(folder, inner) not in made:
                     _remove(os.path.join(folder, inner))
         elif name.startswith(REMOVED):
-            gone = os.path.join(folder, name.removeprefix(REMOVED))
-            if gone not in made and name != REMOVED:
-                _remove(gone)
+            rest = name.removeprefix(REMOVED)
+            if rest in ("", ".", ".."):
+                raise BadRequest(f"{path!r} marks nothing")
+            if os.path.join(folder, rest) not in made:
+                _remove(os.path.join(folder, rest))
         return name.startswith(REMOVED)
 
     def _place(self, plain: IO[bytes], member: tarfile.TarInfo, path: str) -> None:

@@ -223,9 +223,10 @@ def remove_tree(path: Path, ids: Ids) -> None:
 
 
 def _remove(path: str) -> None:
-    import shutil
+    from picloud.sandbox import tree
 
-    shutil.rmtree(path)
+    if not tree.remove(path):
+        raise OSError(1, f"not all of {path} could be removed")
 
 
 def main(words: list[str]) -> int:

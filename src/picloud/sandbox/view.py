@@ -70,6 +70,8 @@ class View:
             places += [one.lstrip("/") for one in self._image.folders]
         for place in places:
             (top / place).mkdir(parents=True, exist_ok=True)
+        for name in ("hosts", "resolv.conf"):  # ours are shown there, also where the image has none
+            (top / "etc" / name).touch()
         for name in ("online", "possible", "present"):  # what libc answers to "how many processors"
             (top / "sys/devices/system/cpu" / name).write_text(f"0-{cores - 1}\n" if cores > 1 else "0\n")
         for name in MERGED if self._image.host else ():

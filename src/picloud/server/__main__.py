@@ -33,6 +33,7 @@ from picloud.server.app import LINES, App
 from picloud.server.control import Control
 from picloud.server.credentials import configuration, configure, other_server, point_client, secret_of, write_secret
 from picloud.server.edge import EdgeProcess
+from picloud.server.identity import host_key, owner_key, public_of
 from picloud.server.line import Line
 from picloud.server.lock import lock
 from picloud.server.sockets import Doors, Listening, bind
@@ -40,6 +41,7 @@ from picloud.server.storage import now_ms
 from picloud.serving import Serving
 from picloud.settings import Settings, load
 from picloud.store import account as accounts
+from picloud.store import sshkey as sshkeys
 from picloud.store.db import Database
 from picloud.store.files import Files, open_files
 from picloud.wire.error import CloudException
@@ -81,14 +83,14 @@ class Program:
                 await self._serve(db, files, listening)
             finally:
                 db.close()
-                listening.control.close()
-                listening.edge.close()
+                listening.close()
 
     async def _serve(self, db: Database, files: Files, listening: Listening) -> None:
         secret = _secret(self.home / "secret")
         control = Control(self.settings, db, files, secret)
         control.address = listening.loopback
         control.edges = {"http": Doors.port(listening.edge.plain), "https": Doors.port(listening.edge.tls)}
+        control.ssh_port, control.ssh_key = Doors.port(listening.ssh), public_of(host_key(self.home))
         order = EdgeOrder(
             self.settings.blobs,
             str(self.home / "blob"),
@@ -96,8 +98,16 @@ class Program:
             [s.fileno() for s in listening.edge.plain],
             [s.fileno() for s in listening.edge.tls],
             listening.tls,
+            control=listening.loopback,
+            authority=control.authority.edge,
+            ssh=[s.fileno() for s in listening.ssh],
+            host_key=str(host_key(self.home)),
+            port_address=self.settings.port_address,
+            proxy_domain=self.settings.proxy_domain,
         )
-        edge = EdgeProcess(order, listening.edge, {})
+        edge = EdgeProcess(order, [*listening.edge.plain, *listening.edge.tls, *listening.ssh], {})
+        control.ports.tell = edge.tell
+        edge.greeting = control.ports.message
         await edge.start()
         control.spawn(edge.watch())
         app = App(control)
@@ -167,6 +177,8 @@ class Program:
             made, secret = await control.storage.write(accounts.key_create, owner, now_ms())
             write_secret(self.home, made, secret)
         key = stored or str(made)
+        public = owner_key(self.home, key)
+        await control.storage.write(lambda tx: sshkeys.add(tx, owner, int(key), public, now_ms()))
         if not elsewhere and ours:
             point_client(self.home, url)
         elif not elsewhere and (not stored or used):

@@ -15,7 +15,20 @@ from enum import Enum
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from picloud.server.api import blob, environment, job, line, page, reading, result, server, submission, worker
+from picloud.server.api import (
+    blob,
+    edge,
+    environment,
+    job,
+    line,
+    page,
+    reading,
+    result,
+    server,
+    shell,
+    submission,
+    worker,
+)
 from picloud.server.auth import Headers
 from picloud.server.control import Control
 from picloud.server.http import Receive, Request, Scope, Send, refuse
@@ -32,6 +45,7 @@ class Access(Enum):
     anyone = "no key"
     account = "an API key, or a running job"
     worker = "a live worker"
+    edge = "the edge process"
 
 
 class Route(NamedTuple):
@@ -83,6 +97,12 @@ ROUTES = [
     Route("POST", "/v1/worker/blob/get", blob.get, Access.worker),
     Route("GET", "/v1/worker/code/{digest}", worker.code, Access.worker),
     Route("GET", "/v1/worker/layer/{digest}", worker.layer, Access.worker),
+    Route("POST", "/v1/key/ssh", shell.add_key),
+    Route("GET", "/v1/job/{jid}/wait", shell.wait),
+    Route("POST", "/v1/job/{jid}/link", shell.link),
+    Route("POST", "/v1/edge/login", edge.login, Access.edge),
+    Route("POST", "/v1/edge/channel", edge.channel, Access.edge),
+    Route("POST", "/v1/edge/listening", edge.listening, Access.edge),
 ]
 LINES: dict[str, Callable[[Control, Line, Headers], End]] = {"/v1/worker": worker.opened, "/v1/line": line.opened}
 """The WebSockets, with what lets a connection in; see ``server.line``."""
@@ -167,5 +187,7 @@ class App:
         if route.access is Access.account:
             authority = self._control.authority
             request.principal = authority.remembered(request.headers) or await authority.principal(request.headers)
+        elif route.access is Access.edge:
+            self._control.authority.check_edge(request.headers)
         elif route.access is Access.worker:
             self._control.authority.worker(request.headers)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 
 from msgspec import Struct
 
@@ -34,6 +35,7 @@ class Authority:
         self._storage, self._fleet = storage, fleet
         self._known: dict[bytes, Principal] = {}
         self.owner = 0  # the account of whoever installed this server
+        self.edge = secrets.token_hex(32)  # what our edge process shows
 
     def remembered(self, headers: Headers) -> Principal | None:
         """The principal of a key that was verified before, without waiting."""
@@ -47,7 +49,7 @@ class Authority:
         """
         value = headers.get(b"authorization", b"")
         if value.startswith(b"Worker "):
-            return self._job(self.worker(headers), headers)
+            return self._job(self._bearer(headers), headers)
         if value.startswith(b"Bearer "):
             return await self._session(value.removeprefix(b"Bearer ").decode("ascii", "replace"))
         known = self._known.get(hashlib.sha256(value).digest())
@@ -57,13 +59,28 @@ class Authority:
         """The worker whose credential the request carries.
 
         Raises:
-            NotAuthorized: not a live incarnation, or a wrong secret.
+            NotAuthorized: not a live incarnation, a wrong secret, or it asks for a job.
         """
+        if b"x-picloud-attempt" in headers:
+            raise NotAuthorized("only workers themselves may ask this", hint="a job asks with the functions of cloud")
+        return self._bearer(headers)
+
+    def _bearer(self, headers: Headers) -> Worker:
+        """The worker through which the request came."""
         incarnation, _, secret = headers.get(b"authorization", b"").removeprefix(b"Worker ").partition(b":")
         worker = self._fleet.by_incarnation.get(incarnation.decode("ascii", "replace"))
         if worker is None or not hmac.compare_digest(hashlib.sha256(secret).digest(), worker.secret_hash):
             raise NotAuthorized("this worker was revoked or is not known", hint="it ends by itself")
         return worker
+
+    def check_edge(self, headers: Headers) -> None:
+        """Let only our own edge process pass.
+
+        Raises:
+            NotAuthorized: it is somebody else.
+        """
+        if not hmac.compare_digest(headers.get(b"authorization", b""), b"Edge " + self.edge.encode()):
+            raise NotAuthorized("only the edge process asks this")
 
     def forget(self) -> None:
         """Verify every key anew (after keys changed)."""

@@ -18,6 +18,7 @@ from picloud.server.hub import Hub
 from picloud.server.images import Interpreters
 from picloud.server.janitor import Janitor
 from picloud.server.placement import Placer
+from picloud.server.ports import Ports
 from picloud.server.probing import Probing
 from picloud.server.runs import Runs
 from picloud.server.sampling import Sampling
@@ -49,6 +50,8 @@ class Control:
         self.placer.settle = self.dispatcher.settle
         self.dispatcher.arrived = self.arrived
         self.authority = Authority(self.storage, self.fleet)
+        self.ports = Ports(self.fleet, settings)
+        self.placer.ended_worker = self.ports.gone
         self.janitor = Janitor(self.storage, self.dispatcher, files, settings)
         capacity = self.engine.capacity()
         self.default_type = choose_default_type(settings, capacity.cores, capacity.memory + settings.memory_reserve)
@@ -58,6 +61,8 @@ class Control:
         self.address = ""
         self.hosts = {"", "localhost", settings.host}
         self.edges: dict[str, int] = {}  # scheme -> port of the edge
+        self.ssh_port = 0
+        self.ssh_key = ""  # the gateway's, by which clients know it
         self.started = time.time()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -102,8 +107,8 @@ class Control:
         """Where ssh reaches a job: ``<jid>@<host>:<port>``."""
         if jid is None:
             return None
-        host = self.settings.host or "127.0.0.1"
-        return f"{jid}@{host}:{self.edges['ssh']}" if "ssh" in self.edges else f"{jid}@{host}"
+        port = self.ssh_port
+        return f"{jid}@{self.settings.host or '127.0.0.1'}" + (f":{port}" if port else "")
 
     # -- blobs ------------------------------------------------------------------------------------------------------
 

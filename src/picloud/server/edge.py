@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import sys
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from picloud.edge.__main__ import EdgeOrder
-from picloud.server.sockets import Doors
 
 log = logging.getLogger("picloud.edge")
 
@@ -21,8 +22,9 @@ AGAIN = 0.5
 class EdgeProcess:
     """One child that serves bytes on sockets we hold."""
 
-    def __init__(self, order: EdgeOrder, doors: Doors, environment: dict[str, str]) -> None:
-        self._order, self._doors, self._environment = order, doors, environment
+    def __init__(self, order: EdgeOrder, sockets: Sequence[socket.socket], environment: dict[str, str]) -> None:
+        self._order, self._sockets, self._environment = order, sockets, environment
+        self.greeting: Callable[[], bytes] = bytes  # the first thing that each edge is told
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -31,7 +33,7 @@ class EdgeProcess:
 
     async def start(self) -> None:
         """Start it and hand over sockets and order."""
-        descriptors = [bound.fileno() for bound in [*self._doors.plain, *self._doors.tls]]
+        descriptors = [bound.fileno() for bound in self._sockets]
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -41,8 +43,14 @@ class EdgeProcess:
             env=os.environ | self._environment,
         )
         assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(self._order) + b"\n")
+        self._process.stdin.write(msgspec.json.encode(self._order) + b"\n" + self.greeting())
         await self._process.stdin.drain()
+
+    def tell(self, line: bytes) -> None:
+        """Tell it something new; one that is being started again is told in its greeting."""
+        process = self._process
+        if process is not None and process.returncode is None and process.stdin is not None:
+            process.stdin.write(line)
 
     async def watch(self) -> None:
         """Start it again whenever it ends, until cancelled."""

@@ -54,6 +54,7 @@ class Worker:
         self.finishing = False
         self.idle_since = 0.0
         self.image: Image | None = None  # None: not read from the store yet
+        self.neighbours: list[int] = []  # outer ports that it was told of
 
     @property
     def connected(self) -> bool:
@@ -90,6 +91,7 @@ class Worker:
     def greet(self, line: Line, pid: int) -> None:
         """A new connection, which knows nothing yet."""
         self._specs.clear()
+        self.neighbours = []
         self.line, self.pid = line, pid
 
     def room(self) -> int:

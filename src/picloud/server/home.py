@@ -24,7 +24,7 @@ from picloud.wire.error import SetupError
 START_FREE = 64 * MIB
 """Bytes of disk without which a server cannot even finish what runs; ``min_free_disk`` guards what is new."""
 
-FOLDERS = ("blob", "work", "tls", "credentials")
+FOLDERS = ("blob", "work", "tls", "credentials", "ssh")
 SERVER_FILE = "server.json"
 STOPPED_FILE = "stopped-workers"
 """Incarnations that `picloud down` was about to end: no job is to blame for that. The next server reads and removes it."""

@@ -84,8 +84,13 @@ def preparation(image: Image) -> bytes:
     ).encode()
 
 
-_PREPARATION = """[ -x {venv}/bin/python ] && exit 0
-set -e
+_PREPARATION = """set -e
+if [ -x {venv}/bin/python ]; then  # the base's own, or of an earlier version: only its folders change hands, which is quick
+    for folder in {venv}/bin {site}; do
+        [ "$(stat -c %u:%g $folder)" = {job} ] || chown {job} $folder
+    done
+    exit 0
+fi
 umask 022
 {python} -m venv --without-pip --system-site-packages {venv}
 printf %s {chain} > {site}/picloud_chain.pth
@@ -142,6 +147,8 @@ class Interpreters:
         if not all(os.path.isabs(path) for path in interpreter) or not (self.alone or self._listed(interpreter)):
             return ""
         if not os.access(executable, os.X_OK) or not all(os.path.isdir(path) for path in folders):
+            return ""
+        if not os.path.isdir(f"{folders[1]}/lib/python{version}"):  # a client elsewhere, whose paths mean another Python here
             return ""
         return "h" + json.dumps([executable, version, *_apart(folders)], separators=(",", ":"))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+from picloud.sandbox.layer import Layers
 from picloud.server.dispatcher import Dispatcher
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
@@ -106,7 +108,15 @@ class Janitor:
         """Bytes that no row names go: condemned after a day, deleted a cycle later."""
         await self._storage.write(environment.forget, now_ms() - UNUSED_MS)
         await self._storage.write(layer.sweep, now_ms() - UNUSED_MS)
+        await self._unpacked()
         _, gone = await self._storage.write(blobs.sweep, now_ms() - UNUSED_MS, now_ms())
         for blob in gone:
             await asyncio.to_thread(self._files.delete, blob)
         await asyncio.to_thread(self._files.sweep)
+
+    async def _unpacked(self) -> None:
+        """Unpacked layers of this host go when they are stored no more and no worker shows them."""
+        place = Path(self._settings.home) / "layers"
+        if place.is_dir():
+            kept = await self._storage.read(layer.every)
+            await asyncio.to_thread(lambda: Layers(place).sweep(kept))

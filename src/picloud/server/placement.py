@@ -56,6 +56,7 @@ class Placer:
         self._stops: set[asyncio.Future[None]] = set()  # idle workers on their way out
         self.weights: dict[int, int] = {}  # account -> share of the machine
         self.settle: Callable[[Finish], None] = lambda result: None
+        self.ended_worker: Callable[[Worker], None] = lambda worker: None
         self.url = ""
         self._cpu = (0.0, True)
         self._ended_by_us: set[str] = set()  # incarnations whose end no job is to blame for
@@ -161,6 +162,7 @@ class Placer:
         self.placements.pop(incarnation, None)
         if worker is None:
             return
+        self.ended_worker(worker)
         early = worker.window == 0
         count = self._failures.get(worker.kind.id, (0, 0.0))[0] + 1 if early else 0
         self._failures[worker.kind.id] = (count, time.monotonic() + (min(10.0, 0.1 * 2**count) if early else 0.0))

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import logging
 import os
-import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,8 @@ PRIORITY = 1
 _WAIT = b"\x80\x04cpicloud.worker.inside.setup\nwait\nN\x86."
 """The pickle of (picloud.worker.inside.setup.wait, None): nothing is loaded here, not even this."""
 CODE = Code(hashlib.sha256(_WAIT).hexdigest(), "function", _WAIT, {"name": "setup", "module": "picloud"})
-_NOTHING = pickle.dumps(((), {}), 5)
+_NOTHING = b"\x80\x05)}\x86."
+"""The pickle of no arguments: ``((), {})``."""
 
 
 class Setups:

@@ -34,10 +34,17 @@ class Listening(Struct):
 
     control: Doors
     edge: Doors
+    ssh: list[socket.socket]
     loopback: str  # URL for this machine
     remote: str | None  # URL for others
     tls: Certificate | None
     fingerprint: str | None
+
+    def close(self) -> None:
+        self.control.close()
+        self.edge.close()
+        for bound in self.ssh:
+            bound.close()
 
 
 def bind(settings: Settings, prefer: int | None, loopback: int | None = None) -> Listening:
@@ -58,14 +65,29 @@ def bind(settings: Settings, prefer: int | None, loopback: int | None = None) ->
     control.plain += address.listen_nearby(inner)
     # Beside control's, so that it is the same again after a restart: bytes on their way go on under the same ticket.
     edge = _doors(plain_host, tls_host, 0, _beside(outer), _beside(inner))
+    edge.plain += address.listen_nearby(Doors.port(edge.plain))
+    ssh = _ssh(further, settings.ssh_port, _beside(_beside(outer) or 0))
     local = address.url("127.0.0.1", inner, tls=False)
     if private:
-        return Listening(control, edge, local, None, None, None)
+        return Listening(control, edge, ssh, local, None, None, None)
     remote = address.url(address.reachable(settings.host), outer, tls=bool(tls_host))
     if plain_host:
-        return Listening(control, edge, local, remote, None, None)
+        return Listening(control, edge, ssh, local, remote, None, None)
     cert, key, fingerprint = certificate(Path(settings.home), settings.host)
-    return Listening(control, edge, local, remote, (str(cert), str(key)), fingerprint)
+    return Listening(control, edge, ssh, local, remote, (str(cert), str(key)), fingerprint)
+
+
+def _ssh(further: str, port: int, prefer: int | None) -> list[socket.socket]:
+    """The gateway's sockets: its protocol is private by itself, so it needs no certificate elsewhere."""
+    if further in ("0.0.0.0", "::"):
+        return [address.listen(further, port, prefer)]
+    near = address.listen("127.0.0.1", port, prefer)
+    bound = int(near.getsockname()[1])
+    try:
+        return [near, address.listen(further, bound)] if further and further != "127.0.0.1" else [near]
+    except SetupError:
+        near.close()
+        raise
 
 
 def _beside(port: int) -> int | None:

@@ -3,6 +3,7 @@
     keep(tx, account, digest, blob, size, now) -> str   the blob that holds it from now on; NotFound
     blob_of(tx, digest) -> str                          NotFound
     known(tx, digest) -> bool
+    every(tx) -> set[str]
     sweep(tx, before) -> int                            removes what nothing names
 
 A row protects its blob from the sweeper. A digest that is stored already keeps the bytes it has.
@@ -59,6 +60,11 @@ def blob_of(tx: Connection, digest: str) -> str:
 def known(tx: Connection, digest: str) -> bool:
     """Whether a layer is stored."""
     return one(tx, _BLOB, digest=digest) is not None
+
+
+def every(tx: Connection) -> set[str]:
+    """The digests of all stored layers."""
+    return set(tx.execute(select(layer.c.digest)).scalars())
 
 
 def sweep(tx: Connection, before: int) -> int:

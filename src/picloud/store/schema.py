@@ -63,6 +63,15 @@ api_key = Table(
     Index("api_key_account", "account"),
 )
 
+ssh_key = Table(
+    "ssh_key",
+    metadata,
+    Column("public", Text, primary_key=True),
+    Column("api_key", BigInteger, primary_key=True, autoincrement=False),
+    _col("created"),
+)
+"""Public keys that open an ssh session in the jobs of an API key's account: "ssh-ed25519 AAAA..", without a comment."""
+
 login = Table(
     "login",
     metadata,

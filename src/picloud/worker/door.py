@@ -110,7 +110,7 @@ class Door:
 
     def _relay(self, guest: socket.socket, upstream: socket.socket, head: Head, body: Iterator[bytes], visit: Visit) -> bool:
         """One request and its answer; False when the connection cannot be used again."""
-        waits = head.line.startswith(b"POST /v1/result")
+        waits = head.line.startswith(b"POST /v1/result") or b"/wait?" in head.line
         if waits:
             visit.wait(True)
         begun = False

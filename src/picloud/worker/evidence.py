@@ -6,11 +6,14 @@ from pathlib import Path
 
 from picloud.wire.job import Cause
 from picloud.wire.message import Figures, Outcome
-from picloud.worker import death
+from picloud.worker import death, found
 from picloud.worker.order import Order
 from picloud.worker.running import Running
+from picloud.worker.samples import Meter
 
 REFUSED, KILLS = "requests for memory refused", "processes killed by the kernel"
+
+STACKS = 32_000  # bytes of stacks that are kept
 
 
 def add(running: Running, outcome: Outcome, order: Order) -> None:
@@ -36,10 +39,18 @@ def add(running: Running, outcome: Outcome, order: Order) -> None:
         failure.message += f" ({', '.join(counts)})" if counts else ""
 
 
+def killed(running: Running, at_limit: bool, order: Order) -> None:
+    """The kernel killed for lack of memory, perhaps before the job was sampled: its figures are still there.
+
+    Args:
+        at_limit: the kernel keeps the job's own limit, so that it was reached.
+    """
+    if at_limit:
+        running.peak = max(running.peak, order.memory_limit)
+        if running.meter is None and running.before is not None:
+            running.meter = Meter(*running.key, running.before, order.memory_limit)
+
+
 def stacks(folder: Path) -> str:
     """The stacks that the runner in ``folder`` has left."""
-    try:
-        with open(folder / "stacks", "rb") as file:
-            return death.stacks(file.read(32_000).decode(errors="replace"))
-    except OSError:
-        return ""
+    return death.stacks(found.content(folder / "stacks", STACKS).decode(errors="replace"))

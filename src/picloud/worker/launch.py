@@ -15,6 +15,7 @@ from picloud.wire.error import SetupError
 from picloud.worker import surroundings
 from picloud.worker.logs import Pipe
 
+SESSIONS = "sessions"
 MAIN = "from picloud.worker.runner import main; main()"
 
 
@@ -27,13 +28,17 @@ class Launched(NamedTuple):
     err: Pipe
 
 
-def place(maker: Maker, folder: Path, used: Sandbox | None) -> Sandbox:
+def place(maker: Maker, folder: Path, used: Sandbox | None, fit: bool) -> Sandbox:
     """The sandbox for the next runner: the one in use where nothing is left in it, else a new one in ``folder``.
+
+    Args:
+        fit: whether nobody but jobs has been in the one in use, and its last runner left in order; whatever may have ended
+            that may also lie in wait.
 
     Raises:
         SetupError: it could not be made.
     """
-    if used is not None and used.reusable():
+    if used is not None and fit and used.reusable():
         return used
     if used is not None:
         used.end()
@@ -58,11 +63,15 @@ def runner(sandbox: Sandbox, feed: int, cores: int, root: bool) -> Launched:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     out, err = Pipe(mark), Pipe(mark)
     order = {
-        "folder": sandbox.here, "home": sandbox.home, "tmp": sandbox.tmp, "code": f"{sandbox.here}/code",
-        "specs": f"{sandbox.here}/specs", "feed": feed, "result": theirs.fileno(), "mark": mark.hex(),
+        "folder": sandbox.here, "home": sandbox.home, "folders": sandbox.folders, "code": f"{sandbox.here}/code",
+        "specs": f"{sandbox.here}/specs", "feed": feed, "result": theirs.fileno(), "mark": mark.hex(), "path": "",
     }  # fmt: skip
     boot = (kit.BOOT.format(sandbox.kit) if sandbox.kit else "") + MAIN
     env = sandbox.inside.environment() | surroundings.threads(cores)
+    if sandbox.kit:
+        order["path"] = env.pop("PYTHONPATH", "")
+        env["PYTHONNOUSERSITE"] = "1"
+    env["PICLOUD_SESSIONS"] = f"{sandbox.here}/{SESSIONS}"
     fds = {1: out.writer, 2: err.writer, feed: feed, theirs.fileno(): theirs.fileno()}
     try:
         process = sandbox.inside.start([*sandbox.python, "-P", "-c", boot, json.dumps(order)], env, fds, root=root)
@@ -83,4 +92,4 @@ def runner(sandbox: Sandbox, feed: int, cores: int, root: bool) -> Launched:
 def pipe_of_sessions(sandbox: Sandbox) -> None:
     """The pipe whose writers are a job's guests; see ``picloud.worker.channel``."""
     with contextlib.suppress(FileExistsError):
-        os.mkfifo(sandbox.run / "sessions", 0o644)
+        os.mkfifo(sandbox.run / SESSIONS, 0o644)

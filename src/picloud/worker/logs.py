@@ -12,6 +12,7 @@ import fcntl
 import os
 import struct
 import termios
+import time
 from collections import deque
 
 from picloud.wire.message import LogChunk
@@ -152,6 +153,18 @@ class JobLog:
         """Take in output of one stream."""
         if data:
             self._streams.setdefault(stream, Stream(*self._limits)).add(data)
+
+    def tell(self, stream: str, text: str) -> None:
+        """Add a line with the time before it."""
+        self.add(stream, f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {text}\n".encode())
+
+    def hear(self, stream: str, data: bytes) -> None:
+        """Add what a runner told by itself; its remarks get the time."""
+        if stream not in ("pilog", "syslog"):
+            self.add(stream, data)
+            return
+        for line in data.decode(errors="replace").splitlines():
+            self.tell(stream, line)
 
     def take(self, now: float | None = None) -> list[LogChunk]:
         """Chunks to be sent: at the time ``now`` (monotonic) of a running job, or None = all, it has ended."""

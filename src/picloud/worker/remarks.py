@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from picloud.wire.message import Sample
 from picloud.worker.death import bigger, size
 from picloud.worker.order import Order
 from picloud.worker.running import Running
-from picloud.worker.slot import Slot
+
+if TYPE_CHECKING:
+    from picloud.worker.slot import Slot
 
 NEARLY = 0.9  # share of the memory limit
 
@@ -38,7 +42,7 @@ def of(slot: Slot, job: Running, sample: Sample, limit: int) -> None:
         slot.tell(job, f"the memory limit is nearly hit: {size(meter.peak)} of {size(limit)}; {bigger(limit, slot.owner.order)}")
     for name, text in _COUNTS.items():
         count = getattr(sample, name) or 0
-        if count > said.get(name, 0):
+        if count and count >= 2 * said.get(name, 0):  # the first, and each doubling: not a line each two seconds
             said[name] = count
             slot.tell(job, text.format(count))
 

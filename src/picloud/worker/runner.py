@@ -22,7 +22,7 @@ from typing import Any
 
 from picloud.wire import payload, systemlog
 from picloud.worker import frame
-from picloud.worker.inside import failure, programs, save
+from picloud.worker.inside import failure, programs, save, unseen
 from picloud.worker.inside.code import Code, Spec
 from picloud.worker.inside.output import Stream, capture_logging, text_frames
 from picloud.worker.inside.place import Place
@@ -40,6 +40,7 @@ SPECS = 500
 """Specs kept."""
 LEFT = "threads or processes of the job lived on after it returned; they were ended together with its interpreter\n"
 STACKS_SIGNAL = signal.SIGRTMAX - 3
+LEAVE_SIGNAL = signal.SIGRTMAX - 4
 """The worker sends it to have the stacks of all threads written, before it kills."""
 
 clock = time.perf_counter_ns
@@ -56,7 +57,12 @@ class Runner:
         self.feed = socket.socket(fileno=order["feed"])
         self.result = socket.socket(fileno=order["result"])
         self.code = Code(Path(order["code"]), Path(order["specs"]))
-        self.place = Place(Path(order["home"]), Path(order["tmp"]))
+        self.place = Place(Path(order["home"]), [Path(one) for one in order["folders"]])
+        path = order["path"]
+        self.boxed = bool(path)  # it sees a file system of its own
+        if path:  # not before home was emptied: the job before may have left modules there
+            os.environ["PYTHONPATH"] = path
+            sys.path[1:1] = path.split(":")
         mark = bytes.fromhex(order["mark"])
         self.out, self.err = Stream("stdout", 1, mark), Stream("stderr", 2, mark)
         capture_logging(self.result.send)
@@ -66,7 +72,7 @@ class Runner:
         self.spec: Spec | None = None
         self.job = (0, 0)
         self.attempt = 0
-        self.in_user_code = self.leaving = False
+        self.in_user_code = self.leaving = self.visited = False
         self.done: Done | None = None
         self.tail = b""
         self.value: Any = None
@@ -82,6 +88,11 @@ class Runner:
         faulthandler.enable(self.stacks, all_threads=True)
         faulthandler.register(STACKS_SIGNAL, self.stacks, all_threads=True)
         signal.signal(signal.SIGINT, self._interrupted)
+        signal.signal(LEAVE_SIGNAL, self._visited)
+
+    def _visited(self, *_: Any) -> None:
+        """Others than the job have been in its sandbox: nothing of it may serve the next."""
+        self.visited = True
 
     def _interrupted(self, *_: Any) -> None:
         """SIGINT counts only for the job that the worker names, and only while user code runs."""
@@ -200,6 +211,8 @@ class Runner:
         flags = frame.FAILED
         if isinstance(error, failure.Interrupted | SystemExit) or step == "call":
             self.tail = failure.of(error)
+            if self.boxed and (told := unseen.advice(error, str(self.place.home.path))):
+                self._tell("pilog", told)
             if step == "call" and self.spec is not None:
                 retry_on = self.code.function(self.spec).retry_on
                 flags |= frame.RETRY if retry_on is None or isinstance(error, retry_on) else 0
@@ -233,7 +246,7 @@ class Runner:
     def _tidy(self, took: int) -> int:
         """Close the output of the job, and end what it left running; returns flags."""
         self.took = took
-        kill = self.spec is not None and self.spec.kill_process
+        kill = self.visited or (self.spec is not None and self.spec.kill_process)
         if took < QUICK_NS and not kill and self.out.quiet() and self.err.quiet():
             return 0
         flags = frame.MARKED_OUT if self.out.end(took) else 0

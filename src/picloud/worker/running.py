@@ -7,6 +7,7 @@ import time
 from picloud.sandbox.base import Gauge
 from picloud.wire.job import Failure
 from picloud.wire.message import Lease, Spec
+from picloud.worker.guests import Guests
 from picloud.worker.logs import JobLog
 from picloud.worker.loop import Timer
 from picloud.worker.samples import Meter
@@ -17,7 +18,7 @@ class Running:
 
     __slots__ = (
         "before", "began", "ending", "job_log", "key", "lease", "meter", "peak", "shown", "spec", "started_ms", "timers",
-        "told", "waits",
+        "told", "waits", "guests",
     )  # fmt: skip
 
     def __init__(self, lease: Lease, spec: Spec) -> None:
@@ -31,4 +32,5 @@ class Running:
         self.told = False  # that it has started
         self.waits = 0  # requests under way that wait for other jobs
         self.before: Gauge | None = None  # of its sandbox, when it began
+        self.guests: Guests | None = None  # who have come by ssh
         self.meter: Meter | None = None  # once it is sampled

@@ -17,6 +17,7 @@ from picloud.wire.message import Figures, Outcome, Sample
 EVERY = 2.0  # seconds between two samples of a job
 LAST = 60_000  # milliseconds of samples that a death certificate tells
 _COUNTED = ("limit_hits", "refused", "kernel_kills", "disk_read", "disk_written", "net_in", "net_out")
+_NOTHING = Sample(0, 0, 0, 0, 0, 0, 0)
 _HELD = ("cache", "swap", "disk_used")
 
 
@@ -53,12 +54,13 @@ class Meter:
             seen = getattr(self.figures, name)
             if value is not None and (seen is None or value > seen):
                 setattr(self.figures, name, value)
+        last = self.last[-1] if self.last else _NOTHING  # what a process used may be forgotten with it
         made = Sample(
             self._jid,
             self._n,
             at_ms,
-            max(0, gauge.cpu_user_us - self._before.cpu_user_us),
-            max(0, gauge.cpu_system_us - self._before.cpu_system_us),
+            max(last.cpu_user_us, gauge.cpu_user_us - self._before.cpu_user_us),
+            max(last.cpu_system_us, gauge.cpu_system_us - self._before.cpu_system_us),
             gauge.memory,
             self.peak,
             processes=gauge.processes,

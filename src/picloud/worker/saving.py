@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from picloud.sandbox.base import Guest, Inside
+from picloud.sandbox.base import Guest, Inside, Program
 from picloud.wire.error import CloudException, SetupError, StorageFull
 from picloud.wire.image import VENV
 from picloud.wire.message import Perform, Performed, Save, Saved, ToServer
@@ -34,7 +34,7 @@ INVENTORY = 8 << 20
 
 _RUN = """
 export PICLOUD_PYTHON="${PICLOUD_PYTHON:-$(command -v python3)}"
-f=$(mktemp /tmp/script-XXXXXXXX) && cat > "$f" && chmod 700 "$f" || exit 126
+f=$(mktemp -p /tmp) && cat > "$f" && chmod 700 "$f" || exit 126
 if [ "$(head -c 2 "$f" | tr -d '\\0')" = '#!' ]; then "$f" "$@"; else bash "$f" "$@"; fi < /dev/null 2>&1
 s=$?
 rm -f "$f"
@@ -162,6 +162,7 @@ class Saving:
                 recipe.append(rest)
             elif name and version:
                 made.packages.append((word, name, version))
+        _ended(guest.program)
         made.packages = sorted(set(made.packages))
         made.recipe = "".join(f"{line}\n" for line in recipe)
         return made
@@ -184,7 +185,7 @@ class Saving:
             for data in _output(guest, message.script):
                 self._send(Performed(message.token, offset, data))
                 offset += len(data)
-            self._send(Performed(message.token, offset, exit_code=guest.program.wait()))
+            self._send(Performed(message.token, offset, exit_code=_ended(guest.program)))
         except (CloudException, OSError) as error:
             self._send(Performed(message.token, offset, error=getattr(error, "parameter", str(error))))
 
@@ -211,6 +212,12 @@ def _output(guest: Guest, stdin: bytes, most: int = 1 << 62) -> Iterator[bytes]:
         while most > 0 and (data := stream.recv(min(PIECE, most))):
             most -= len(data)
             yield data
+
+
+def _ended(program: Program) -> int:
+    status = program.wait()
+    program.close()
+    return status
 
 
 def _feed(stream: socket.socket, stdin: bytes) -> None:

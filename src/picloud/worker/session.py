@@ -19,6 +19,7 @@ from picloud.wire.error import NotAuthorized, Unavailable
 from picloud.wire.message import (
     Ack,
     Credit,
+    Dial,
     Done,
     Hello,
     Kill,
@@ -26,6 +27,8 @@ from picloud.wire.message import (
     Leases,
     LogChunk,
     Logs,
+    Mapped,
+    Neighbours,
     Outcome,
     Perform,
     Recall,
@@ -56,10 +59,22 @@ LOGS_KEPT = 64 << 20  # bytes of output kept while there is no connection
 LOGS_BATCH = 1 << 20
 
 
+class Visits(Protocol):
+    """What it commands about guests and ports."""
+
+    def dial(self, order: Dial) -> None: ...
+    def mapped(self, told: Mapped) -> None: ...
+    def show(self, told: Neighbours) -> None: ...
+    def greeted(self) -> None: ...
+
+
 class Work(Protocol):
     """What the session commands (the pool)."""
 
     held: dict[Key, Lease]
+
+    @property
+    def visits(self) -> Visits: ...
 
     def accept(self, specs: list[Spec], leases: list[Lease]) -> None: ...
     def resize(self, target: int) -> None: ...
@@ -117,6 +132,7 @@ class Session:
         self._outcome_bytes = sum(len(outcome.data) for outcome in self._outcomes)
         self.loop.watch(line.fileno(), self._readable)
         self._send(Hello(self.order.incarnation, WIRE_VERSION, os.getpid(), version, held))
+        self.work.visits.greeted()
         self.flush()
         self._readable()
 
@@ -193,6 +209,12 @@ class Session:
                 self.work.kill([(jid, n) for jid, n in message.jobs])
             case Save() | Perform():
                 self.saving.obey(message)
+            case Dial():
+                self.work.visits.dial(message)
+            case Mapped():
+                self.work.visits.mapped(message)
+            case Neighbours():
+                self.work.visits.show(message)
             case Stop():
                 self.work.drain(message.seconds)
 

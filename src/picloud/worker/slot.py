@@ -11,15 +11,16 @@ import signal
 import time
 from pathlib import Path
 
-from picloud.sandbox.base import Gauge, Journaled, Program, Sandbox
+from picloud.sandbox.base import Gauge, Program, Sandbox
 from picloud.wire.job import INLINE_LIMIT, Cause, Failure
 from picloud.wire.message import Outcome, Sample, Samples
-from picloud.worker import death, evidence, frame, journal, launch, surroundings
-from picloud.worker.door import Door, Visit
+from picloud.worker import death, evidence, found, frame, remarks
+from picloud.worker.door import Visit
 from picloud.worker.launch import Launched
 from picloud.worker.logs import JobLog, Pipe
 from picloud.worker.loop import READ_ONCE
 from picloud.worker.owner import Owner
+from picloud.worker.quarters import Quarters, ended
 from picloud.worker.running import Running
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,12 @@ STACKS_TIME = 0.05  # seconds that writing the stacks may take
 TURNS = 256  # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000  # how far the runner's own clock may differ from what the worker saw
 
+JOURNAL_US = 500
+"""A job that ran longer gets its last lines of the system log before its end is told; else the order of events must do."""
+
 STACKS_SIGNAL = signal.SIGRTMAX - 3
+LEAVE_SIGNAL = signal.SIGRTMAX - 4
+"""Tells a runner to leave after the job in hand: others than the job have been in its sandbox."""
 
 _buffer = bytearray(frame.LARGEST + 1024)
 _view = memoryview(_buffer)
@@ -42,14 +48,17 @@ class Slot:
     def __init__(self, owner: Owner, number: int) -> None:
         self.owner, self.number = owner, number
         self.folder = owner.folder / f"slot-{number}"
-        self.sandbox: Sandbox | None = None
+        self.quarters = Quarters(owner, self.folder, self._in_hand)
         self.job: Running | None = None
         self.process: Program | None = None
         self.rested: Gauge | None = None  # taken since its last job
         self.is_ready = self.was_ready = self.leaving = False
         self.starting = self.ended = False
-        self._door: Door | None = None
-        self._kills = 0  # processes that the kernel had killed in the sandbox when the job in hand began
+
+    @property
+    def sandbox(self) -> Sandbox | None:
+        """Where its runners live; None before the first, and after the end."""
+        return self.quarters.sandbox
 
     # -- the process ----------------------------------------------------------------------------------------------
 
@@ -57,18 +66,7 @@ class Slot:
         """Start a runner, in a thread; it tells when it is ready."""
         self.starting = True
         self.is_ready = self.was_ready = self.leaving = False
-        self.owner.loop.work(self._launch, self._launched)
-
-    def _launch(self) -> Launched:
-        owner, used = self.owner, self.sandbox
-        sandbox = self.sandbox = launch.place(owner.maker, self.folder, used)
-        if sandbox is not used:
-            if self._door is not None:
-                self._door.close()
-            self._door = Door(owner.order, sandbox, self._in_hand)
-            launch.pipe_of_sessions(sandbox)
-        image = owner.order.image
-        return launch.runner(sandbox, owner.feed.out.fileno(), owner.order.cores, bool(image and image.setup))
+        self.owner.loop.work(self.quarters.launch, self._launched)
 
     def _launched(self, found: Launched | None, error: BaseException | None) -> None:
         self.starting = False
@@ -79,14 +77,14 @@ class Slot:
         self.process, self.socket, self.out, self.err = found
         if self.ended:  # the pool let go of it meanwhile
             self.close()
-            self.end()
+            self.owner.loop.work(self.quarters.end, ended)
             return
         self.owner.warden.begins(self.process.pid)
         self._receive = self.socket.recv_into
-        if isinstance(self.sandbox, Journaled):
-            self.sandbox.runs(self.process.pid)
-            self.owner.loop.watch(self.sandbox.journal.fileno(), self._journal)
+        self.quarters.runs(self.process.pid)
         loop = self.owner.loop
+        if self.quarters.log >= 0:
+            loop.watch(self.quarters.log, self._journal)
         loop.watch(self.socket.fileno(), self.read)
         loop.watch(self.process.pidfd, self._died)
         for pipe in (self.out, self.err):
@@ -97,12 +95,8 @@ class Slot:
     def end(self) -> None:
         """End the sandbox, for good."""
         self.ended = True
-        sandbox, self.sandbox = self.sandbox, None
-        if self._door is not None:
-            self._door.close()
-            self._door = None
-        if sandbox is not None and not self.starting:
-            sandbox.end()
+        if not self.starting:  # else it ends once it is there
+            self.quarters.end()
 
     # -- what the runner says -------------------------------------------------------------------------------------
 
@@ -138,11 +132,10 @@ class Slot:
         return True
 
     def _journal(self) -> None:
-        """A line came for the system log."""
-        if isinstance(self.sandbox, Journaled):
-            for line in journal.lines(self.sandbox.journal):
-                if self.job is not None:
-                    self.log(self.job).add("syslog", line)
+        """A line may have come for the system log."""
+        for line in self.quarters.lines():
+            if self.job is not None:
+                self.log(self.job).add("syslog", line)
 
     def _result(self, size: int) -> bool:
         _, flags, preview_size, n, jid, runtime, user, system, peak, next_jid, next_n = frame.result_head.unpack_from(_buffer)
@@ -154,6 +147,8 @@ class Slot:
         outcome = Outcome(
             jid, n, running.lease.lease, 0, runtime, user, system, peak, preview, data, started_ms=running.started_ms
         )
+        if runtime > JOURNAL_US:
+            self._journal()
         if flags or running.ending is not None or running.job_log is not None or runtime > SLACK_US:
             large = self._unusual(running, outcome, flags)
             if large is None:
@@ -198,21 +193,14 @@ class Slot:
 
     def _large(self, running: Running) -> Path | None:
         """The file of a large result, moved away from where the runner can reach it by name."""
-        path = self._run / "out" / f"{running.key[0]}.{running.key[1]}"
-        if path.is_symlink() or not path.is_file():
-            return None
-        return path.replace(self.owner.folder / "results" / path.name)
-
-    @property
-    def _run(self) -> Path:
-        """The folder that the runner and we share."""
-        return self.sandbox.run if self.sandbox is not None else self.folder
+        path = self.quarters.run / "out" / f"{running.key[0]}.{running.key[1]}"
+        return found.taken(path, self.owner.folder / "results" / path.name)
 
     def _other(self, kind: int, size: int) -> bool:
         if kind == frame.TEXT and size >= frame.text_head.size:
             stream = _buffer[1]
             if self.job is not None and stream < len(frame.STREAMS):
-                self._text(self.job, frame.STREAMS[stream], bytes(_view[frame.text_head.size : size]))
+                self.log(self.job).hear(frame.STREAMS[stream], bytes(_view[frame.text_head.size : size]))
             return stream < len(frame.STREAMS)
         if kind == frame.READY and size == frame.start_head.size and not self.is_ready:
             self.is_ready = self.was_ready = True
@@ -247,23 +235,17 @@ class Slot:
         found: Visit | None = loop.ask(look)
         return found
 
+    def welcome(self) -> None:
+        """A guest comes to the job in hand: runner and sandbox go with it, so that nothing of the guest's stays."""
+        if not self.quarters.visited and self.process is not None:
+            self.quarters.visited = True
+            self.process.signal(LEAVE_SIGNAL)
+
     # -- figures --------------------------------------------------------------------------------------------------
 
-    @property
-    def kernel_limits(self) -> bool:
-        """Whether the kernel sees to the memory limit, so that nobody has to look."""
-        return self.sandbox is not None and self.sandbox.kernel_limits
-
     def gauge(self) -> Gauge | None:
-        """What its sandbox has used and uses; None = nobody can tell."""
-        return self.sandbox.inside.gauge() if self.process is not None and self.sandbox is not None else None
-
-    def _memory_ran_out(self) -> bool:
-        """Whether the kernel has killed for lack of memory, here since the job in hand began, or else on the host."""
-        if self.sandbox is None or not self.sandbox.kernel_limits:
-            return surroundings.kernel_killed()
-        before, self._kills = self._kills, self.sandbox.oom_kills()
-        return self._kills > before
+        """What its sandbox has used and uses; None = nobody can tell, or nothing lives there any more."""
+        return self.quarters.gauge() if self.process is not None else None
 
     def rest(self) -> None:
         """No job is in hand: the next one's figures begin here."""
@@ -282,21 +264,14 @@ class Slot:
         if running.meter is not None:
             if (last := self.sample(running)) is not None:
                 self.owner.reports.tell(Samples([last]))
+                remarks.of(self, running, last, self.owner.order.memory_limit)
             running.meter.into(outcome)
 
     # -- output ---------------------------------------------------------------------------------------------------
 
     def tell(self, running: Running, text: str, stream: str = "pilog") -> None:
         """Write a line into the Pi log (or ``syslog``) of the job in hand, with the time."""
-        self.log(running).add(stream, f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {text}\n".encode())
-
-    def _text(self, running: Running, stream: str, data: bytes) -> None:
-        """A piece of a stream that the runner itself tells."""
-        if stream in ("pilog", "syslog"):
-            for line in data.decode(errors="replace").splitlines():
-                self.tell(running, line, stream)
-        else:
-            self.log(running).add(stream, data)
+        self.log(running).tell(stream, text)
 
     def log(self, running: Running) -> JobLog:
         """The output of the job in hand."""
@@ -336,7 +311,7 @@ class Slot:
         if running.ending is not None or self.process is None:
             return
         running.ending = why
-        (self._run / "interrupt").write_text(f"{running.key[0]}.{running.key[1]}")
+        (self.quarters.run / "interrupt").write_text(f"{running.key[0]}.{running.key[1]}")
         self.process.signal(signal.SIGINT)
         loop = self.owner.loop
         running.timers += (
@@ -364,7 +339,7 @@ class Slot:
             timer.cancel()
         if running.ending is not None:
             with contextlib.suppress(FileNotFoundError):
-                (self._run / "interrupt").unlink()
+                (self.quarters.run / "interrupt").unlink()
 
     def _died(self) -> None:
         """The runner's process has ended."""
@@ -373,21 +348,24 @@ class Slot:
             return
         with contextlib.suppress(OSError, ValueError):
             self.read()  # what it said before
+        self._journal()
         status = process.wait()
         self.owner.warden.ended(process.pid)
         running, self.job = self.job, None
         if running is not None:
             self._certify(running, status)
-        clean = running is None and status == 0
+        clean = self.quarters.fit = running is None and status == 0
         self.close()
         self.owner.gone(self, clean)
 
     def _certify(self, running: Running, status: int) -> None:
         self.take_output(running)
-        cause, failure = death.of_status(status, self._memory_ran_out(), running.peak, self.owner.order)
+        if killed := self.quarters.memory_ran_out():
+            evidence.killed(running, self.quarters.kernel_limits, self.owner.order)
+        cause, failure = death.of_status(status, killed, running.peak, self.owner.order)
         if running.ending is not None:
             failure, cause = running.ending, Cause[running.ending.cause]
-        failure.stacks = evidence.stacks(self._run / "out")
+        failure.stacks = evidence.stacks(self.quarters.run / "out")
         elapsed = int((time.monotonic() - running.began) * 1e6)
         outcome = Outcome(
             *running.key,
@@ -409,10 +387,7 @@ class Slot:
         """Let go of everything that belonged to the process."""
         if self.process is None:
             return
-        fds = [self.socket.fileno(), self.process.pidfd, self.out.fd, self.err.fd]
-        if isinstance(self.sandbox, Journaled):
-            fds.append(self.sandbox.journal.fileno())
-        for fd in fds:
+        for fd in (self.socket.fileno(), self.process.pidfd, self.out.fd, self.err.fd, self.quarters.log):
             self.owner.loop.forget(fd)
         self.out.close()
         self.err.close()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from picloud.sandbox import proc
 from picloud.sandbox.base import Journaled
 from picloud.wire.message import Lease, LogChunk, Sample, Samples, ToServer
 from picloud.worker import death, remarks
+from picloud.worker.kernel import KernelLog
 from picloud.worker.logs import LIVE
 from picloud.worker.loop import Loop
 from picloud.worker.order import Order
@@ -34,8 +36,10 @@ class Reports(Protocol):
 class Watch:
     """One for all slots of a worker."""
 
-    def __init__(self, loop: Loop, order: Order, slots: list[Slot], reports: Reports) -> None:
+    def __init__(self, loop: Loop, order: Order, slots: list[Slot], reports: Reports, further: Callable[[float], None]) -> None:
         self._loop, self._order, self._slots, self._reports = loop, order, slots, reports
+        self._kernel_log = KernelLog(loop, slots)
+        self._further = further  # what else looks at running jobs
         self._on = False
         self._turn = 0
 
@@ -61,6 +65,7 @@ class Watch:
                 job.before = slot.gauge()
             if now - job.began >= MOMENT:
                 self._tend(slot, job, now, started, taken)
+        self._further(now)
         if started:
             self._reports.started(started)
         if taken:
@@ -82,7 +87,7 @@ class Watch:
         if job.meter is None:
             job.meter = Meter(*job.key, job.before, self._order.memory_limit)
             remarks.first(slot, job, self._order)
-        if not slot.kernel_limits and now >= job.meter.memory_due:
+        if not slot.quarters.kernel_limits and now >= job.meter.memory_due:
             self._memory(slot, job, job.meter, now)
         if now >= job.meter.due:
             job.meter.due = now + EVERY

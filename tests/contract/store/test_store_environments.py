@@ -100,6 +100,14 @@ def test_a_fresh_setup_begins_with_the_base(ann: Owner) -> None:
     assert ann.read(environment.versions, one.id)[0].layers == [B]
 
 
+def test_a_recipe_is_that_of_a_build_alone(ann: Owner) -> None:
+    ann.runs(ann.create())
+    ann.save(leave=True, recipe="base base/host\n")
+    ann.runs(ann.modify())
+    ann.save(digest=B, leave=True, recipe="base base/host\n")
+    assert [one.recipe for one in ann.read(environment.versions, ann.get().id)] == ["", "base base/host\n"]
+
+
 def test_nothing_changed_makes_a_version_of_the_same_digest(ann: Owner) -> None:
     ann.saved()
     ann.runs(ann.modify())

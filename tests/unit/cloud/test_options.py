@@ -62,7 +62,7 @@ def test_map_takes_neither_callbacks_nor_keywords_of_the_function() -> None:
         _options.read({"y": 1}, many=True)
 
 
-@pytest.mark.parametrize("word", ["_env", "_vol"])
+@pytest.mark.parametrize("word", ["_vol"])
 def test_not_yet(word: str) -> None:
     with pytest.raises(NotYet, match=word):
         _options.read({word: "mine"})
@@ -87,3 +87,20 @@ def test_high_cpu_is_c2() -> None:
     assert _options.read({"_high_cpu": True}).options.core_type == "c2"
     with pytest.raises(ValueError, match="contradicts"):
         _options.read({"_type": "m1", "_high_cpu": True})
+
+
+@pytest.mark.parametrize("name", ["sci", "/ann/sci", "base/host", "base/ubuntu-24.04", "x" * 30])
+def test_environments(name: str) -> None:
+    assert _options.read({"_env": name}).options.env == name
+
+
+@pytest.mark.parametrize("name", ["", "x" * 31, "a b", "/sci", "/a/b/c", "base/", "../x", "sci\n"])
+def test_what_is_no_environment(name: str) -> None:
+    with pytest.raises(ValueError, match="_env"):
+        _options.read({"_env": name})
+
+
+def test_no_environment_is_the_default() -> None:
+    assert _options.read({"_env": None}).options.env == ""
+    with pytest.raises(TypeError, match="_env"):
+        _options.read({"_env": 7})

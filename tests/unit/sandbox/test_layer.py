@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from picloud.sandbox import userns
 from picloud.sandbox.layer import DEEP, Layers
 from picloud.wire.error import BadRequest, CloudException, SetupError, Unavailable
 from tests.unit.sandbox.trees import copy_of, inside, left, packed, tar_of
@@ -334,3 +335,15 @@ def test_a_full_disk_is_said_and_nothing_of_it_stays(tmp_path: Path) -> None:
     python = f"{sys.executable} full.py small {tmp_path}/big/out {digest}"
     said = inside(f'unshare --mount sh -euc "mount -t tmpfs -o size=1m none small; {python}"', tmp_path)
     assert said.splitlines() == ["full ['layers']"] * 2
+
+
+def test_with_one_id_all_files_become_ours(tmp_path: Path) -> None:
+    """Where a user has no subordinate ids."""
+    made = tar_of(("etc", {"type": tarfile.DIRTYPE, "mode": 0o755}), ("etc/x", {"uid": 33, "gid": 42, "mode": 0o4644}), data=b"x")
+    (tmp_path / "tar").write_bytes(made)
+    alone = Layers(tmp_path / "layers", userns.Ids(os.geteuid(), 1, False, os.getegid()))
+    place = alone.fetch(hashlib.sha256(made).hexdigest(), copy_of(tmp_path / "tar"))
+    status = (place / "etc/x").stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (os.geteuid(), os.getegid(), 0o4644)
+    alone.sweep([])
+    assert left(alone.folder) == []

@@ -13,15 +13,17 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from picloud.sandbox.pack import EPOCH, volatile
-from picloud.wire.error import BadRequest, SetupError
-from tests.unit.sandbox.trees import inside, packed
+from picloud.sandbox import layer, tar
+from picloud.sandbox.pack import pack, volatile
+from picloud.sandbox.tar import EPOCH
+from picloud.wire.error import BadRequest, SetupError, TooLarge
+from tests.unit.sandbox.trees import inside, own_ids, packed
 
 
 def members(file: Path) -> dict[str, tarfile.TarInfo]:
     with file.open("rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream) as plain:
-        with tarfile.open(fileobj=plain, mode="r|") as tar:
-            return {member.name: member for member in tar}
+        with tarfile.open(fileobj=plain, mode="r|") as opened:
+            return {member.name: member for member in opened}
 
 
 def tree(root: Path, names: list[str]) -> Path:
@@ -158,8 +160,8 @@ def test_compiled_python_stays_valid_beside_its_source_and_goes_without(tmp_path
     kept = [Path(name).name.split(".")[0] for name in members(tmp_path / "out") if name.endswith(".pyc")]
     assert kept == ["good"]
     with (tmp_path / "out").open("rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream) as plain:
-        with tarfile.open(fileobj=plain, mode="r|") as tar:
-            tar.extractall(tmp_path / "b", filter="fully_trusted")
+        with tarfile.open(fileobj=plain, mode="r|") as opened:
+            opened.extractall(tmp_path / "b", filter="fully_trusted")
     source = tmp_path / "b/good.py"
     compiled = Path(importlib.util.cache_from_source(str(source))).read_bytes()
     assert int.from_bytes(compiled[8:12], "little") == int(source.stat().st_mtime) == EPOCH
@@ -175,4 +177,52 @@ def test_a_file_shorter_than_it_said_does_not_break_the_tar(tmp_path: Path) -> N
 def test_a_folder_that_is_gone_is_named_and_nothing_is_left(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="gone"):
         packed(tmp_path / "out", ("", tmp_path / "gone"))
+    assert not (tmp_path / "out").exists()
+
+
+SIMPLE = [
+    {},
+    {"size": 123456, "mode": 0o4755, "uid": 33, "gid": 65535},
+    {"type": tarfile.DIRTYPE, "mode": 0o1777},
+    {"type": tarfile.SYMTYPE, "linkname": "../x"},
+    {"type": tarfile.LNKTYPE, "linkname": "a/b"},
+    {"type": tarfile.CHRTYPE, "mode": 0},
+    {"type": tarfile.FIFOTYPE},
+]
+
+
+@pytest.mark.parametrize("name", ["a", "n" * 99, "n" * 100, "n" * 101, "a/" * 80, "caf\u00e9", "\udcff"])
+@pytest.mark.parametrize("fields", SIMPLE)
+def test_headers_are_those_of_pythons_tarfile(name: str, fields: dict[str, object]) -> None:
+    info = tarfile.TarInfo(name)
+    info.mtime = EPOCH
+    for key, value in fields.items():
+        setattr(info, key, value)
+    assert tar._header(info) == info.tobuf(tarfile.PAX_FORMAT)
+
+
+def test_what_vanishes_while_it_is_packed_is_left_out(tmp_path: Path) -> None:
+    root = tree(tmp_path / "a", ["folder/x", "one", "two", "z"])
+
+    def remove(path: str, folder: bool) -> bool:
+        if path == "folder":
+            (root / "folder/x").unlink()
+            (root / "folder").rmdir()
+            (root / "one").unlink()
+            (root / "two").unlink()
+            (root / "two").symlink_to("z")
+        return False
+
+    with (tmp_path / "out").open("wb") as out:
+        pack([("", root)], out, skip=remove)
+    assert list(members(tmp_path / "out")) == ["z"]
+
+
+def test_a_file_that_claims_to_be_huge_is_refused_at_once(tmp_path: Path) -> None:
+    """A sparse file takes no space where it was made, and all of it where it is unpacked."""
+    root = tree(tmp_path / "a", ["one"])
+    with (root / "sparse").open("wb") as file:
+        file.truncate(1 << 42)
+    with pytest.raises(TooLarge, match="/sparse"):
+        layer.pack_layer([("", root)], tmp_path / "out", own_ids(), limit=1 << 30)
     assert not (tmp_path / "out").exists()

@@ -14,7 +14,8 @@ from typing import Any
 import zstandard
 
 from picloud.sandbox import layer, userns
-from picloud.sandbox.pack import EPOCH, Packed
+from picloud.sandbox.pack import Packed
+from picloud.sandbox.tar import EPOCH
 
 
 def own_ids() -> userns.Ids | None:

@@ -56,6 +56,8 @@ def test_with_several_accounts_only_below_listed_folders(venv: list[str], tmp_pa
 
 def test_what_is_not_there_is_not_shown(tmp_path: Path) -> None:
     assert judge().host([str(tmp_path / "python"), str(tmp_path), str(tmp_path)], PYTHON) == ""
+    (tmp_path / "python").symlink_to(sys.executable)
+    assert judge().host([str(tmp_path / "python"), str(tmp_path), str(tmp_path)], PYTHON) == ""  # of another version, if any
     assert judge().host(["python", "venv", "usr"], PYTHON) == ""
     for bad in (["/x"], ["/x", "/y", "/z\0"], ["/x" * 3000, "/", "/"]):
         with pytest.raises(BadRequest):
@@ -64,6 +66,7 @@ def test_what_is_not_there_is_not_shown(tmp_path: Path) -> None:
 
 def test_a_folder_within_another_is_shown_once(tmp_path: Path) -> None:
     (tmp_path / "base/venv/bin").mkdir(parents=True)
+    (tmp_path / f"base/lib/python{PYTHON}").mkdir(parents=True)
     (tmp_path / "base/venv/bin/python").symlink_to(sys.executable)
     paths = [str(tmp_path / "base/venv/bin/python"), str(tmp_path / "base/venv"), str(tmp_path / "base")]
     assert images.base_host(judge().host(paths, PYTHON)).folders == [str(tmp_path / "base")]

@@ -24,9 +24,10 @@ def test_another_loopback_address_needs_no_tls(tmp_path: Path, host: str, plain:
     try:
         assert names(made.control) == (plain, [])
         assert names(made.edge) == (plain, [])
+        assert [bound.getsockname()[0] for bound in made.ssh] == plain
+        assert len({bound.getsockname()[1] for bound in made.ssh}) == 1
         assert (made.remote, made.tls) == (None, None)
         with socket.create_connection((plain[-1], Doors.port(made.control.plain))):
             pass
     finally:
-        made.control.close()
-        made.edge.close()
+        made.close()

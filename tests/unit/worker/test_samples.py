@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +17,7 @@ from picloud.sandbox.base import Gauge
 from picloud.settings import CORE_TYPES, MIB
 from picloud.wire.job import Cause
 from picloud.wire.message import Figures, Outcome, Sample, Samples
+from picloud.worker import remarks
 from picloud.worker.samples import Meter
 from tests.unit.worker.fake_control import FakeControl, Worker
 
@@ -133,7 +136,8 @@ def holder() -> Callable[[int, str], int]:
     return hold
 
 
-def test_a_worker_samples_its_running_jobs(control: FakeControl, worker: Worker, tmp_path: object) -> None:
+def test_a_worker_samples_its_running_jobs(control: FakeControl, start: Callable[..., Worker], tmp_path: object) -> None:
+    start(slots=1, memory_limit=256 << 20, rung="D")
     go = f"{tmp_path}/go"
     key = control.give(holder(), 60 * MIB, go)
     (first, *_) = control.wait(lambda: samples_of(control, key))
@@ -154,7 +158,7 @@ def test_a_short_job_is_not_sampled(control: FakeControl, worker: Worker) -> Non
 
 
 def test_the_peak_is_each_job_s_own(control: FakeControl, start: Callable[..., Worker], tmp_path: object) -> None:
-    start(slots=1, memory_limit=512 << 20)
+    start(slots=1, rung="D", memory_limit=512 << 20)
     go = f"{tmp_path}/go"
     open(go, "w").close()
     peaks = [control.outcome(control.give(holder(), size, go)).peak_memory >> 20 for size in (200 << 20, 50 << 20, 4096)]
@@ -165,7 +169,7 @@ def test_the_peak_is_each_job_s_own(control: FakeControl, start: Callable[..., W
 
 def test_out_of_memory_tells_what_there_is_to_know(control: FakeControl, start: Callable[..., Worker], tmp_path: object) -> None:
     table = msgspec.to_builtins({**CORE_TYPES, "big": CORE_TYPES["m1"]})
-    start(slots=1, memory_limit=300 * MIB, core_type="c1", core_types=table, host_cores=2, host_memory=4 << 30)
+    start(slots=1, rung="D", memory_limit=300 * MIB, core_type="c1", core_types=table, host_cores=2, host_memory=4 << 30)
 
     def grow() -> None:
         import sys
@@ -191,7 +195,7 @@ def test_out_of_memory_tells_what_there_is_to_know(control: FakeControl, start: 
 
 
 def test_a_refused_request_counts(control: FakeControl, start: Callable[..., Worker]) -> None:
-    start(slots=1, memory_limit=300 * MIB, core_type="c1", core_types=msgspec.to_builtins(CORE_TYPES), host_cores=1)
+    start(slots=1, rung="D", memory_limit=300 * MIB, core_type="c1", core_types=msgspec.to_builtins(CORE_TYPES), host_cores=1)
     outcome = control.outcome(control.give(bytearray, 1 << 40))
     assert outcome.failure is not None
     assert (outcome.cause, outcome.failure.refused) == (Cause.out_of_memory, 1)
@@ -202,9 +206,8 @@ def test_a_refused_request_counts(control: FakeControl, start: Callable[..., Wor
 def test_the_pi_log_warns_of_the_limit_and_of_a_small_host(
     control: FakeControl, start: Callable[..., Worker], tmp_path: object
 ) -> None:
-    start(
-        slots=1, memory_limit=200 * MIB, core_type="c1", core_types=msgspec.to_builtins(CORE_TYPES), host_cores=2, host_units=500
-    )
+    table = msgspec.to_builtins(CORE_TYPES)
+    start(slots=1, memory_limit=200 * MIB, core_type="c1", core_types=table, host_cores=2, host_units=500, rung="D")
     go = f"{tmp_path}/go"
     key = control.give(holder(), 185 * MIB, go)
     control.wait(lambda: b"nearly hit" in control.output(key, "pilog"))
@@ -214,3 +217,20 @@ def test_the_pi_log_warns_of_the_limit_and_of_a_small_host(
     assert "less RAM than c1 with 1 core stands for: 200 MB instead of 300 MB" in told
     assert "larger than this host (1 of 0.5 compute units): the job runs alone" in told
     assert told.count("nearly hit") == 1
+
+
+def test_what_was_counted_is_not_forgotten_with_its_process() -> None:
+    meter = Meter(7, 1, Gauge(cpu_user_us=100), 0)
+    meter.sample(Gauge(cpu_user_us=900, disk_read=50), 250)
+    last = meter.sample(Gauge(cpu_user_us=300, disk_read=20), 2250)
+    assert last.cpu_user_us == 800
+    assert meter.figures.disk_read == 50
+
+
+def test_the_pi_log_is_told_of_counts_that_double() -> None:
+    said: list[str] = []
+    slot: Any = SimpleNamespace(tell=lambda job, text: said.append(text))
+    job: Any = SimpleNamespace(meter=Meter(7, 1, Gauge(), 0))
+    for count in (0, 1, 1, 2, 3, 5, 9):
+        remarks.of(slot, job, Sample(7, 1, 0, 0, 0, 0, 0, limit_hits=count), 0)
+    assert [int(text.split("(")[1].split()[0]) for text in said] == [1, 2, 5]

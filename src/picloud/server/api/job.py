@@ -8,6 +8,7 @@ import msgspec
 
 from picloud.server.api import figures
 from picloud.server.api.result import parse
+from picloud.server.api.shell import ports_of
 from picloud.server.check import check_ranges
 from picloud.server.control import Control
 from picloud.server.http import BYTES, Request
@@ -65,6 +66,8 @@ async def info(control: Control, request: Request) -> None:
     found = await control.storage.read(infos.read, account, message.jids or [], streams=streams)
     for jid, record in found.items():
         figures.complete(control, account, jid, record)
+        if not message.fields or "ports" in message.fields:
+            record["ports"] = ports_of(control, request, jid) if record["status"] == "processing" else None
     await request.json({"jobs": {str(jid): _chosen(record, message.fields) for jid, record in found.items()}})
 
 

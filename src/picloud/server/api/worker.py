@@ -27,6 +27,7 @@ from picloud.wire.message import (
     LogChunk,
     Logs,
     Performed,
+    Ports,
     Returned,
     Samples,
     Saved,
@@ -81,6 +82,8 @@ class WorkerEnd:
                 control.dispatcher.wake()
             case Started():
                 return _begun(control, worker, told)
+            case Ports():
+                control.ports.report(worker, told)
             case Logs():
                 _print(control, worker, told.chunks)
             case Samples():
@@ -106,6 +109,7 @@ def opened(control: Control, line: Line, headers: Headers) -> WorkerEnd:
 
 async def _begun(control: Control, worker: Worker, told: Started) -> None:
     await control.storage.note(lease.started, worker.id, told.jobs, now_ms())
+    control.ports.started([jid for jid, _, _ in told.jobs])
     await control.setups.started([jid for jid, _, _ in told.jobs])
 
 
@@ -135,6 +139,7 @@ async def _welcome(control: Control, worker: Worker, line: Line, hello: Hello) -
     worker.target = worker.target or max(1, worker.slots)
     worker.send(Slots(worker.target))
     control.setups.greeted(worker)
+    control.ports.settle(worker)
     control.dispatcher.more({worker.kind.id, *ready})
     control.dispatcher.wake()
 

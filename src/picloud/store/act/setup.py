@@ -135,9 +135,9 @@ def _version(tx: Connection, one: Environment, answer: Saved, now: int) -> Versi
         layers.keep(tx, one.account, answer.digest, answer.blob, answer.size, now)
     own = [*below, answer.digest] if answer.digest else below
     layers.touch(tx, own, now)
+    recipe = answer.recipe if one.under is None else ""  # what was changed by hand after a build no recipe tells
     return Version(one.id, one.base, one.base_id, one.interpreter, own, answer.python, answer.python_version,
-                   digest_of(one.base, one.interpreter, own), answer.token, answer.packages, answer.recipe,
-                   answer.size)  # fmt: skip
+                   digest_of(one.base, one.interpreter, own), answer.token, answer.packages, recipe, answer.size)  # fmt: skip
 
 
 def _below(tx: Connection, one: Environment) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a job finds around it: empty home and /tmp, fresh random numbers, its environment variables.
+"""What a job finds around it: empty home, /tmp and the like, fresh random numbers, its environment variables.
 
 Each check is a trick to pay nothing for jobs that touched nothing: an empty folder has its modification time set to 0, so
 anything made in it shows as another time.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+
+from picloud.sandbox import tree
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -33,7 +33,8 @@ class Folder:
     def clean(self) -> None:
         """Empty it if something was made or removed in it."""
         found = os.stat(self.fd)
-        if found.st_mtime_ns == 0 and found.st_nlink:
+        same = found.st_mode & 0o7777 == self.mode and found.st_mtime_ns == 0 if self.own else found.st_size == self.size
+        if found.st_nlink and same:
             return
         if not found.st_nlink:  # the job removed the folder itself
             os.close(self.fd)
@@ -42,28 +43,19 @@ class Folder:
         self._empty()
 
     def _empty(self) -> None:
-        for entry in os.scandir(self.path):
-            if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)
-            elif entry.stat(follow_symlinks=False).st_uid == os.geteuid():
-                shutil.rmtree(entry.path, onerror=_open_and_again)
-        os.chmod(self.fd, self.mode)
-        os.utime(self.fd, (0, 0))
+        self.own = os.fstat(self.fd).st_uid == os.geteuid()
+        if self.own:
+            os.chmod(self.fd, 0o700 | self.mode)
+        tree.empty(self.fd, os.geteuid())
+        self.size = os.fstat(self.fd).st_size  # in memory (/dev/shm) it tells of entries
+        if self.own:
+            os.chmod(self.fd, self.mode)
+            os.utime(self.fd, (0, 0))
 
 
 def _adopt_orphans() -> None:
     """Orphans of a job come back to us, to be seen."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _open_and_again(remove: Any, path: str, _: Any) -> None:
-    """Jobs leave folders that nobody may write; they are the runner's own, so it may change that."""
-    os.chmod(Path(path).parent, 0o700)
-    if os.path.isdir(path) and not os.path.islink(path):
-        os.chmod(path, 0o700)
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        remove(path)
 
 
 class Variable:
@@ -93,11 +85,11 @@ class Variable:
 
 
 class Place:
-    """Home, temporary folder, working directory, environment variables and random state of the jobs of one runner."""
+    """Home, temporary folders, working directory, environment variables and random state of the jobs of one runner."""
 
-    def __init__(self, home: Path, tmp: Path) -> None:
+    def __init__(self, home: Path, others: list[Path]) -> None:
         _adopt_orphans()
-        self.home, self.tmp = Folder(home), Folder(tmp)
+        self.home, self.others = Folder(home), [Folder(one) for one in others]
         self._random = int.from_bytes(os.urandom(16), "little")
         self._kept: dict[str, str | None] = {}
         self.jid = Variable("PICLOUD_JID")
@@ -106,7 +98,8 @@ class Place:
     def clean(self) -> None:
         """After a job that ran long enough to touch a file."""
         self.home.clean()
-        self.tmp.clean()
+        for folder in self.others:
+            folder.clean()
         os.fchdir(self.home.fd)
 
     def reseed(self, modules: dict[str, ModuleType]) -> None:
