@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,7 @@ class BoxSandbox:
         self.alarm = -1
         with contextlib.suppress(OSError):
             self.alarm = group.oom_fd if group else -1
+        self._lock = threading.Lock()  # the maker may let go of it while its slot does
         self._runner = 0
         self._walk = disk.Walk([folder / name for name in ("home", "tmp", "vartmp", "upper")])
 
@@ -73,15 +75,16 @@ class BoxSandbox:
     def gauge(self) -> Gauge:
         """What the sandbox has used: memory and CPU time by its control group, the rest by /proc."""
         seen = proc.gauge(self._runner) if self._runner else None
-        if self._group is None:
+        group = self._group
+        if group is None:
             return seen or Gauge()
-        found = self._group.gauge()
+        found = group.gauge()
         if seen is None:
             return found
         kept = {name: getattr(seen, name) for name in ("disk_read", "disk_written", "net_in", "net_out", "processes")}
-        if "memory" not in self._group.places:
+        if "memory" not in group.places:
             kept |= {"memory": seen.memory, "swap": seen.swap}
-        if "cpuacct" not in self._group.places:
+        if "cpuacct" not in group.places:
             kept |= {"cpu_user_us": seen.cpu_user_us, "cpu_system_us": seen.cpu_system_us}
         return structs.replace(found, **kept)
 
@@ -104,30 +107,35 @@ class BoxSandbox:
         return packed.digest if packed.files else ""
 
     def oom_kills(self) -> int:
-        return self._group.oom() if self._group else 0
+        group = self._group
+        return group.oom() if group else 0
 
     def reusable(self) -> bool:
         return self.inside.alive and self.inside.alone()
 
     def strike(self) -> None:
-        with contextlib.suppress(OSError):
-            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+        with self._lock, contextlib.suppress(OSError):
+            if self._handle >= 0:
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     def end(self) -> None:
         self.inside.close()
-        if self._handle >= 0:
-            self.strike()
-            select.select([self._handle], [], [], END)
-            os.close(self._handle)
-            self._handle = -1
+        self.strike()
+        with self._lock:
+            handle, self._handle = self._handle, -1
+        if handle >= 0:
+            select.select([handle], [], [], END)
+            os.close(handle)
         self.let_go()
         self._maker.remove(self._folder)
         self._maker.ended(self)
 
     def let_go(self) -> None:
-        """What is left to be closed once everything inside has ended."""
-        self.journal.close()
-        self._walk.close()
-        if self._group is not None:
-            self._group.kill()
-            self._group.remove()
+        """Close what is left once everything inside has ended; whoever comes second waits for the first."""
+        with self._lock:
+            group, self._group = self._group, None
+            self.journal.close()
+            self._walk.close()
+            if group is not None:
+                group.kill()
+                group.remove()

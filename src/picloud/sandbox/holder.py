@@ -29,6 +29,7 @@ from picloud.sandbox.userns import Ids, become_root, write_maps
 
 LARGEST = 1 << 18
 TUN = "/dev/net/tun"
+CAP_NET_ADMIN = 12
 
 
 class Holder:
@@ -145,6 +146,7 @@ class Launcher:
     def __init__(self, users: int, ids: Ids, plan: dict[str, Any], handles: list[int]) -> None:
         self._users, self._ids, self._root, self._plan = users, ids, ids.root, plan
         self._shim, self._errors, self._filter, *self._groups = handles
+        self._parent = os.getppid()
 
     def run(self) -> None:
         """Make everything; does not return."""
@@ -171,6 +173,10 @@ class Launcher:
         if network is not None:
             os.write(network, b"+")
         system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self._parent:  # the holder died before the line above
+            os._exit(1)
+        if self._plan["setup"]:  # root inside: it may not open the ways that are shut
+            system.prctl(system.PR_CAPBSET_DROP, CAP_NET_ADMIN)
         self._become(root)
 
     def _stage(self, base: int) -> str:
