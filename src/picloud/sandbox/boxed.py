@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ class BoxSandbox:
         self, maker: BoxMaker, folder: Path, line: socket.socket, handle: int, group: Cgroup | None, journal: socket.socket
     ) -> None:
         self._maker, self._folder, self._handle, self._group = maker, folder, handle, group
+        self._lock, self._leaving = threading.Lock(), threading.Lock()
         self.run, self.journal = folder / "run", journal
         self.inside = Box(line, maker.shell(), self.gauge)
         image = maker.image
@@ -110,24 +112,28 @@ class BoxSandbox:
         return self.inside.alive and self.inside.alone()
 
     def strike(self) -> None:
-        with contextlib.suppress(OSError):
-            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+        with self._lock, contextlib.suppress(OSError):
+            if self._handle >= 0:
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     def end(self) -> None:
         self.inside.close()
-        if self._handle >= 0:
-            self.strike()
-            select.select([self._handle], [], [], END)
-            os.close(self._handle)
-            self._handle = -1
+        self.strike()
         self.let_go()
         self._maker.remove(self._folder)
         self._maker.ended(self)
 
     def let_go(self) -> None:
-        """What is left to be closed once everything inside has ended."""
-        self.journal.close()
-        self._walk.close()
-        if self._group is not None:
-            self._group.kill()
-            self._group.remove()
+        """Wait until everything inside has ended, and close what is left; its slot and its maker may come at once."""
+        with self._leaving:
+            if self._handle < 0:
+                return
+            select.select([self._handle], [], [], END)
+            with self._lock:
+                os.close(self._handle)
+                self._handle = -1
+            self.journal.close()
+            self._walk.close()
+            if self._group is not None:
+                self._group.kill()
+                self._group.remove()
