@@ -53,7 +53,6 @@ class BoxSandbox:
         self.alarm = -1
         with contextlib.suppress(OSError):
             self.alarm = group.oom_fd if group else -1
-        self._lock = threading.Lock()  # the maker may let go of it while its slot does
         self._runner = 0
         self._walk = disk.Walk([folder / name for name in ("home", "tmp", "vartmp", "upper")])
 
