@@ -292,6 +292,7 @@ def main() -> None:
     """Entry point."""
     line = socket.socket(fileno=int(sys.argv[1]))
     system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
+    system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)  # what a dying sandbox leaves to be buried comes to us
     order = json.loads(line.recv(LARGEST))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -244,10 +244,13 @@ class BoxMaker:
 
     def close(self) -> None:
         self._closed = True
+        living = list(self._living)
+        for sandbox in living:
+            sandbox.strike()
+        for sandbox in living:  # while the holder lives: it buries them at once, which others may take seconds for
+            sandbox.let_go()
         self._holder.kill()
         self._holder.wait()
-        for sandbox in list(self._living):
-            sandbox.let_go()
         if self.groups is not None:
             self.groups.remove()
 
