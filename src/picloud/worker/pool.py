@@ -381,6 +381,7 @@ class Pool:
         """Kill every runner, and what is in its sandbox."""
         self.strike()
         self.maker.close()
+        self.warden.close()
 
     def strike(self) -> None:
         """Kill what is in the sandboxes, without waiting."""

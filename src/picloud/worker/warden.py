@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import subprocess
 
+PATIENCE = 5.0
+"""Seconds for its last work."""
 SCRIPT = r"""
 all=" "
 while read -r what sid; do
   rest=" "; for one in $all; do [ "$one" = "$sid" ] || rest="$rest$one "; done
   all=$rest; [ "$what" = + ] && all="$all$sid "
 done
+[ "$all" = " " ] && exit
 for again in 1 2 3; do
   for file in /proc/[0-9]*/stat; do
     { read -r line < "$file"; } 2>/dev/null || continue
@@ -45,6 +48,15 @@ class Warden:
     def ended(self, session: int) -> None:
         """Nothing of this session is left."""
         self._tell(f"- {session}\n")
+
+    def close(self) -> None:
+        """Let it do its work and wait for its end; for an orderly end of the worker."""
+        if self._shell.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._shell.stdin.close()
+            self._shell.stdin = None
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._shell.wait(PATIENCE)
 
     def _tell(self, line: str) -> None:
         if self._shell.stdin is not None:
