@@ -234,8 +234,8 @@ def higher_rights(facts):
     told += [f"{name} {status[name]}" for name in ("CapPrm", "CapEff", "CapAmb") if int(status[name], 16)]
     if status["NoNewPrivs"].strip() != "1" or status["Seccomp"].strip() != "2":
         told.append("no filter")
-    for words in (["su", "-c", "id -u"], ["sudo", "-n", "id", "-u"], ["newuidmap", str(os.getpid()), "0", "0", "1"],
-                  ["mount", "-t", "tmpfs", "x", "/mnt"], ["chsh", "-s", "/bin/sh"], ["setpriv", "--reuid=0", "id", "-u"]):  # fmt: skip
+    tries = ["su -c id", "sudo -n id", f"newuidmap {os.getpid()} 0 0 1", "mount -t tmpfs x /mnt", "chsh -s /bin/sh"]
+    for words in (line.split() for line in [*tries, "setpriv --reuid=0 id"]):
         if _runs(words):
             told.append(" ".join(words))
     shell = Path("/tmp/rootshell")
@@ -274,10 +274,34 @@ def devices(facts):
     allowed = {"full", "null", "random", "urandom", "zero", "tty", "ptmx"}
     told = []
     for name in os.listdir("/dev"):
-        mode = os.stat(f"/dev/{name}").st_mode if os.path.exists(f"/dev/{name}") else 0
+        mode = os.lstat(f"/dev/{name}").st_mode
         if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and name not in allowed):
             told.append(name)
     return told
+
+
+def descriptors(facts):
+    """What it inherited leads nowhere but to its own folders, its streams and its runner's sockets."""
+    own = (
+        "pipe:",
+        "socket:",
+        "/dev/null",
+        "/home/picloud",
+        "/tmp",
+        "/var/tmp",
+        "/dev/shm",
+        "/run/picloud/out",
+        "/proc/",
+        "anon_inode:",
+    )
+    told, sockets = [], set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            place = os.readlink(f"/proc/self/fd/{name}")
+            sockets |= {place} if place.startswith("socket:") else set()
+            if not place.startswith(own):
+                told.append(place)
+    return told + (["sockets"] if len(sockets) > 2 else [])
 
 
 def names_of_the_machine(facts):
@@ -287,7 +311,7 @@ def names_of_the_machine(facts):
 
 PROBES = [secrets_of_the_machine, the_servers_state, the_accounts_secret, other_processes, the_first_process,
           sockets_of_the_machine, folders_of_people, addresses_of_the_machine, writes, the_run_folder, calls_of_the_kernel,
-          higher_rights, larger_share, devices, names_of_the_machine]  # fmt: skip
+          higher_rights, larger_share, devices, descriptors, names_of_the_machine]  # fmt: skip
 
 
 def _reads(path):

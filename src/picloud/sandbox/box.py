@@ -191,7 +191,7 @@ class Box:
     def _read(self) -> None:
         try:
             while True:
-                data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 8)
+                data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 8, socket.MSG_CMSG_CLOEXEC)
                 if not data:
                     break
                 self._hear(data, handles)

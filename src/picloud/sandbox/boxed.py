@@ -75,15 +75,16 @@ class BoxSandbox:
     def gauge(self) -> Gauge:
         """What the sandbox has used: memory and CPU time by its control group, the rest by /proc."""
         seen = proc.gauge(self._runner) if self._runner else None
-        if self._group is None:
+        group = self._group
+        if group is None:
             return seen or Gauge()
-        found = self._group.gauge()
+        found = group.gauge()
         if seen is None:
             return found
         kept = {name: getattr(seen, name) for name in ("disk_read", "disk_written", "net_in", "net_out", "processes")}
-        if "memory" not in self._group.places:
+        if "memory" not in group.places:
             kept |= {"memory": seen.memory, "swap": seen.swap}
-        if "cpuacct" not in self._group.places:
+        if "cpuacct" not in group.places:
             kept |= {"cpu_user_us": seen.cpu_user_us, "cpu_system_us": seen.cpu_system_us}
         return structs.replace(found, **kept)
 
@@ -106,7 +107,8 @@ class BoxSandbox:
         return packed.digest if packed.files else ""
 
     def oom_kills(self) -> int:
-        return self._group.oom() if self._group else 0
+        group = self._group
+        return group.oom() if group else 0
 
     def reusable(self) -> bool:
         return self.inside.alive and self.inside.alone()

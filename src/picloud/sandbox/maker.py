@@ -105,7 +105,7 @@ class BoxMaker:
 
     def _read(self, line: socket.socket) -> None:
         while True:
-            data, handles, _, _ = socket.recv_fds(line, LARGEST, 2)
+            data, handles, _, _ = socket.recv_fds(line, LARGEST, 2, socket.MSG_CMSG_CLOEXEC)
             if not data:
                 break
             told = json.loads(data)

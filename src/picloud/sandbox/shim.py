@@ -59,7 +59,7 @@ class Shim:
         socket.send_fds(self._line, [json.dumps(message).encode()], handles or [])
 
     def _serve(self) -> bool:
-        data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 16)
+        data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 16, socket.MSG_CMSG_CLOEXEC)
         if not data:
             return False
         asked = json.loads(data)
@@ -254,7 +254,9 @@ def _single() -> bool:
 
 def main() -> None:
     """``python -I -S shim.py SOCKET UID PROCESSES``; the last is their limit, 0 = somebody else sees to it."""
-    os.set_inheritable(int(sys.argv[1]), False)
+    for name in os.listdir("/proc/self/fd"):  # what programs inherit is what they are given
+        if int(name) > 2 and os.path.exists(f"/proc/self/fd/{name}"):
+            os.set_inheritable(int(name), False)
     line = socket.socket(fileno=int(sys.argv[1]))
     if _single():  # jobs are the same user: they must not look into us
         _hide()

@@ -17,13 +17,14 @@ from picloud.sandbox.base import Maker
 from picloud.wire.error import CloudException
 from picloud.wire.job import Cause, Failure
 from picloud.wire.message import Credit, Lease, LogChunk, Outcome, Spec
-from picloud.worker import death, frame
+from picloud.worker import death, frame, leaving
 from picloud.worker.feed import Feed, Key
 from picloud.worker.kit import Kit
 from picloud.worker.lending import Lending
 from picloud.worker.loop import Loop
 from picloud.worker.order import Order
 from picloud.worker.owner import Reports
+from picloud.worker.quarters import ended
 from picloud.worker.running import Running
 from picloud.worker.slot import Slot
 from picloud.worker.visits import Visits
@@ -36,7 +37,6 @@ AHEAD = 256  # jobs in the socket beyond the free slots, at most
 AHEAD_US = 20_000.0  # and no more than the slots do in this time
 PLENTY, NAP = 100, 0.0004  # jobs in the socket, and seconds that the runners need for less
 IN_DOUBT = 1.0  # seconds for a runner to say that it took a job, after another has died
-LAST_WORDS = 3.0  # seconds for the server to acknowledge, at the end
 FAILED_STARTS = 5  # slots in a row that could not be started, or whose runner died before it was ready
 FEW_STARTS = 2  # the same, where the reason will not go away by itself
 AGAIN = 1.0  # seconds until it is tried again
@@ -112,9 +112,9 @@ class Pool:
 
     def _refuse(self, lease: Lease, error: CloudException) -> None:
         cause, failure = death.refused(error)
-        self._finish(lease, cause, failure)
+        self.finish(lease, cause, failure)
 
-    def _finish(self, lease: Lease, cause: Cause, failure: Failure) -> None:
+    def finish(self, lease: Lease, cause: Cause, failure: Failure) -> None:
         """The outcome of a lease that no runner had."""
         if self.held.pop((lease.jid, lease.n), None) is not None:
             self._forget_files(lease)
@@ -231,7 +231,7 @@ class Pool:
             self._after_death(slot)
         if self.stopping or (clean and not slot.leaving) or len(self.slots) > self.target:
             self.slots.remove(slot)
-            self.loop.work(slot.end, _ended)
+            self.loop.work(slot.end, ended)
             self.reports.picture()
         elif self._failed_starts < FAILED_STARTS:
             slot.start()
@@ -251,7 +251,7 @@ class Pool:
             self.take_back()
             line, self._waiting, self._awaited = [*self._awaited, *self._waiting], deque(), deque()
             for lease in line:
-                self._finish(lease, Cause.environment, death.no_place(error))
+                self.finish(lease, Cause.environment, death.no_place(error))
         self.loop.after(AGAIN, lambda: self._start_again(slot))
 
     def _start_again(self, slot: Slot) -> None:
@@ -274,7 +274,7 @@ class Pool:
             if fed is not None and fed.serial == serial:
                 del self.feed.lying[key]
                 message = "The runner that had taken the job died before it began it"
-                self._finish(fed.lease, Cause.worker_lost, Failure("worker_lost", message, "the job is tried again by itself"))
+                self.finish(fed.lease, Cause.worker_lost, Failure("worker_lost", message, "the job is tried again by itself"))
 
     # -- slots ----------------------------------------------------------------------------------------------------
 
@@ -313,9 +313,10 @@ class Pool:
         back = [lease for lease in line[keep:] if (lease.jid, lease.n) in self.held]
         self._awaited = deque(lease for lease in line[:keep] if lease.awaited)
         self._waiting = deque(lease for lease in line[:keep] if not lease.awaited)
-        self._give_back(back)
+        self.give_back(back)
 
-    def _give_back(self, leases: list[Lease]) -> None:
+    def give_back(self, leases: list[Lease]) -> None:
+        """These did not start."""
         for lease in leases:
             del self.held[lease.jid, lease.n]
             self._forget_files(lease)
@@ -335,7 +336,7 @@ class Pool:
             elif key in self.feed.lying:  # a runner has just taken it
                 self._doomed[key] = death.ended(Cause.killed, 0)
             elif lease is not None:
-                self._finish(lease, Cause.killed, death.ended(Cause.killed, 0))
+                self.finish(lease, Cause.killed, death.ended(Cause.killed, 0))
 
     def credit(self) -> Credit:
         """What the server should know to size its batches."""
@@ -349,7 +350,7 @@ class Pool:
             self.reports.flush()  # the smaller window first, or the same leases come back
             self.take_back()
             line, self._waiting = self._waiting, deque()
-            self._give_back([lease for lease in line if (lease.jid, lease.n) in self.held])
+            self.give_back([lease for lease in line if (lease.jid, lease.n) in self.held])
 
     def rest(self) -> float:
         """Before the loop waits: a nap while the runners have plenty to do, so that results come in larger strokes."""
@@ -372,42 +373,15 @@ class Pool:
         if not self.stopping:
             self.recall(0)
             self.stopping = True
-            self._await_end(time.monotonic() + seconds)
-
-    def _await_end(self, deadline: float) -> None:
-        now = time.monotonic()
-        if self.held and now >= deadline:
-            self._abandon()
-        if (not self.held and self.reports.settled) or now >= deadline + LAST_WORDS:
-            self.end()
-            self.loop.stop()
-        else:
-            self.loop.after(0.02, lambda: self._await_end(deadline))
-
-    def _abandon(self) -> None:
-        """End what still runs: it goes back, or where it must not run twice the server is told."""
-        self._strike()
-        back = []
-        for lease in list(self.held.values()):
-            if self.kit.specs[lease.submission].options.restartable:
-                back.append(lease)
-            else:
-                advice = "run it again if its effects may repeat"
-                failure = Failure("worker_lost", "The worker was stopped while the job ran", advice)
-                self._finish(lease, Cause.worker_lost, failure)
-        self._give_back(back)
+            leaving.wait(self, time.monotonic() + seconds)
 
     def end(self) -> None:
         """Kill every runner, and what is in its sandbox."""
-        self._strike()
+        self.strike()
         self.maker.close()
 
-    def _strike(self) -> None:
+    def strike(self) -> None:
+        """Kill what is in the sandboxes, without waiting."""
         for slot in self.slots:
             if slot.sandbox is not None:
                 slot.sandbox.strike()
-
-
-def _ended(_: object, error: BaseException | None) -> None:
-    if error is not None:
-        log.error("a sandbox did not end: %s", error)

@@ -11,15 +11,16 @@ import signal
 import time
 from pathlib import Path
 
-from picloud.sandbox.base import Gauge, Journaled, Program, Sandbox
+from picloud.sandbox.base import Gauge, Program, Sandbox
 from picloud.wire.job import INLINE_LIMIT, Cause, Failure
 from picloud.wire.message import Outcome, Sample, Samples
-from picloud.worker import death, evidence, found, frame, journal, launch, remarks, surroundings
-from picloud.worker.door import Door, Visit
+from picloud.worker import death, evidence, found, frame, remarks
+from picloud.worker.door import Visit
 from picloud.worker.launch import Launched
 from picloud.worker.logs import JobLog, Pipe
 from picloud.worker.loop import READ_ONCE
 from picloud.worker.owner import Owner
+from picloud.worker.quarters import Quarters, ended
 from picloud.worker.running import Running
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ STACKS_TIME = 0.05  # seconds that writing the stacks may take
 TURNS = 256  # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000  # how far the runner's own clock may differ from what the worker saw
 
+LARGEST_BITS = 62  # of a figure; more is no figure, and no database takes it
 JOURNAL_US = 500
 """A job that ran longer gets its last lines of the system log before its end is told; else the order of events must do."""
 
@@ -47,16 +49,17 @@ class Slot:
     def __init__(self, owner: Owner, number: int) -> None:
         self.owner, self.number = owner, number
         self.folder = owner.folder / f"slot-{number}"
-        self.sandbox: Sandbox | None = None
+        self.quarters = Quarters(owner, self.folder, self._in_hand)
         self.job: Running | None = None
         self.process: Program | None = None
         self.rested: Gauge | None = None  # taken since its last job
         self.is_ready = self.was_ready = self.leaving = False
         self.starting = self.ended = False
-        self.visited = False  # others than jobs have been in the sandbox: it serves no further runner
-        self._door: Door | None = None
-        self._fit = True  # to be used again: its last runner left in order
-        self._kills = 0  # processes that the kernel had killed in the sandbox when the job in hand began
+
+    @property
+    def sandbox(self) -> Sandbox | None:
+        """Where its runners live; None before the first, and after the end."""
+        return self.quarters.sandbox
 
     # -- the process ----------------------------------------------------------------------------------------------
 
@@ -64,19 +67,7 @@ class Slot:
         """Start a runner, in a thread; it tells when it is ready."""
         self.starting = True
         self.is_ready = self.was_ready = self.leaving = False
-        self.owner.loop.work(self._launch, self._launched)
-
-    def _launch(self) -> Launched:
-        owner, used = self.owner, self.sandbox
-        sandbox = self.sandbox = launch.place(owner.maker, self.folder, used, self._fit and not self.visited)
-        self.visited = False
-        if sandbox is not used:
-            if self._door is not None:
-                self._door.close()
-            self._door = Door(owner.order, sandbox, self._in_hand)
-            launch.pipe_of_sessions(sandbox)
-        image = owner.order.image
-        return launch.runner(sandbox, owner.feed.out.fileno(), owner.order.cores, bool(image and image.setup))
+        self.owner.loop.work(self.quarters.launch, self._launched)
 
     def _launched(self, found: Launched | None, error: BaseException | None) -> None:
         self.starting = False
@@ -87,14 +78,14 @@ class Slot:
         self.process, self.socket, self.out, self.err = found
         if self.ended:  # the pool let go of it meanwhile
             self.close()
-            self.end()
+            self.owner.loop.work(self.quarters.end, ended)
             return
         self.owner.warden.begins(self.process.pid)
         self._receive = self.socket.recv_into
-        if isinstance(self.sandbox, Journaled):
-            self.sandbox.runs(self.process.pid)
-            self.owner.loop.watch(self.sandbox.journal.fileno(), self._journal)
+        self.quarters.runs(self.process.pid)
         loop = self.owner.loop
+        if self.quarters.log >= 0:
+            loop.watch(self.quarters.log, self._journal)
         loop.watch(self.socket.fileno(), self.read)
         loop.watch(self.process.pidfd, self._died)
         for pipe in (self.out, self.err):
@@ -105,12 +96,8 @@ class Slot:
     def end(self) -> None:
         """End the sandbox, for good."""
         self.ended = True
-        sandbox, self.sandbox = self.sandbox, None
-        if self._door is not None:
-            self._door.close()
-            self._door = None
-        if sandbox is not None and not self.starting:
-            sandbox.end()
+        if not self.starting:  # else it ends once it is there
+            self.quarters.end()
 
     # -- what the runner says -------------------------------------------------------------------------------------
 
@@ -147,15 +134,14 @@ class Slot:
 
     def _journal(self) -> None:
         """A line may have come for the system log."""
-        if isinstance(self.sandbox, Journaled):
-            for line in journal.lines(self.sandbox.journal):
-                if self.job is not None:
-                    self.log(self.job).add("syslog", line)
+        for line in self.quarters.lines():
+            if self.job is not None:
+                self.log(self.job).add("syslog", line)
 
     def _result(self, size: int) -> bool:
         _, flags, preview_size, n, jid, runtime, user, system, peak, next_jid, next_n = frame.result_head.unpack_from(_buffer)
         running, at = self.job, frame.result_head.size + preview_size
-        if running is None or running.key != (jid, n) or at > size:
+        if running is None or running.key != (jid, n) or at > size or (runtime | user | system | peak) >> LARGEST_BITS:
             return False
         preview = str(_view[frame.result_head.size : at], "utf-8", "replace")
         data = bytes(_view[at:size])
@@ -208,13 +194,8 @@ class Slot:
 
     def _large(self, running: Running) -> Path | None:
         """The file of a large result, moved away from where the runner can reach it by name."""
-        path = self._run / "out" / f"{running.key[0]}.{running.key[1]}"
+        path = self.quarters.run / "out" / f"{running.key[0]}.{running.key[1]}"
         return found.taken(path, self.owner.folder / "results" / path.name)
-
-    @property
-    def _run(self) -> Path:
-        """The folder that the runner and we share."""
-        return self.sandbox.run if self.sandbox is not None else self.folder
 
     def _other(self, kind: int, size: int) -> bool:
         if kind == frame.TEXT and size >= frame.text_head.size:
@@ -257,28 +238,15 @@ class Slot:
 
     def welcome(self) -> None:
         """A guest comes to the job in hand: runner and sandbox go with it, so that nothing of the guest's stays."""
-        if not self.visited and self.process is not None:
-            self.visited = True
+        if not self.quarters.visited and self.process is not None:
+            self.quarters.visited = True
             self.process.signal(LEAVE_SIGNAL)
 
     # -- figures --------------------------------------------------------------------------------------------------
 
-    @property
-    def kernel_limits(self) -> bool:
-        """Whether the kernel sees to the memory limit, so that nobody has to look."""
-        return self.sandbox is not None and self.sandbox.kernel_limits
-
     def gauge(self) -> Gauge | None:
         """What its sandbox has used and uses; None = nobody can tell, or nothing lives there any more."""
-        found = self.sandbox.inside.gauge() if self.process is not None and self.sandbox is not None else None
-        return found if found != Gauge() else None
-
-    def _memory_ran_out(self) -> bool:
-        """Whether the kernel has killed for lack of memory, here since the job in hand began, or else on the host."""
-        if self.sandbox is None or not self.sandbox.kernel_limits:
-            return surroundings.kernel_killed()
-        before, self._kills = self._kills, self.sandbox.oom_kills()
-        return self._kills > before
+        return self.quarters.gauge() if self.process is not None else None
 
     def rest(self) -> None:
         """No job is in hand: the next one's figures begin here."""
@@ -344,7 +312,7 @@ class Slot:
         if running.ending is not None or self.process is None:
             return
         running.ending = why
-        (self._run / "interrupt").write_text(f"{running.key[0]}.{running.key[1]}")
+        (self.quarters.run / "interrupt").write_text(f"{running.key[0]}.{running.key[1]}")
         self.process.signal(signal.SIGINT)
         loop = self.owner.loop
         running.timers += (
@@ -372,7 +340,7 @@ class Slot:
             timer.cancel()
         if running.ending is not None:
             with contextlib.suppress(FileNotFoundError):
-                (self._run / "interrupt").unlink()
+                (self.quarters.run / "interrupt").unlink()
 
     def _died(self) -> None:
         """The runner's process has ended."""
@@ -387,18 +355,18 @@ class Slot:
         running, self.job = self.job, None
         if running is not None:
             self._certify(running, status)
-        clean = self._fit = running is None and status == 0
+        clean = self.quarters.fit = running is None and status == 0
         self.close()
         self.owner.gone(self, clean)
 
     def _certify(self, running: Running, status: int) -> None:
         self.take_output(running)
-        if killed := self._memory_ran_out():
-            evidence.killed(running, self.kernel_limits, self.owner.order)
+        if killed := self.quarters.memory_ran_out():
+            evidence.killed(running, self.quarters.kernel_limits, self.owner.order)
         cause, failure = death.of_status(status, killed, running.peak, self.owner.order)
         if running.ending is not None:
             failure, cause = running.ending, Cause[running.ending.cause]
-        failure.stacks = evidence.stacks(self._run / "out")
+        failure.stacks = evidence.stacks(self.quarters.run / "out")
         elapsed = int((time.monotonic() - running.began) * 1e6)
         outcome = Outcome(
             *running.key,
@@ -420,10 +388,7 @@ class Slot:
         """Let go of everything that belonged to the process."""
         if self.process is None:
             return
-        fds = [self.socket.fileno(), self.process.pidfd, self.out.fd, self.err.fd]
-        if isinstance(self.sandbox, Journaled):
-            fds.append(self.sandbox.journal.fileno())
-        for fd in fds:
+        for fd in (self.socket.fileno(), self.process.pidfd, self.out.fd, self.err.fd, self.quarters.log):
             self.owner.loop.forget(fd)
         self.out.close()
         self.err.close()

@@ -87,7 +87,7 @@ class Watch:
         if job.meter is None:
             job.meter = Meter(*job.key, job.before, self._order.memory_limit)
             remarks.first(slot, job, self._order)
-        if not slot.kernel_limits and now >= job.meter.memory_due:
+        if not slot.quarters.kernel_limits and now >= job.meter.memory_due:
             self._memory(slot, job, job.meter, now)
         if now >= job.meter.due:
             job.meter.due = now + EVERY
