@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
 from typing import Any
 
 from cloud import _config, _session
@@ -36,6 +33,9 @@ def path() -> str:
 
 def _make(session: Any, target: str) -> None:
     """Make it aside, tell the server, then move it into place: a file that is there works."""
+    import subprocess
+    import tempfile
+
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
         made = os.path.join(folder, NAME)
@@ -60,6 +60,8 @@ def command(info: dict[str, Any], *flags: str) -> list[str]:
     Raises:
         SetupError: there is no such program.
     """
+    import shutil
+
     program = shutil.which("ssh")
     if program is None:
         raise SetupError("there is no ssh on this machine", hint="install OpenSSH's client (package openssh-client)")
@@ -92,6 +94,8 @@ def remember(identity: str, address: str, port: int, key: str) -> None:
     lines = [line for line in before.splitlines() if line.split(" ")[0] != name]
     text = "\n".join([*lines[-LINES:], f"{name} {key}"]) + "\n"
     if text != before:
+        import tempfile
+
         handle, made = tempfile.mkstemp(dir=os.path.dirname(known))
         with open(handle, "w", encoding="ascii") as file:
             file.write(text)

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from cloud import _session
 from picloud.wire.error import CloudException, CloudTimeoutError
-from picloud.wire.job import Status
 
 __all__ = ["port", "status"]
 
@@ -34,6 +33,8 @@ def status(jid: int, test_status: str, timeout: float | None = None) -> str:
         CloudTimeoutError: it took too long.
         CloudException: the job has ended otherwise; or there is no such job.
     """
+    from picloud.wire.job import Status  # late: a shell is waited for without it, by people
+
     _check(jid, timeout)
     if test_status not in Status.__members__:
         raise ValueError(f"there is no status {test_status!r}: {', '.join(Status.__members__)}")
@@ -125,6 +126,8 @@ def _wait(jid: int, wanted: dict[str, Any], timeout: float | None, what: str) ->
 
 def _simulated_status(jid: int, test_status: str, timeout: float | None) -> str:
     """Jobs of this machine: only their end is told, so only for that can be waited."""
+    from picloud.wire.job import Status
+
     backend = _session.backend()
     (now,) = backend.statuses([(jid, 1)])
     if Status(now).name != test_status and now < Status.done:

@@ -171,7 +171,7 @@ def get_keypath() -> None:
 @click.argument("words", metavar="[COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 def ssh(name: str, words: tuple[str, ...]) -> None:
     """Log in to a setup server, or run a command there."""
-    from picloud.cli.program import line
+    from picloud.cli.words import line
 
     printed = _environment().ssh(name, line(words) if words else None)
     if printed is not None:

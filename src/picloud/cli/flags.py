@@ -91,3 +91,6 @@ class Group(GlobalFlags, click.Group):
 def command(name: str | None = None, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """``@click.command`` with the global flags."""
     return click.command(name, cls=GlobalFlags, **attributes)
+
+
+timeout_flag = click.option("-t", "--timeout", type=click.FloatRange(min=0), metavar="SEC", help="Wait at most so long.")

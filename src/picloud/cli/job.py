@@ -11,7 +11,7 @@ import click
 
 from picloud.cli import output
 from picloud.cli.client import JIDS, client, each, spelled
-from picloud.cli.flags import FORMATS, as_json, command, given
+from picloud.cli.flags import FORMATS, as_json, command, given, timeout_flag
 from picloud.wire.error import CloudException
 from picloud.wire.job import Status
 
@@ -31,7 +31,6 @@ Asked = int | list[int | range]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
-timeout_flag = click.option("-t", "--timeout", type=click.FloatRange(min=0), metavar="SEC", help="Wait at most so long.")
 ignore_flag = click.option("-i", "--ignore-errors", is_flag=True, help="Go on where a job failed.")
 
 

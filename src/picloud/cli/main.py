@@ -51,8 +51,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "exec-shell": ("shell:exec_shell", "Start a job to work in by hand, and enter it."),
         "ssh": ("shell:ssh", "Enter a running job, or run a program there."),
         "ssh-info": ("shell:ssh_info", "Print how any ssh client enters a job."),
-        "wait-for": ("shell:wait_for", "Wait for a job's status or port."),
-        "open": ("shell:open_page", "Print a link to a job's web page."),
+        "wait-for": ("wait:wait_for", "Wait for a job's status or port."),
+        "open": ("wait:open_page", "Print a link to a job's web page."),
     },
     "Setting up": {
         "setup": ("setup:setup", "Use a server from this machine and user."),

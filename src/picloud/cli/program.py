@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,10 @@ import click
 from picloud.cli import output
 from picloud.cli.client import JIDS, client, spelled
 from picloud.cli.flags import as_json, command
+from picloud.cli.words import line
 
 _SETTINGS = {"allow_interspersed_args": False}
 """What follows the program's name belongs to the program."""
-
-_BARE = re.compile(r"(?:[\w@%+=:,./-]|\{[A-Za-z_]\w*\})+", re.ASCII)
-"""A word that means the same to a shell with and without quotes, parameters included."""
 
 _KEYWORD = re.compile(r"\b_(type|cores|env|vol|label|max_runtime|depends_on_errors|depends_on|priority)\b")
 """A keyword of ``cloud.call`` in a message of its; here people typed the flag."""
@@ -94,13 +91,6 @@ def execute_map(words: tuple[str, ...], data: tuple[str, ...], lists: tuple[str,
     else:
         for value in cloud.result(jids):
             output.result(value)
-
-
-def line(words: tuple[str, ...]) -> str:
-    """The line for the shell that runs ``words`` as typed; a single word is such a line already."""
-    if len(words) == 1:
-        return words[0]
-    return " ".join(word if _BARE.fullmatch(word) else shlex.quote(word) for word in words)
 
 
 def keywords(flags: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The commands that lead into running jobs: ssh, exec-shell, ssh-info, wait-for, open."""
+"""The commands that lead into running jobs: ssh, exec-shell, ssh-info. People wait for them: what each needs alone it loads itself."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from typing import Any
 
 import click
 
-from picloud.cli import output
 from picloud.cli.client import client
-from picloud.cli.flags import GlobalFlags, Group, command
-from picloud.cli.job import timeout_flag
-from picloud.cli.program import checked, keywords, line
-from picloud.wire.job import Status
+from picloud.cli.flags import command, timeout_flag
+from picloud.cli.words import JID, line
 
 _SETTINGS = {"allow_interspersed_args": False}
 """What follows the jid belongs to the program."""
-JID = click.IntRange(min=1)
 
 
 @command("ssh", context_settings=_SETTINGS)
@@ -38,6 +34,8 @@ def ssh(jid: int, words: tuple[str, ...], timeout: float | None) -> None:
 @timeout_flag
 def ssh_info(jid: int, timeout: float | None) -> None:
     """Print how any ssh client enters a job; waits until the job runs."""
+    from picloud.cli import output
+
     found = client().shortcuts.ssh.get_ssh_info(jid, timeout)
     output.table(("address", "port", "username", "identity"), [found])
 
@@ -59,6 +57,7 @@ def exec_shell(timeout: float | None, keep_alive: bool, **flags: Any) -> None:
     if cloud.is_simulated():
         raise click.UsageError("simulated jobs run on this machine: you are in them already")
     from cloud._shell import Shell
+    from picloud.cli.program import checked, keywords
 
     given = {**keywords({**flags, "label": "exec-shell", "priority": 1}), "_restartable": False}
     jid = checked(lambda: cloud.call(Shell(keep_alive), **given))
@@ -80,48 +79,3 @@ def _enter(cloud: Any, info: dict[str, Any], words: tuple[str, ...]) -> None:
     cloud.close()
     sys.stdout.flush()
     os.execv(argv[0], argv)
-
-
-@click.group("wait-for", cls=Group)
-def wait_for() -> None:
-    """Wait until a job gets somewhere."""
-
-
-@wait_for.command("status", cls=GlobalFlags)
-@click.argument("jid", type=JID)
-@click.argument("status", type=click.Choice(list(Status.__members__)))
-@timeout_flag
-def wait_for_status(jid: int, status: str, timeout: float | None) -> None:
-    """Wait until the job has this status; exit code 3 if it can no longer get there."""
-    found = client().wait_for.status(jid, status, timeout)
-    output.answer({"jid": jid, "status": found}, found)
-
-
-@wait_for.command("port", cls=GlobalFlags)
-@click.argument("jid", type=JID)
-@click.argument("port", type=click.IntRange(1, 65_535))
-@click.option("-p", "--protocol", type=click.Choice(["tcp", "udp"]), default="tcp", help="tcp or udp.  [default: tcp]")
-@timeout_flag
-def wait_for_port(jid: int, port: int, protocol: str, timeout: float | None) -> None:
-    """Wait until the job listens on this port, and print where it is reached."""
-    try:
-        found = client().wait_for.port(jid, port, protocol, timeout)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    output.table(("address", "port"), [found])
-
-
-@command("open")
-@click.argument("jid", type=JID)
-@click.argument("port", type=click.IntRange(1, 65_535))
-@click.option("--for", "hours", type=click.FloatRange(min=0, max=720), metavar="HOURS",
-              help="A link that others may use too, for so long; otherwise it works once, within a minute.")  # fmt: skip
-@timeout_flag
-def open_page(jid: int, port: int, hours: float | None, timeout: float | None) -> None:
-    """Print a link to the web page that a job serves on PORT; waits until it does."""
-    cloud = client()
-    cloud.wait_for.port(jid, port, timeout=timeout)
-    from cloud import _session
-
-    found = _session.session().link.json("POST", f"/v1/job/{jid}/link", {"port": port, "seconds": (hours or 0.0) * 3600})
-    output.answer(found, found["url"])

@@ -53,6 +53,7 @@ class BoxSandbox:
         self.alarm = -1
         with contextlib.suppress(OSError):
             self.alarm = group.oom_fd if group else -1
+        self._lock = threading.Lock()  # the maker may let go of it while its slot does
         self._runner = 0
         self._walk = disk.Walk([folder / name for name in ("home", "tmp", "vartmp", "upper")])
 
@@ -136,6 +137,7 @@ class BoxSandbox:
                 self._handle = -1
             self.journal.close()
             self._walk.close()
-            if self._group is not None:
-                self._group.kill()
-                self._group.remove()
+            group, self._group = self._group, None
+            if group is not None:
+                group.kill()
+                group.remove()

@@ -85,12 +85,13 @@ class Root:
                 found |= {entry.name for entry in folder.iterdir() if entry.is_dir()}
         return sorted(found)
 
-    def sweep(self, keep: Collection[str] | Callable[[str], bool]) -> list[str]:
+    def sweep(self, keep: Collection[str] | Callable[[str], bool], *, probes: bool = False) -> list[str]:
         """Kill and remove the groups that former processes left behind.
 
         Args:
             keep: names of those that stay; or whether a group stays, asked after the groups were listed: a name that is locked
                 before its group is made is thus never taken from a process that starts just now.
+            probes: those of probes too, however young: no process of the installation lives.
 
         Returns:
             the names of the removed.
@@ -98,7 +99,7 @@ class Root:
         stays = keep if callable(keep) else keep.__contains__
         gone = []
         for name in self.names():
-            if not stays(name) and not self._probing(name):
+            if not stays(name) and (probes or not self._probing(name)):
                 group = Cgroup(name, self._at(name))
                 group.kill()
                 if group.remove():

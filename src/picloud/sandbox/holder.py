@@ -12,6 +12,7 @@ Standard library only; started as ``python -I -S holder.py SOCKET``.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -63,9 +64,10 @@ class Holder:
                 return
 
     def _serve(self) -> bool:
-        message, handles, _, _ = socket.recv_fds(self._line, LARGEST, 64, socket.MSG_CMSG_CLOEXEC)
+        message, received, _, _ = socket.recv_fds(self._line, LARGEST, 64, socket.MSG_CMSG_CLOEXEC)
         if not message:
             return False
+        handles = [_above(one) for one in received]
         asked = json.loads(message)
         child = os.fork()
         if child == 0:
@@ -231,9 +233,8 @@ class Launcher:
         os.execvp(words[0], words)
 
     def _become(self, root: str) -> None:
-        os.dup2(self._shim, 3)
-        os.dup2(self._filter, 4)
-        os.dup2(self._errors, 2)
+        for number, handle in ((3, self._shim), (4, self._filter), (2, self._errors)):
+            os.dup2(handle, number)
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
         os.dup2(null, 1)
@@ -251,6 +252,13 @@ def _open_tun(place: str) -> None:
     os.mknod(f"{place}/tun", 0o20666, os.stat(TUN).st_rdev)
     os.chmod(f"{place}/tun", 0o666)
     system.mount(f"{place}/tun", TUN, "", system.MS_BIND)
+
+
+def _above(handle: int) -> int:
+    """The same, out of the way of the numbers that the shim finds things at, and closed by exec."""
+    moved = fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(handle)
+    return moved
 
 
 def _reap() -> None:

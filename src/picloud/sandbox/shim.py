@@ -12,6 +12,7 @@ is never believed beyond its type; see ``picloud.sandbox.box``. Standard library
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -254,9 +255,9 @@ def _single() -> bool:
 
 def main() -> None:
     """``python -I -S shim.py SOCKET UID PROCESSES``; the last is their limit, 0 = somebody else sees to it."""
-    for name in os.listdir("/proc/self/fd"):  # what programs inherit is what they are given
-        if int(name) > 2 and os.path.exists(f"/proc/self/fd/{name}"):
-            os.set_inheritable(int(name), False)
+    for name in os.listdir("/proc/self/fd"):  # what others gave us to hold is no job's
+        with contextlib.suppress(OSError):
+            os.set_inheritable(int(name), int(name) < 3)
     line = socket.socket(fileno=int(sys.argv[1]))
     if _single():  # jobs are the same user: they must not look into us
         _hide()

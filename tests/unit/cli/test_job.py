@@ -12,7 +12,7 @@ import pytest
 import cloud
 from picloud.cli.client import JIDS, each, spelled
 from picloud.cli.job import moment
-from picloud.cli.program import line
+from picloud.cli.words import line
 
 Picloud = Callable[..., Any]
 
