@@ -23,6 +23,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from picloud.settings import CORE_TYPES
 from picloud.wire import message as wire
 from picloud.wire import payload
 from picloud.wire.job import Options
@@ -291,4 +292,4 @@ def start(control: FakeControl, tmp_path: Path) -> Iterator[Callable[..., Worker
 @pytest.fixture
 def worker(start: Callable[..., Worker]) -> Worker:
     """One with two slots and 256 MB for each."""
-    return start(slots=2, memory_limit=256 << 20, core_type="c1")
+    return start(slots=2, memory_limit=256 << 20, core_type="c1", core_types=msgspec.to_builtins(CORE_TYPES))
