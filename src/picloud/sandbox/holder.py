@@ -274,6 +274,7 @@ def _or_report(errors: int, act: Any) -> None:
 def main() -> None:
     """Entry point."""
     line = socket.socket(fileno=int(sys.argv[1]))
+    line.set_inheritable(False)  # nothing in a sandbox may speak for us
     system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
     order = json.loads(line.recv(LARGEST))
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -12,6 +12,7 @@ is never believed beyond its type; see ``picloud.sandbox.box``. Standard library
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -254,7 +255,9 @@ def _single() -> bool:
 
 def main() -> None:
     """``python -I -S shim.py SOCKET UID PROCESSES``; the last is their limit, 0 = somebody else sees to it."""
-    os.set_inheritable(int(sys.argv[1]), False)
+    for name in os.listdir("/proc/self/fd"):  # ours alone, whatever they are
+        with contextlib.suppress(OSError):
+            os.set_inheritable(int(name), int(name) <= 2)
     line = socket.socket(fileno=int(sys.argv[1]))
     if _single():  # jobs are the same user: they must not look into us
         _hide()

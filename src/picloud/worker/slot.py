@@ -72,7 +72,7 @@ class Slot:
     def _launched(self, found: Launched | None, error: BaseException | None) -> None:
         self.starting = False
         if found is None:
-            log.error("a slot could not be started: %s", error)
+            log.error("a slot could not be started: %r", error, exc_info=error)
             self.owner.failed(self, error)
             return
         self.process, self.socket, self.out, self.err = found
