@@ -250,8 +250,11 @@ def _pid_of(pidfd: int) -> int:
 
 def _stream(handle: int) -> socket.socket:
     """A descriptor from a sandbox as the stream socket that it should be."""
-    made = socket.socket(fileno=handle)
-    if made.type == socket.SOCK_STREAM:
-        return made
-    made.close()
+    try:
+        made = socket.socket(fileno=handle)
+        if made.type == socket.SOCK_STREAM:
+            return made
+        made.close()
+    except OSError:
+        os.close(handle)
     raise SetupError("the sandbox handed over something else than a connection", hint="run the job again")

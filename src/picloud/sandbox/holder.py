@@ -291,6 +291,7 @@ def _or_report(errors: int, act: Any) -> None:
 def main() -> None:
     """Entry point."""
     line = socket.socket(fileno=int(sys.argv[1]))
+    line.set_inheritable(False)  # nothing in a sandbox may speak for us
     system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
     system.prctl(system.PR_SET_CHILD_SUBREAPER, 1)  # what a dying sandbox leaves to be buried comes to us
     order = json.loads(line.recv(LARGEST))

@@ -72,7 +72,7 @@ class Slot:
     def _launched(self, found: Launched | None, error: BaseException | None) -> None:
         self.starting = False
         if found is None:
-            log.error("a slot could not be started: %s", error)
+            log.error("a slot could not be started: %r", error, exc_info=error)
             self.owner.failed(self, error)
             return
         self.process, self.socket, self.out, self.err = found
@@ -164,12 +164,14 @@ class Slot:
         """All that most jobs do not need. Returns the file of a large result, ``_NO_FILE``, or None: the runner lied."""
         elapsed = int((time.monotonic() - running.began) * 1e6)
         outcome.runtime_us = min(max(outcome.runtime_us, elapsed - SLACK_US), elapsed + SLACK_US)
+        if killed := self.kernel_limits and self.quarters.memory_ran_out():
+            evidence.killed(running, True, self.owner.order)
         outcome.peak_memory = max(outcome.peak_memory, running.peak)
         self._measure(running, outcome)
         self._close_output(running, flags)
         self.leaving = self.leaving or bool(flags & frame.LEAVING)
         try:
-            self._judge(running, outcome, flags)
+            self._judge(running, outcome, flags, killed)
         except ValueError:
             return None
         if len(outcome.data) > INLINE_LIMIT:
@@ -177,10 +179,12 @@ class Slot:
         self._let_go(running)
         return self._large(running) if flags & frame.FILE and not outcome.cause else _NO_FILE
 
-    def _judge(self, running: Running, outcome: Outcome, flags: int) -> None:
-        """Cause and certificate of a job whose runner lives."""
+    def _judge(self, running: Running, outcome: Outcome, flags: int, killed: bool) -> None:
+        """Cause and certificate of a job whose runner lives; ``killed``: the kernel killed a program of the job for memory."""
         if flags & frame.FAILED:
             cause, outcome.failure = death.told(outcome.data)
+            if killed and cause in (Cause.exception, Cause.exit):
+                cause = death.child_out_of_memory(outcome.failure, running.spec.name, self.owner.order)
             outcome.cause, outcome.data, outcome.retry = cause, b"", bool(flags & frame.RETRY)
         if running.ending is not None:
             told = outcome.failure.traceback if outcome.failure else ""
