@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from picloud.sandbox import system
 from picloud.sandbox.base import Gauge, Guest, Program, Terminal
 from picloud.wire.error import SetupError
 
@@ -191,7 +192,7 @@ class Box:
     def _read(self) -> None:
         try:
             while True:
-                data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 8, socket.MSG_CMSG_CLOEXEC)
+                data, handles = system.receive(self._line, LARGEST, 8)
                 if not data:
                     break
                 self._hear(data, handles)

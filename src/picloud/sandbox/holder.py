@@ -64,7 +64,7 @@ class Holder:
                 return
 
     def _serve(self) -> bool:
-        message, received, _, _ = socket.recv_fds(self._line, LARGEST, 64, socket.MSG_CMSG_CLOEXEC)
+        message, received = system.receive(self._line, LARGEST, 64)
         if not message:
             return False
         handles = [_above(one) for one in received]

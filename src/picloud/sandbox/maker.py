@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct, field, structs
 
-from picloud.sandbox import cgroup, kit, lacks, platform, ration, routes, seccomp, tree
+from picloud.sandbox import cgroup, kit, lacks, platform, ration, routes, seccomp, system, tree
 from picloud.sandbox.base import Limits
 from picloud.sandbox.boxed import BoxSandbox
 from picloud.sandbox.cgroup import Cgroup
@@ -105,7 +105,7 @@ class BoxMaker:
 
     def _read(self, line: socket.socket) -> None:
         while True:
-            data, handles, _, _ = socket.recv_fds(line, LARGEST, 2, socket.MSG_CMSG_CLOEXEC)
+            data, handles = system.receive(line, LARGEST, 2)
             if not data:
                 break
             told = json.loads(data)

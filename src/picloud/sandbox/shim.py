@@ -60,9 +60,11 @@ class Shim:
         socket.send_fds(self._line, [json.dumps(message).encode()], handles or [])
 
     def _serve(self) -> bool:
-        data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 16, socket.MSG_CMSG_CLOEXEC)
+        data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 16)
         if not data:
             return False
+        for one in handles:  # Python 3.11 takes the flag for it and forgets it
+            os.set_inheritable(one, False)
         asked = json.loads(data)
         back: list[int] = []
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import struct
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
@@ -83,3 +84,14 @@ def _move_mapped(source: str, target: str, users: int, depth: int) -> None:
         _check(_libc.syscall(_MOVE_MOUNT, tree, b"", -100, os.fsencode(target), _MOVE_EMPTY), "move_mount")
     finally:
         os.close(tree)
+
+
+def receive(line: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """A message of a sequenced socket with its descriptors, which no program that is started here inherits.
+
+    (``socket.recv_fds`` of Python 3.11 takes the flag for that and forgets it.)
+    """
+    data, handles, _, _ = socket.recv_fds(line, size, most)
+    for one in handles:
+        os.set_inheritable(one, False)
+    return data, list(handles)
