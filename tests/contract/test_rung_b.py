@@ -41,14 +41,18 @@ def as_user(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
             [*become, *command], env=env | {"TMPDIR": str(home)}, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired as late:
-        return subprocess.CompletedProcess([], -1, *((part or b"").decode(errors="replace") for part in (late.stdout, late.stderr)))
+        return subprocess.CompletedProcess(
+            [], -1, *((part or b"").decode(errors="replace") for part in (late.stdout, late.stderr))
+        )
 
 
 @pytest.mark.parametrize("suite", ["contract/test_ladder.py", "contract/test_verbs.py", "fault/test_leftovers.py"])
 def test_jobs_of_an_ordinary_user(home: Path, suite: str) -> None:
     words = ["-q", "-x", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")]
     env = ["env", "CONTRACT_PLACES=server"]
-    done = as_user(home, *env, sys.executable, "-m", "pytest", *words, "--basetemp", str(home / "tmp"), str(ROOT / "tests" / suite))
+    done = as_user(
+        home, *env, sys.executable, "-m", "pytest", *words, "--basetemp", str(home / "tmp"), str(ROOT / "tests" / suite)
+    )
     assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
     assert not {word for word in ("failed", "skipped", "error") if f" {word}" in done.stdout.splitlines()[-1]}
 
