@@ -29,6 +29,7 @@ WRONG = (LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
 """What comes of taking a message for something that it is not."""
 _NO_PROCESS = "the sandbox handed over something else than a process"
 PORTS = 10_000  # that are looked at
+_ROOT = {"USER": "root", "LOGNAME": "root"}  # home stays: what programs leave there is not saved with an environment
 EARLY = 1000  # exits of programs that nobody asked for yet
 GONE = 2.0  # seconds that a program's exit status may come after its end
 
@@ -94,7 +95,7 @@ class Box:
         return self._program(answer, handles)
 
     def open(self, argv: Sequence[str], env: Mapping[str, str], *, terminal: Terminal | None = None, root: bool = False) -> Guest:
-        asked = {"argv": list(argv), "env": dict(env), "cwd": "", "root": root}
+        asked = {"argv": list(argv), "env": {**env, **(_ROOT if root else {})}, "cwd": "", "root": root}
         if terminal is not None:
             asked["terminal"] = [terminal.rows, terminal.columns]
             answer, handles = self._ask("open", asked, [], 2)
