@@ -103,6 +103,12 @@ def out_of_memory(peak: int, how: str, order: Order) -> Failure:
     )
 
 
+def broken() -> Failure:
+    """The certificate of a job that wrote into its runner's socket."""
+    advice = "do not write to file descriptors that the job did not open"
+    return Failure("signal", "The job wrote into the socket between runner and worker", advice)
+
+
 def child_out_of_memory(failure: Failure, name: str, order: Order) -> Cause:
     """A job failed after the kernel had killed a program that it ran: that is why. ``name``: what the job is called."""
     failure.cause = "out_of_memory"

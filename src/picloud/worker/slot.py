@@ -36,8 +36,7 @@ JOURNAL_US = 500
 """A job that ran longer gets its last lines of the system log before its end is told; else the order of events must do."""
 
 STACKS_SIGNAL = signal.SIGRTMAX - 3
-LEAVE_SIGNAL = signal.SIGRTMAX - 4
-"""Tells a runner to leave after the job in hand: others than the job have been in its sandbox."""
+LEAVE_SIGNAL = signal.SIGRTMAX - 4  # leave after the job in hand: others than the job have been in the sandbox
 
 _buffer = bytearray(frame.LARGEST + 1024)
 _view = memoryview(_buffer)
@@ -216,11 +215,7 @@ class Slot:
     def _broken(self) -> None:
         """The runner broke the rules of the socket: user code wrote into it. It ends, its job with it."""
         if self.job is not None and self.job.ending is None:
-            self.job.ending = Failure(
-                "signal",
-                "The job wrote into the socket between runner and worker",
-                "do not write to file descriptors that the job did not open",
-            )
+            self.job.ending = death.broken()
         self.owner.loop.forget(self.socket.fileno())
         if self.process is not None:
             self.process.signal(signal.SIGKILL)
