@@ -50,9 +50,6 @@ class BoxSandbox:
         image = maker.image
         self.python = [image.python] if image.python else platform.command(not image.host)  # ours runs programs
         self.kernel_limits = group is not None and "memory" in group.places
-        self.alarm = -1
-        with contextlib.suppress(OSError):
-            self.alarm = group.oom_fd if group else -1
         self._runner = 0
         self._walk = disk.Walk([folder / name for name in ("home", "tmp", "vartmp", "upper")])
 

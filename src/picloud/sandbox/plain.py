@@ -128,7 +128,7 @@ class PlainInside(LocalInside):
 class PlainSandbox:
     """A folder and a process session; see :class:`picloud.sandbox.base.Sandbox`."""
 
-    kit, kernel_limits, alarm = "", False, -1
+    kit, kernel_limits = "", False
 
     def __init__(self, folder: Path, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self.run, self.here = folder, str(folder)
