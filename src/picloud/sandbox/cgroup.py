@@ -17,7 +17,6 @@ from typing import NamedTuple
 from picloud.sandbox import hierarchy
 from picloud.sandbox.base import Limits
 from picloud.sandbox.group import Cgroup as Cgroup
-from picloud.sandbox.group import Peak as Peak
 from picloud.sandbox.group import rmdir
 from picloud.sandbox.hierarchy import Lack as Lack
 from picloud.sandbox.hierarchy import Place
