@@ -220,7 +220,7 @@ def listening() -> set[tuple[str, int]]:
 
 
 def _asked(family: int) -> set[tuple[str, int]]:
-    found = set()
+    found: set[tuple[str, int]] = set()
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG) as link:
         link.settimeout(5.0)
         body = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << int(LISTENING, 16))
