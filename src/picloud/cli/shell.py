@@ -1,4 +1,4 @@
-"""The commands that lead into running jobs: ssh, exec-shell, ssh-info. People wait for them: what each needs alone it loads itself."""
+"""The commands that lead into running jobs: ssh, exec-shell, ssh-info. People wait for them: each loads only its own."""
 
 from __future__ import annotations
 
