@@ -244,4 +244,5 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # -I and -S: nothing of ours is on the path
     sys.exit(main(sys.argv[1:]))
