@@ -1,4 +1,4 @@
-"""The commands that lead into running jobs: ssh, exec-shell, ssh-info. People wait for them: each loads only what it needs."""
+"""The commands that lead into running jobs: ssh, exec-shell, ssh-info. People wait for them: each loads only its own."""
 
 from __future__ import annotations
 

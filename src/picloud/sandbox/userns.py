@@ -245,6 +245,6 @@ def main(words: list[str]) -> int:
         return 125
 
 
-if __name__ == "__main__":  # -I and -S: nothing of ours is on the path
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # -I and -S: nothing of ours is on the path
     sys.exit(main(sys.argv[1:]))

@@ -8,6 +8,7 @@ import pytest
 
 from cloud import _recipe
 from cloud._recipe import Plan
+from cloud._requirements import from_current
 
 TEXT = """# written by a build
 base base/bookworm
@@ -54,7 +55,7 @@ def test_what_is_asked_for() -> None:
 
 
 def test_what_is_installed_here() -> None:
-    found = _recipe.installed()
+    found = from_current().lines
     assert any(line.startswith("pytest==") for line in found)
     assert found == sorted(found, key=lambda line: line.partition("==")[0].lower())
     assert not [line for line in found if line.startswith(("picloud==", "pip=="))]

@@ -84,3 +84,10 @@ def test_as_an_ordinary_user(ordinary: list[str]) -> None:
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not root", *files]
     done = subprocess.run([*ordinary, *words], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def test_a_tree_is_removed_from_within(tmp_path: Path) -> None:
+    (tmp_path / "tree" / "deep").mkdir(parents=True)
+    (tmp_path / "tree" / "deep" / "leaf").write_text("green")
+    userns.remove_tree(tmp_path / "tree", Ids(os.geteuid(), 1, False, os.getegid()))  # as an ordinary user does it
+    assert not (tmp_path / "tree").exists()

@@ -11,11 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
-from typing import Any
-
-from msgspec import Struct
-
-from picloud.wire.error import BadRequest
+from typing import Any, NamedTuple
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _VERSION = r"(?:===|==|~=|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+"
@@ -29,7 +25,7 @@ TOOLS = {"pip", "setuptools", "wheel", "picloud"}
 """In every environment anyway, each with its own."""
 
 
-class Current(Struct, frozen=True):
+class Current(NamedTuple):
     """The caller's installed packages."""
 
     lines: list[str]  # requirement lines, sorted by name
@@ -41,7 +37,7 @@ def parse(text: str) -> list[str]:
     """The requirements of a file.
 
     Raises:
-        BadRequest: a line that an environment cannot be built from; it is named with its number.
+        ValueError: a line that an environment cannot be built from; it is named with its number.
     """
     found = []
     joined = re.sub(r"\\\n", " ", text)
@@ -56,15 +52,14 @@ def check(line: str, where: str = "") -> str:
     """A requirement as it is, if it is one.
 
     Raises:
-        BadRequest: it is none, or an option; ``where`` begins the text.
+        ValueError: it is none, or an option; ``where`` begins the text.
     """
     if line.startswith(("-e", "--editable")) or re.match(r"\.{0,2}/|file:", line):
-        raise BadRequest(f"{where}{line!r} is code on this machine", hint="build a wheel and install it over picloud env ssh")
+        raise ValueError(f"{where}{line!r} is code on this machine: build a wheel and install it over picloud env ssh")
     if line.startswith("-"):
-        hint = "name packages, one a line; indexes are set in /etc/pip.conf of the environment, or in the server's pip.conf"
-        raise BadRequest(f"{where}{line!r} is an option of pip", hint=hint)
+        raise ValueError(f"{where}{line!r} is an option of pip: name packages, one a line; indexes belong in /etc/pip.conf there")
     if not REQUIREMENT.fullmatch(line):
-        raise BadRequest(f"{where}{line!r} names no Python package", hint="for instance numpy, numpy>=2, pandas==3.1.1")
+        raise ValueError(f"{where}{line!r} names no Python package, such as numpy, numpy>=2, pandas==3.1.1")
     return line
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from picloud.image.requirements import Current, from_current, parse
-from picloud.wire.error import BadRequest
+from cloud._requirements import Current, from_current, parse
 
 GOOD = [
     "numpy",
@@ -36,9 +35,8 @@ def test_lines_comments_and_continuations() -> None:
     "line", ["-e .", "./here", "-r other.txt", "--index-url http://x", "a b", "numpy==", "$(id)", "-", "x;`id`"]
 )
 def test_what_cannot_be_built_from_is_refused_with_its_line(line: str) -> None:
-    with pytest.raises(BadRequest, match="line 2: ") as refusal:
+    with pytest.raises(ValueError, match="line 2: "):
         parse(f"numpy\n{line}\n")
-    assert refusal.value.hint
 
 
 def installed(site: Path, name: str, version: str, origin: object = None) -> None:
