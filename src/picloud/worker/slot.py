@@ -164,7 +164,7 @@ class Slot:
         """All that most jobs do not need. Returns the file of a large result, ``_NO_FILE``, or None: the runner lied."""
         elapsed = int((time.monotonic() - running.began) * 1e6)
         outcome.runtime_us = min(max(outcome.runtime_us, elapsed - SLACK_US), elapsed + SLACK_US)
-        if killed := self.kernel_limits and self.quarters.memory_ran_out():
+        if killed := self.quarters.kernel_limits and self.quarters.memory_ran_out():
             evidence.killed(running, True, self.owner.order)
         outcome.peak_memory = max(outcome.peak_memory, running.peak)
         self._measure(running, outcome)
