@@ -27,6 +27,8 @@ def sandboxed(work: Path) -> Iterator[tuple[int, str]]:
     Args:
         work: folder of the workers' folders, each named by its incarnation.
     """
+    if not work.is_dir():  # no worker was ever here
+        return
     device, place = _where(work)
     own, known = _space("self"), dict[str, str]()
     for entry in os.listdir("/proc"):

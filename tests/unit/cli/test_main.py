@@ -10,6 +10,7 @@ import pytest
 from picloud import __version__
 from picloud.cli import main
 from picloud.cli.flags import wants_json
+from picloud.wire import link
 from picloud.wire.error import JobError, NotFound
 from picloud.wire.job import Failure
 
@@ -122,7 +123,8 @@ def test_words_that_are_no_text_are_wrong_usage(picloud: Picloud) -> None:
     assert (said.code, said.error["code"]) == (2, "usage")
 
 
-def test_verbose_tells_which_server_and_key(picloud: Picloud) -> None:
+def test_verbose_tells_which_server_and_key(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "FIRST_PATIENCE", 0.0)  # nobody is there
     said = picloud("-v", "-a", "12", "-k", "s3cret", "--json", "jobs")
     assert said.err.startswith("picloud: key 12 at http://127.0.0.1:7421; configuration in ")
     assert "s3cret" not in said.err
