@@ -38,7 +38,8 @@ for line in sys.stdin:
 
 def measure(rounds: int = 3) -> list[Row]:
     """Fresh slots of ``rounds`` servers of each kind, then calls to one of each."""
-    boxed, plain = [], []
+    boxed: list[float] = []
+    plain: list[float] = []
     for turn in range(rounds):
         for rung in ("", "D") if turn % 2 else ("D", ""):
             (plain if rung else boxed).extend(_slots(rung))

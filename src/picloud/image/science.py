@@ -5,6 +5,7 @@ build(out) -> Base                           some minutes, 1.3 GB unpacked
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from picloud.image import debian
@@ -27,6 +28,4 @@ def build(out: Path, *, suite: str = SUITE, ids: Ids | None = None, progress: Pr
 def steps() -> str:
     """The script that adds what PyPI has; a base has no recipe, that is of what is built on it."""
     made = script(Plan(NAME, pip=list(PYPI)))
-    return (
-        f"/usr/bin/python3 -m venv --system-site-packages {VENV}\nbash -s <<'END-OF-STEPS'\n{made}\nEND-OF-STEPS\nrm -f {PLACE}\n"
-    )
+    return f"/usr/bin/python3 -m venv --system-site-packages {VENV}\nbash -c {shlex.quote(made)}\nrm -f {PLACE}\n"

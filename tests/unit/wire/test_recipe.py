@@ -8,6 +8,7 @@ import pytest
 
 from cloud import _building
 from cloud._requirements import from_current
+from picloud.image import science
 from picloud.wire import recipe
 from picloud.wire.recipe import Plan
 
@@ -60,3 +61,9 @@ def test_what_is_installed_here() -> None:
     assert any(line.startswith("pytest==") for line in found)
     assert found == sorted(found, key=lambda line: line.partition("==")[0].lower())
     assert not [line for line in found if line.startswith(("picloud==", "pip=="))]
+
+
+def test_the_science_base_is_built_by_the_same_script() -> None:
+    steps = science.steps()
+    assert subprocess.run(["sh", "-n"], input=steps, text=True, check=False).returncode == 0
+    assert "opencv" in steps and "python3 -m venv" in steps
