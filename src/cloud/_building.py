@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
-from cloud import _setup, environment
-from cloud._recipe import Plan, parsed, script
+from cloud import _requirements, _setup, environment
 from picloud.wire.error import CloudException, NotFound
+from picloud.wire.recipe import Plan, parsed, script
+
+_APT_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?(?:=[A-Za-z0-9.+:~-]+)?")
+
+
+def plan(requirements: str | Iterable[str] | None, from_current: bool, apt: Iterable[str], run: Iterable[str]) -> Plan | None:
+    """The plan of what a caller asks for; None where that is nothing.
+
+    Raises:
+        ValueError: a list holds something else than texts, or what is no package.
+    """
+    text = "\n".join(requirements) if requirements is not None and not isinstance(requirements, str) else requirements
+    made = Plan("", _texts("apt", apt), _requirements.parse(text or ""), _texts("run", run))
+    for name in made.apt:
+        if not _APT_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} names no Debian package, such as git or git=1:2.39.5-0+deb12u2")
+    if from_current:
+        current = _requirements.from_current()
+        made.pip += current.lines
+        for note in current.notes:
+            print(f"cloud: {note}", file=sys.stderr)
+    return made if made.apt or made.pip or made.run else None
+
+
+def _texts(word: str, values: Iterable[str]) -> list[str]:
+    found = [values] if isinstance(values, str) else list(values)
+    for value in found:
+        if not isinstance(value, str) or not value.strip() or "\0" in value:
+            raise ValueError(f"{word} must list texts, not {value!r}")
+    return found
 
 
 def build(name: str, base: str | None, plan: Plan | None, progress: Callable[[str], object] | None) -> dict[str, Any]:

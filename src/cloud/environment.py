@@ -369,12 +369,13 @@ def build(
         ValueError: there is nothing to build, or the recipe cannot be read.
         CloudException: a step failed; nothing is saved, and a new environment is removed again.
     """
-    from cloud import _building, _recipe
+    from cloud import _building
+    from picloud.wire.recipe import parsed
 
-    plan = _recipe.plan(requirements, from_current, apt, run)
+    plan = _building.plan(requirements, from_current, apt, run)
     if lock is not None and plan is not None:
         raise ValueError("a recipe (lock) says everything: give nothing besides it")
-    return _building.build(name, base, plan if lock is None else _recipe.parsed(lock), progress)
+    return _building.build(name, base, plan if lock is None else parsed(lock), progress)
 
 
 def add_base(name: str, source: str, what: str = "", progress: Callable[[str], object] | None = None) -> None:

@@ -9,9 +9,10 @@ import shlex
 from pathlib import Path
 
 from picloud.image import debian
-from picloud.image.base import PATH, VENV, Base, Progress
-from picloud.sandbox.tar import EPOCH
+from picloud.image.base import Base, Progress
 from picloud.sandbox.userns import Ids
+from picloud.wire.image import VENV
+from picloud.wire.recipe import PLACE, Plan, script
 
 NAME = "base/science"
 SUITE = "bookworm"
@@ -21,24 +22,10 @@ PYPI = ("numpy", "scipy", "pandas", "scikit-learn", "opencv-python-headless", "m
 
 def build(out: Path, *, suite: str = SUITE, ids: Ids | None = None, progress: Progress = lambda line: None) -> Base:
     """Build it from Debian's and PyPI's packages. Arguments and errors as of :func:`picloud.image.debian.build`."""
-    return debian.build(suite, out, packages=DEBIAN, script=script(), ids=ids, progress=progress)
+    return debian.build(suite, out, packages=DEBIAN, script=steps(), ids=ids, progress=progress)
 
 
-def script() -> str:
-    """Installs Python's packages, as root in the base; the same steps leave the same bytes.
-
-    All is compiled in one go, for what each of pip's processes compiles differs from time to time.
-    """
-    python, options = f"{VENV}/bin/python", "--no-input --disable-pip-version-check --no-compile --no-cache-dir"
-    return "\n".join(
-        (
-            f"export PATH={VENV}/bin:{PATH} LC_ALL=C.UTF-8 HOME=/root",
-            f"export SOURCE_DATE_EPOCH={EPOCH} PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1",
-            "umask 022",
-            "cd /",
-            f"/usr/bin/python3 -m venv --system-site-packages {VENV}",
-            f"{python} -m pip install {options} {shlex.join(PYPI)}",
-            f"find {VENV}/lib -name __pycache__ -prune -exec rm -rf {{}} +",
-            f"{python} -m compileall -q -j 1 {VENV}/lib >/dev/null || true",  # packages ship files that do not compile
-        )
-    )
+def steps() -> str:
+    """The script that adds what PyPI has; a base has no recipe, that is of what is built on it."""
+    made = script(Plan(NAME, pip=list(PYPI)))
+    return f"/usr/bin/python3 -m venv --system-site-packages {VENV}\nbash -c {shlex.quote(made)}\nrm -f {PLACE}\n"
