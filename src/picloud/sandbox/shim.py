@@ -61,6 +61,8 @@ class Shim:
 
     def _serve(self) -> bool:
         data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 16)
+        for one in handles:  # as they came; what a program gets has its own number
+            os.set_inheritable(one, False)
         if not data:
             return False
         asked = json.loads(data)

@@ -106,7 +106,9 @@ def out_of_memory(peak: int, how: str, order: Order) -> Failure:
 def child_out_of_memory(failure: Failure, name: str, order: Order) -> Cause:
     """A job failed after the kernel had killed a program that it ran: that is why. ``name``: what the job is called."""
     failure.cause = "out_of_memory"
-    failure.message = f"The kernel killed a program of {name} for lack of memory, {size(order.memory_limit)} are allowed: {failure.message}"
+    failure.message = (
+        f"The kernel killed a program of {name} for lack of memory, {size(order.memory_limit)} are allowed: {failure.message}"
+    )
     failure.advice = bigger(order.memory_limit, order)
     return Cause.out_of_memory
 
