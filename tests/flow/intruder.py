@@ -235,7 +235,8 @@ def higher_rights(facts):
     if status["NoNewPrivs"].strip() != "1" or status["Seccomp"].strip() != "2":
         told.append("no filter")
     for words in (["su", "-c", "id -u"], ["sudo", "-n", "id", "-u"], ["newuidmap", str(os.getpid()), "0", "0", "1"],
-                  ["mount", "-t", "tmpfs", "x", "/mnt"], ["chsh", "-s", "/bin/sh"], ["setpriv", "--reuid=0", "id", "-u"]):  # fmt: skip
+                  ["mount", "-t", "tmpfs", "x", "/mnt"], ["chsh", "-s", "/bin/sh"],
+                  ["setpriv", "--reuid=0", "id", "-u"]):  # fmt: skip
         if _runs(words):
             told.append(" ".join(words))
     shell = Path("/tmp/rootshell")
@@ -274,7 +275,7 @@ def devices(facts):
     allowed = {"full", "null", "random", "urandom", "zero", "tty", "ptmx"}
     told = []
     for name in os.listdir("/dev"):
-        mode = os.stat(f"/dev/{name}").st_mode if os.path.exists(f"/dev/{name}") else 0
+        mode = os.lstat(f"/dev/{name}").st_mode
         if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and name not in allowed):
             told.append(name)
     return told

@@ -216,11 +216,8 @@ class Slot:
     def _broken(self) -> None:
         """The runner broke the rules of the socket: user code wrote into it. It ends, its job with it."""
         if self.job is not None and self.job.ending is None:
-            self.job.ending = Failure(
-                "signal",
-                "The job wrote into the socket between runner and worker",
-                "do not write to file descriptors that the job did not open",
-            )
+            advice = "do not write to file descriptors that the job did not open"
+            self.job.ending = Failure("signal", "The job wrote into the socket between runner and worker", advice)
         self.owner.loop.forget(self.socket.fileno())
         if self.process is not None:
             self.process.signal(signal.SIGKILL)
@@ -372,15 +369,8 @@ class Slot:
             failure, cause = running.ending, Cause[running.ending.cause]
         failure.stacks = evidence.stacks(self.quarters.run / "out")
         elapsed = int((time.monotonic() - running.began) * 1e6)
-        outcome = Outcome(
-            *running.key,
-            running.lease.lease,
-            cause,
-            elapsed,
-            peak_memory=running.peak,
-            failure=failure,
-            started_ms=running.started_ms,
-        )
+        outcome = Outcome(*running.key, running.lease.lease, cause, elapsed, failure=failure, started_ms=running.started_ms)
+        outcome.peak_memory = running.peak
         self._measure(running, outcome)
         evidence.add(running, outcome, self.owner.order)
         if running.job_log is not None:
