@@ -24,8 +24,8 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from picloud.settings import CORE_TYPES
 from picloud.sandbox import cgroup
+from picloud.settings import CORE_TYPES
 from picloud.wire import message as wire
 from picloud.wire import payload
 from picloud.wire.job import Options
