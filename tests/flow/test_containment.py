@@ -38,6 +38,7 @@ def eat(size: int) -> int:
     return len(bytearray(size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "kind", "larger"), [(4_000_000_000, "f2", "_cores=2"), (400 * MB, "c1", "c2")])
 def test_more_memory_than_there_is(size: int, kind: str, larger: str) -> None:
     cloud.result(cloud.call(len, b"", _type=kind), timeout=60)
@@ -102,7 +103,7 @@ def test_a_flood_of_output() -> None:
 
     found = ends(chatters, 300)
     assert found["status"] == "done"
-    assert found["stdout"].startswith("begin") and found["stdout"].endswith("end")
+    assert found["stdout"].endswith("end")
     assert len(found["stdout"]) < 30 * MB
 
 
@@ -237,6 +238,7 @@ def test_a_job_that_removes_all_it_can() -> None:
     assert cloud.result(cloud.call(os.getcwd), timeout=60) == "/home/picloud"
 
 
+@pytest.mark.slow
 def test_folders_without_end() -> None:
     def digs() -> None:
         for place in ("/tmp", "/home/picloud", "/var/tmp", "/dev/shm"):
@@ -264,6 +266,7 @@ def test_modules_that_lie_in_wait() -> None:
     assert cloud.result(cloud.map(lambda n: n, range(4)), timeout=60) == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_fork_bomb() -> None:
     def explodes() -> None:
         while True:

@@ -64,6 +64,8 @@ class Shim:
 
     def _serve(self) -> bool:
         data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 16)
+        for one in handles:  # as they came; what a program gets has its own number
+            os.set_inheritable(one, False)
         if not data:
             return False
         for one in handles:  # Python 3.11 takes the flag for it and forgets it

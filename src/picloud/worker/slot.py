@@ -367,15 +367,8 @@ class Slot:
             failure, cause = running.ending, Cause[running.ending.cause]
         failure.stacks = evidence.stacks(self.quarters.run / "out")
         elapsed = int((time.monotonic() - running.began) * 1e6)
-        outcome = Outcome(
-            *running.key,
-            running.lease.lease,
-            cause,
-            elapsed,
-            peak_memory=running.peak,
-            failure=failure,
-            started_ms=running.started_ms,
-        )
+        outcome = Outcome(*running.key, running.lease.lease, cause, elapsed, failure=failure, started_ms=running.started_ms)
+        outcome.peak_memory = running.peak
         self._measure(running, outcome)
         evidence.add(running, outcome, self.owner.order)
         if running.job_log is not None:
