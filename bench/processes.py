@@ -18,53 +18,67 @@ class Installation:
     edge: list[psutil.Process]
     workers: list[psutil.Process]
     runners: list[psutil.Process]
+    sandboxes: list[psutil.Process]  # what makes and holds sandboxes, and programs of jobs
 
     def all(self) -> list[psutil.Process]:
         """Every process of the installation."""
-        return self.control + self.edge + self.workers + self.runners
+        return self.control + self.edge + self.workers + self.runners + self.sandboxes
 
 
 def installation(home: Path) -> Installation:
     """The live processes of the installation in ``home``; clients that only talk to it are left out."""
-    found = Installation([], [], [], [])
-    for process, words in _of_home(home):
-        if "picloud.worker" in words:
-            part = found.runners if _below_worker(process) else found.workers
+    found = Installation([], [], [], [], [])
+    known: dict[int, psutil.Process] = {}
+    for process in _of_home(home):
+        known |= {one.pid: one for one in (process, *_below(process))}
+    for process in known.values():
+        words = _words(process)
+        if "picloud.worker.runner" in words:
+            found.runners.append(process)
+        elif "-m picloud.worker" in words:
+            found.workers.append(process)
         elif "picloud.edge" in words:
-            part = found.edge
+            found.edge.append(process)
         elif "picloud.server" in words or " serve" in words:
-            part = found.control
-        elif _below_worker(process):
-            part = found.runners
-        else:
-            continue
-        part.append(process)
+            found.control.append(process)
+        elif _below_worker(process) or any(word in words for word in SANDBOX):
+            found.sandboxes.append(process)
     return found
 
 
-def _of_home(home: Path) -> Iterator[tuple[psutil.Process, str]]:
+SANDBOX = ("sandbox/holder.py", "shim.py", "bwrap", "slirp4netns")
+
+
+def _of_home(home: Path) -> Iterator[psutil.Process]:
+    """Those that carry its mark; what runs in a sandbox carries none, and is found below them."""
     found = home.stat()
     mark = f"PICLOUD_INSTANCE={found.st_dev:x}-{found.st_ino:x}\0".encode()
     for process in psutil.process_iter():
         try:
-            below_worker = str(home / "work") in _link(process.pid, "cwd")
             environ = Path(f"/proc/{process.pid}/environ").read_bytes() + b"\0"
-            if (mark in environ or below_worker) and process.pid != os.getpid():
-                yield process, " ".join(process.cmdline())
+            if mark in environ and process.pid != os.getpid():
+                yield process
         except (psutil.Error, OSError):
             continue
 
 
-def _link(pid: int, name: str) -> str:
+def _below(process: psutil.Process) -> list[psutil.Process]:
     try:
-        return os.readlink(f"/proc/{pid}/{name}")
-    except OSError:
+        return list(process.children(recursive=True)) if "picloud.worker" in _words(process) else []
+    except psutil.Error:
+        return []
+
+
+def _words(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
         return ""
 
 
 def _below_worker(process: psutil.Process) -> bool:
     try:
-        return any("picloud.worker" in " ".join(parent.cmdline()) for parent in process.parents())
+        return any("picloud.worker" in _words(parent) for parent in process.parents())
     except psutil.Error:
         return False
 

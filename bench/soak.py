@@ -1,7 +1,7 @@
 """``make soak``: jobs run while server, edge, workers and runners are killed with SIGKILL at random.
 
 Afterwards every job must have exactly one accepted outcome, the one its function leads to, and the effects that the jobs left
-on disk must agree with the attempts the server lists. Then a second map is cut by ``picloud restart``: it must lose and
+outside must agree with the attempts the server lists. Then a second map is cut by ``picloud restart``: it must lose and
 repeat nothing, and a third by ``picloud down`` and ``picloud up`` three times in a row: no job may fail of it. At the end no
 process may be left, the ledger must balance (:mod:`bench.ledger`), and the server's log must be free of tracebacks.
 
@@ -25,10 +25,11 @@ from pathlib import Path
 import psutil
 
 from bench import ledger
+from bench.effects import Effects
 from bench.server import Server
 
 CLIENT = str(Path(__file__).with_name("soak_client.py"))
-PARTS = ("runners", "runners", "workers", "control", "edge")
+PARTS = ("runners", "runners", "sandboxes", "workers", "control", "edge")
 """What is killed, chosen evenly from this list: runners twice as often as the rest."""
 BAD_WORDS = ("Traceback", "database is locked")
 """What the server's log must not hold."""
@@ -64,10 +65,10 @@ class Report:
 def soak(plan: Plan) -> Report:
     """Run the plan on a fresh server; every choice follows from ``plan.seed``."""
     report = Report(plan.seed)
-    with Server() as server:
-        _cut_by_kills(server, plan, report)
-        _cut_by_restart(server, plan, report)
-        _cut_by_downs(server, plan, report)
+    with Server() as server, Effects(server.home) as effects:
+        _cut_by_kills(server, effects, plan, report)
+        _cut_by_restart(server, effects, plan, report)
+        _cut_by_downs(server, effects, plan, report)
         server.down()
         report.faults += ledger.faults(server.home)
         report.faults += _bad_lines(server.home / "server.log")
@@ -76,12 +77,12 @@ def soak(plan: Plan) -> Report:
     return report
 
 
-def _cut_by_kills(server: Server, plan: Plan, report: Report) -> None:
+def _cut_by_kills(server: Server, effects: Effects, plan: Plan, report: Report) -> None:
     killer = Killer(server, plan, report)
     killer.start()
     try:
         while killer.is_alive():
-            _check(server, report, plan.jobs, plan.job_seconds, f"kills-{report.jobs}")
+            _check(server, effects, report, plan, f"kills-{report.jobs}")
             killer.enough.set()
             if sum(report.kills.values()) >= plan.kills:
                 killer.join()
@@ -92,31 +93,22 @@ def _cut_by_kills(server: Server, plan: Plan, report: Report) -> None:
         report.faults.append(f"only {sum(report.kills.values())} kills of {plan.kills}: the run was too short to judge")
 
 
-def _cut_by_restart(server: Server, plan: Plan, report: Report) -> None:
-    effects = server.home / "effects-restart"
-    client = _client(server, plan.restart_jobs, plan.job_seconds, effects)
-    _until_more(effects, 0)
+def _cut_by_restart(server: Server, effects: Effects, plan: Plan, report: Report) -> None:
+    client = _client(server, plan.restart_jobs, plan.job_seconds, "restart")
+    effects.until_more("restart", 0)
     server.picloud("restart")
     repeated = _judge(report, client, plan.restart_jobs, effects, "restart")
     if repeated:
         report.faults.append(f"picloud restart ran {repeated} jobs again")
 
 
-def _cut_by_downs(server: Server, plan: Plan, report: Report) -> None:
-    effects = server.home / "effects-downs"
-    client = _client(server, plan.restart_jobs, plan.job_seconds, effects)
+def _cut_by_downs(server: Server, effects: Effects, plan: Plan, report: Report) -> None:
+    client = _client(server, plan.restart_jobs, plan.job_seconds, "downs")
     for _ in range(plan.downs):
-        _until_more(effects, len(_lines(effects)))
+        effects.until_more("downs", effects.of("downs").total())
         server.down()
         server.up()
     _judge(report, client, plan.restart_jobs, effects, "downs")
-
-
-def _until_more(effects: Path, seen: int) -> None:
-    """Wait until more than ``seen`` effects are there, for a minute at most."""
-    deadline = time.monotonic() + 60
-    while len(_lines(effects)) <= seen and time.monotonic() < deadline:
-        time.sleep(0.01)
 
 
 def _bad_lines(path: Path) -> list[str]:
@@ -137,16 +129,16 @@ def _traceback(lines: list[str], at: int) -> list[str]:
     return lines[at : end + 1]
 
 
-def _check(server: Server, report: Report, jobs: int, job_seconds: float, name: str) -> None:
-    effects = server.home / f"effects-{name}"
-    report.repeats += _judge(report, _client(server, jobs, job_seconds, effects), jobs, effects, name)
+def _check(server: Server, effects: Effects, report: Report, plan: Plan, name: str) -> None:
+    client = _client(server, plan.jobs, plan.job_seconds, name)
+    report.repeats += _judge(report, client, plan.jobs, effects, name)
 
 
-def _client(server: Server, jobs: int, job_seconds: float, effects: Path) -> subprocess.Popen[str]:
-    return server.python(CLIENT, str(jobs), str(job_seconds), str(effects))
+def _client(server: Server, jobs: int, job_seconds: float, name: str) -> subprocess.Popen[str]:
+    return server.python(CLIENT, str(jobs), str(job_seconds), name)
 
 
-def _judge(report: Report, client: subprocess.Popen[str], jobs: int, effects: Path, name: str) -> int:
+def _judge(report: Report, client: subprocess.Popen[str], jobs: int, effects: Effects, name: str) -> int:
     """Hold the client's findings against the effects; how many attempts ran a job again."""
     out, _ = client.communicate()
     report.jobs += jobs
@@ -155,16 +147,12 @@ def _judge(report: Report, client: subprocess.Popen[str], jobs: int, effects: Pa
         return 0
     found = json.loads(out)
     report.faults += [f"{name}: {fault}" for fault in found["faults"]]
-    ran = Counter(_lines(effects))
+    ran = effects.of(name)
     for index in range(jobs):
         attempts = found["attempts"][index]
-        if not 1 <= ran[str(index)] <= attempts:
-            report.faults.append(f"{name}: job {index} left {ran[str(index)]} effects in {attempts} attempts")
-    return sum(ran.values()) - jobs
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text().split() if path.exists() else []
+        if not 1 <= ran[index] <= attempts:
+            report.faults.append(f"{name}: job {index} left {ran[index]} effects in {attempts} attempts")
+    return ran.total() - jobs
 
 
 class Killer(threading.Thread):

@@ -1,6 +1,6 @@
 """The client of a soak: maps jobs that leave an effect, takes every outcome, and says what was not as promised.
 
-python soak_client.py JOBS SECONDS EFFECTS    ->  {"faults": [..], "attempts": [n of each job]}
+python soak_client.py JOBS SECONDS NAME    ->  {"faults": [..], "attempts": [n of each job]}
 """
 
 from __future__ import annotations
@@ -13,26 +13,27 @@ from typing import Any
 
 import cloud
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from bench.effects import leave
+
 FAILS = 97
 """Every job whose index is a multiple of this raises."""
 LARGE, LARGE_BYTES = 53, 200_000
 """Every job whose index is a multiple of this returns so many bytes, which travel through the edge."""
 
 
-def work(index: int, seconds: float, effects: str) -> int | bytes:
-    """Leave one line, in one write that nothing can cut; then succeed or fail as the index says."""
+def work(index: int, seconds: float, name: str) -> int | bytes:
+    """Leave one effect; then succeed or fail as the index says."""
     time.sleep(seconds)
-    file = os.open(effects, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.write(file, f"{index}\n".encode())
-    os.close(file)
+    leave(name, index)
     if index % FAILS == 0:
         raise ValueError(index)
     return index.to_bytes(4, "big") * (LARGE_BYTES // 4) if index % LARGE == 0 else index * index
 
 
-def main(jobs: int, seconds: float, effects: str) -> dict[str, Any]:
+def main(jobs: int, seconds: float, name: str) -> dict[str, Any]:
     """Map, take every result twice over, look at every attempt."""
-    jids = list(cloud.map(lambda index: work(index, seconds, effects), range(jobs)))
+    jids = list(cloud.map(lambda index: work(index, seconds, name), range(jobs)))
     results = cloud.result(jids, ignore_errors=True)
     faults = [fault for index, result in enumerate(results) if (fault := judged(index, result))]
     if len(results) != jobs or len(set(jids)) != jobs:

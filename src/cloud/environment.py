@@ -13,14 +13,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from cloud import _session, _setup
 from picloud.wire.error import BadRequest, CloudException, SetupError
-
-if TYPE_CHECKING:
-    pass
 
 HOST = "base/host"
 _BAD_FOR_EDIT = ("idle", "setup_error")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 import cloud
 from tests.contract.conftest import DEADLINE, Place, until
+from tests.gate import gate, open_gate, waits
 
 FIGURES = {
     "cputime": {"user", "system"},
@@ -27,24 +27,13 @@ def live(server: Any) -> None:
     """A server: only there jobs are followed while they run."""
 
 
-def gate() -> str:
-    """A label: jobs wait for a job that has it. They see none of our files."""
-    return f"gate {os.urandom(6).hex()}"
-
-
-def open_gate(label: str) -> None:
-    cloud.call(abs, 1, _label=label)
-
-
 def waiting(label: str) -> Callable[[int], None]:
-    """A job that prints, holds so many bytes until the gate is open, and prints again."""
+    """A job that prints, holds so many bytes until the gate is open, and prints again; without a label it waits for nothing."""
+    wait_there = waits(label) if label else None
 
     def wait(size: int) -> None:
         import logging
         import sys
-        import time
-
-        import cloud
 
         if not size:
             print("first")
@@ -54,8 +43,8 @@ def waiting(label: str) -> Callable[[int], None]:
         data = bytearray(size)
         for at in range(0, len(data), 4096):
             data[at] = 1
-        while label and not cloud.jobs(label=label):
-            time.sleep(0.05)
+        if wait_there is not None:
+            wait_there()
         if not size:
             print("last \N{SNOWMAN}")
 

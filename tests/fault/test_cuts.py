@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +15,7 @@ from cloud.job import Verbs
 from picloud.engine import process
 from picloud.wire.job import MAX_ATTEMPTS
 from tests.conftest import Server, server_home, start_server, stop_server
+from tests.gate import attempt_number, attempts, gate
 
 PATIENCE = 60.0
 
@@ -53,32 +53,31 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def starts(effects: Path) -> int:
-    return len(effects.read_text().split()) if effects.exists() else 0
+def running(verbs: Verbs, jid: int) -> int:
+    """Which attempt of a job runs; 0 = none."""
+    return len(attempts(jid, verbs)) if verbs.status(jid) == "processing" else 0
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["server stopped", "server killed before"])
-def test_stopping_the_server_again_and_again_fails_no_job(own: Server, verbs: Verbs, tmp_path: Path, killed: bool) -> None:
-    effects, enough = tmp_path / "effects", MAX_ATTEMPTS + 1
+def test_stopping_the_server_again_and_again_fails_no_job(own: Server, verbs: Verbs, killed: bool) -> None:
+    label, enough = gate(), MAX_ATTEMPTS + 1
+    number = attempt_number("cloud", label)
 
     def patient() -> int:
-        with open(effects, "a") as file:
-            file.write("started\n")
-        while starts(effects) < enough:
-            time.sleep(0.01)
-        return starts(effects)
+        if number() < enough:
+            time.sleep(600)
+        return number()
 
-    jid = verbs.call(patient)
+    jid = verbs.call(patient, _label=label)
     for stops in range(1, enough):
-        until(lambda count=stops: starts(effects) == count)  # type: ignore[misc]
+        until(lambda count=stops: running(verbs, jid) == count)  # type: ignore[misc]
         if killed:
             os.kill(own.pid, signal.SIGKILL)
         own.picloud("down")
         assert not list(process.marked(process.of_home(own.home)))
         up(own)
     assert verbs.result(jid) == enough
-    attempts = verbs.info([jid], ["attempts"])[jid]["attempts"]
-    assert [one["cause"] for one in attempts] == ["worker_lost"] * MAX_ATTEMPTS + ["none"]
+    assert [one["cause"] for one in attempts(jid, verbs)] == ["worker_lost"] * MAX_ATTEMPTS + ["none"]
 
 
 def test_a_server_killed_in_mid_map_gets_every_item_once(own: Server, verbs: Verbs) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit/worker"))
@@ -111,8 +112,8 @@ def test_memory_over_the_limit(control: FakeControl) -> None:  # noqa: F811
         del kept
 
     failure = failed(control, hog, Cause.out_of_memory).failure
-    assert failure.peak_memory > failure.memory_limit == 256 << 20
-    assert "hog" in failure.stacks and "_type" in failure.advice
+    assert failure.peak_memory >= failure.memory_limit == 256 << 20
+    assert "_type='c2'" in failure.advice
 
 
 def test_time_limit_keeps_the_traceback(control: FakeControl) -> None:  # noqa: F811
@@ -198,20 +199,22 @@ def test_job_that_writes_into_the_runner_socket(control: FakeControl) -> None:  
 
 
 def test_threads_left_behind_end_the_runner(control: FakeControl) -> None:  # noqa: F811
-    def leaves() -> int:
+    def leaves() -> bool:
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-        return os.getpid()
+        been_here, sys.been_here = hasattr(sys, "been_here"), True  # type: ignore[attr-defined]
+        return been_here
 
-    pids = {pickle.loads(control.outcome(control.give(leaves)).data) for _ in range(3)}
-    assert len(pids) == 3
+    assert not any(pickle.loads(control.outcome(control.give(leaves)).data) for _ in range(3))
 
 
 def test_processes_left_behind_are_killed(control: FakeControl) -> None:  # noqa: F811
-    def leaves() -> int:
+    mark = f"600.{int.from_bytes(os.urandom(4))}"
+
+    def leaves() -> None:
         import subprocess
 
-        return subprocess.Popen(["sleep", "600"]).pid
+        subprocess.Popen(["sleep", mark])
 
-    pid = pickle.loads(control.outcome(control.give(leaves)).data)
-    control.wait(lambda: not Path(f"/proc/{pid}").exists())
+    control.outcome(control.give(leaves))
+    control.wait(lambda: not [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", mark]])
     assert b"lived on" in control.output((1, 1), "pilog")

@@ -6,11 +6,13 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import cloud
+from tests.gate import attempt_number, attempts, gate
 
 pytestmark = pytest.mark.live
 
@@ -76,22 +78,17 @@ def test_a_job_that_kills_its_runner_is_tried_again_and_then_held_responsible() 
     jid = cloud.call(lambda: os.kill(os.getpid(), signal.SIGKILL))
     found = ends_with(jid, "error", "signal")
     assert found["signal"] == "SIGKILL"
-    attempts = cloud.info(jid, "attempts")[jid]["attempts"]
-    assert [a["cause"] for a in attempts[:-1]] == ["worker_lost"] * (len(attempts) - 1)
-    assert 2 <= len(attempts) <= 4
+    causes = [one["cause"] for one in attempts(jid)]
+    assert causes[:-1] == ["worker_lost"] * (len(causes) - 1)
+    assert 2 <= len(causes) <= 4
 
 
-def test_not_restartable_jobs_are_never_run_twice(tmp_path: Any) -> None:
-    def once(path: str) -> None:
-        with open(path, "a") as file:
-            file.write("x")
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    jid = cloud.call(once, str(tmp_path / "ran"), _restartable=False)
+def test_not_restartable_jobs_are_never_run_twice() -> None:
+    jid = cloud.call(lambda: os.kill(os.getpid(), signal.SIGKILL), _restartable=False)
     cloud.join(jid, timeout=60, ignore_errors=True)
     assert cloud.status(jid) == "error"
     assert failure(jid)["cause"] in ("worker_lost", "signal")
-    assert (tmp_path / "ran").read_text() == "x"
+    assert len(attempts(jid)) == 1
 
 
 def test_memory_limit() -> None:
@@ -159,20 +156,25 @@ def test_a_missing_module_names_both_sides() -> None:
     assert "surely_not_installed_anywhere" in found["message"]
 
 
-def test_retries_of_the_users_choice(tmp_path: Any) -> None:
-    def flaky(path: str) -> int:
-        with open(path, "a") as file:
-            file.write("x")
-        runs = os.path.getsize(path)
-        if runs < 3:
-            raise ValueError(runs)
-        return runs
+def test_retries_of_the_users_choice() -> None:
+    def flaky(label: str) -> Callable[[], int]:
+        number = attempt_number("cloud", label)
 
-    assert cloud.result(cloud.call(flaky, str(tmp_path / "a"), _retries=5, _retry_on=[ValueError]), timeout=60) == 3
-    jid = cloud.call(flaky, str(tmp_path / "b"), _retries=5, _retry_on=[KeyError])
+        def fails() -> int:
+            tries = number()
+            if tries < 3:
+                raise ValueError(tries)
+            return tries
+
+        return fails
+
+    label = gate()
+    assert cloud.result(cloud.call(flaky(label), _label=label, _retries=5, _retry_on=[ValueError]), timeout=60) == 3
+    label = gate()
+    jid = cloud.call(flaky(label), _label=label, _retries=5, _retry_on=[KeyError])
     with pytest.raises(cloud.CloudException):
         cloud.result(jid, timeout=60)
-    assert (tmp_path / "b").read_text() == "x"
+    assert len(attempts(jid)) == 1
 
 
 def test_output_of_a_job_is_kept_apart() -> None:

@@ -65,10 +65,10 @@ def facts(server: Any) -> Iterator[dict[str, Any]]:
 def answers(facts: dict[str, Any], tmp_path_factory: Any) -> dict[tuple[str, str], int]:
     """The jids of all attempts, which run at the same time."""
     path = tmp_path_factory.mktemp("facts") / "facts.json"
-    path.write_text(json.dumps(facts))
+    path.write_text(json.dumps(facts | {"way": "program"}))
     jids = {}
     for probe in intruder.PROBES:
-        jids["function", probe.__name__] = cloud.call(probe, facts, _label=probe.__name__)
+        jids["function", probe.__name__] = cloud.call(probe, facts | {"way": "function"}, _label=probe.__name__)
         arguments = {"python": sys.executable, "script": f"@{intruder.__file__}", "name": probe.__name__, "facts": f"@{path}"}
         jids["program", probe.__name__] = cloud.shell.execute("{python} {script} {name} {facts}", arguments)
     return jids

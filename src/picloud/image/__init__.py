@@ -1,1 +1,1 @@
-"""What file systems are made from: bases out of Debian's packages or container images, recipes, lists of contents."""
+"""What file systems are made from: bases out of Debian's packages or container images, lists of contents."""

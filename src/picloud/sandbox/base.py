@@ -131,14 +131,13 @@ class Sandbox(Protocol):
     kit: str  # folder with the platform's packages, as the runner sees it; "" = the interpreter has them
     python: list[str]  # the words that start the interpreter for jobs; empty: the image has none that fits
     kernel_limits: bool  # whether the kernel sees to the memory limit
-    alarm: int  # descriptor that becomes readable when memory runs out; -1 = none
 
     @property
     def inside(self) -> Inside:
         """The way in."""
 
     def oom_kills(self) -> int:
-        """Processes killed for lack of memory, so far; answers :attr:`alarm`."""
+        """Processes killed for lack of memory, so far."""
 
     def strike(self) -> None:
         """Kill the runner, with everything that can only be found through it, at once and without waiting."""

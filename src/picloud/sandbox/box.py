@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from picloud.sandbox import system
 from picloud.sandbox.base import Gauge, Guest, Program, Terminal
 from picloud.wire.error import SetupError
 
@@ -192,7 +193,7 @@ class Box:
     def _read(self) -> None:
         try:
             while True:
-                data, handles, _, _ = socket.recv_fds(self._line, LARGEST, 8)
+                data, handles = system.receive(self._line, LARGEST, 8)
                 if not data:
                     break
                 self._hear(data, handles)
@@ -251,8 +252,11 @@ def _pid_of(pidfd: int) -> int:
 
 def _stream(handle: int) -> socket.socket:
     """A descriptor from a sandbox as the stream socket that it should be."""
-    made = socket.socket(fileno=handle)
-    if made.type == socket.SOCK_STREAM:
-        return made
-    made.close()
+    try:
+        made = socket.socket(fileno=handle)
+        if made.type == socket.SOCK_STREAM:
+            return made
+        made.close()
+    except OSError:
+        os.close(handle)
     raise SetupError("the sandbox handed over something else than a connection", hint="run the job again")

@@ -44,15 +44,12 @@ class BoxSandbox:
         self, maker: BoxMaker, folder: Path, line: socket.socket, handle: int, group: Cgroup | None, journal: socket.socket
     ) -> None:
         self._maker, self._folder, self._handle, self._group = maker, folder, handle, group
+        self._lock, self._leaving = threading.Lock(), threading.Lock()
         self.run, self.journal = folder / "run", journal
         self.inside = Box(line, maker.shell(), self.gauge)
         image = maker.image
         self.python = [image.python] if image.python else platform.command(not image.host)  # ours runs programs
         self.kernel_limits = group is not None and "memory" in group.places
-        self.alarm = -1
-        with contextlib.suppress(OSError):
-            self.alarm = group.oom_fd if group else -1
-        self._lock = threading.Lock()  # the maker may let go of it while its slot does
         self._runner = 0
         self._walk = disk.Walk([folder / name for name in ("home", "tmp", "vartmp", "upper")])
 
@@ -121,21 +118,22 @@ class BoxSandbox:
     def end(self) -> None:
         self.inside.close()
         self.strike()
-        with self._lock:
-            handle, self._handle = self._handle, -1
-        if handle >= 0:
-            select.select([handle], [], [], END)
-            os.close(handle)
         self.let_go()
         self._maker.remove(self._folder)
         self._maker.ended(self)
 
     def let_go(self) -> None:
-        """Close what is left once everything inside has ended; whoever comes second waits for the first."""
-        with self._lock:
-            group, self._group = self._group, None
+        """Wait until everything inside has ended, and close what is left; its slot and its maker may come at once."""
+        with self._leaving:
+            if self._handle < 0:
+                return
+            select.select([self._handle], [], [], END)
+            with self._lock:
+                os.close(self._handle)
+                self._handle = -1
             self.journal.close()
             self._walk.close()
+            group, self._group = self._group, None
             if group is not None:
                 group.kill()
                 group.remove()

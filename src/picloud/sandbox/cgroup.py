@@ -17,7 +17,6 @@ from typing import NamedTuple
 from picloud.sandbox import hierarchy
 from picloud.sandbox.base import Limits
 from picloud.sandbox.group import Cgroup as Cgroup
-from picloud.sandbox.group import Peak as Peak
 from picloud.sandbox.group import rmdir
 from picloud.sandbox.hierarchy import Lack as Lack
 from picloud.sandbox.hierarchy import Place
@@ -85,12 +84,13 @@ class Root:
                 found |= {entry.name for entry in folder.iterdir() if entry.is_dir()}
         return sorted(found)
 
-    def sweep(self, keep: Collection[str] | Callable[[str], bool]) -> list[str]:
+    def sweep(self, keep: Collection[str] | Callable[[str], bool], *, probes: bool = False) -> list[str]:
         """Kill and remove the groups that former processes left behind.
 
         Args:
             keep: names of those that stay; or whether a group stays, asked after the groups were listed: a name that is locked
                 before its group is made is thus never taken from a process that starts just now.
+            probes: those of probes too, however young: no process of the installation lives.
 
         Returns:
             the names of the removed.
@@ -98,7 +98,7 @@ class Root:
         stays = keep if callable(keep) else keep.__contains__
         gone = []
         for name in self.names():
-            if not stays(name) and not self._probing(name):
+            if not stays(name) and (probes or not self._probing(name)):
                 group = Cgroup(name, self._at(name))
                 group.kill()
                 if group.remove():

@@ -78,10 +78,10 @@ def groups_of(instance: str, worker: str) -> list[str]:
 
 
 def all_groups(instance: str) -> None:
-    """Remove every control group of an installation, and its folder in each tree."""
+    """Remove every control group of an installation that has no process, and its folder in each tree."""
     root = _root(instance)
     if root is not None:
-        root.sweep(())
+        root.sweep((), probes=True)
         root.remove()
 
 
@@ -110,13 +110,13 @@ def _space(pid: str) -> str:
 
 
 def _where(folder: Path) -> tuple[str, str]:
-    """A folder as mount tables name it: its device, and its path in that file system."""
-    path = os.path.realpath(folder)
-    best, found = -1, ("", path)
+    """A folder as mount tables name it: its device, and the end of its path in that file system."""
+    path, number = os.path.realpath(folder), os.stat(folder).st_dev
+    best, found = -1, (f"{os.major(number)}:{os.minor(number)}", path)  # in a chroot no table of ours shows the root
     for device, root, point in _mounts("self"):
         rest = os.path.relpath(path, point)
         if not rest.startswith("..") and len(point) >= best:
-            best, found = len(point), (device, os.path.normpath(f"{root}/{rest}"))
+            best, found = len(point), (device, os.path.normpath(f"{root.rstrip('/')}/{rest}"))
     return found
 
 
@@ -124,8 +124,8 @@ def _worker(pid: str, device: str, place: str) -> str:
     """The name below ``place`` that the mount table of a process shows."""
     with contextlib.suppress(OSError):
         for there, root, _ in _mounts(pid):
-            if there == device and root.startswith(place):
-                return root[len(place) :].split("/")[0]
+            if there == device and place in root:
+                return root.partition(place)[2].split("/")[0]
     return ""
 
 

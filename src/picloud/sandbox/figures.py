@@ -7,8 +7,6 @@ v1 does not tell the kernel's parts apart, so they are left out there.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import re
 from pathlib import Path
@@ -76,7 +74,6 @@ class MemoryV1:
     def __init__(self, files: Descriptors) -> None:
         self._stat, self._oom = files.open("memory.stat"), files.open("memory.oom_control")
         self._hits = files.open("memory.failcnt")
-        self._peak = files.open("memory.max_usage_in_bytes", os.O_RDWR)
 
     def read(self) -> Memory:
         """The figures of now."""
@@ -85,14 +82,6 @@ class MemoryV1:
         kills = _named(self._oom, self._OOM).get(b"oom_kill", 0)
         memory, cache = stat.get(b"total_rss", 0) + shared, stat.get(b"total_cache", 0) - shared
         return Memory(memory, max(0, cache), stat.get(b"total_swap"), number(self._hits), kills, kills)
-
-    def peak(self) -> int | None:
-        """Most bytes since the last reset, the page cache among them."""
-        return number(self._peak) if self._peak >= 0 else None
-
-    def reset_peak(self) -> None:
-        """Count the peak anew, from what is used now."""
-        os.pwrite(self._peak, b"0", 0)
 
 
 class MemoryV2:
@@ -105,12 +94,6 @@ class MemoryV2:
     def __init__(self, files: Descriptors) -> None:
         self._stat, self._events = files.open("memory.stat"), files.open("memory.events")
         self._swap = files.open("memory.swap.current")
-        # Since Linux 6.12 writing into the file resets the peak for readers of the same descriptor.
-        self._peak = files.open("memory.peak", os.O_RDWR)
-        self._resets = self._peak >= 0
-        if not self._resets:
-            self._peak = files.open("memory.peak")
-        self._before = 0  # the peak at the last reset, where the kernel cannot reset it
 
     def read(self) -> Memory:
         """The figures of now."""
@@ -120,21 +103,6 @@ class MemoryV2:
         swap = number(self._swap) if self._swap >= 0 else None
         counts = (events.get(name, 0) for name in (b"max", b"oom", b"oom_kill"))
         return Memory(sum(stat.values()) + shared, max(0, cache), swap, *counts)
-
-    def peak(self) -> int | None:
-        """Most bytes since the last reset, the page cache among them; None if no more than before a reset that failed."""
-        found = number(self._peak)
-        return found if found > self._before else None
-
-    def reset_peak(self) -> None:
-        """Count the peak anew, from what is used now, where the kernel can."""
-        if self._resets:
-            try:
-                os.pwrite(self._peak, b"0", 0)
-                return
-            except OSError:
-                self._resets = False
-        self._before = number(self._peak)
 
 
 class CpuV1:
@@ -167,43 +135,3 @@ class CpuV2:
         """Microseconds in user and in system mode."""
         stat = _named(self._stat, self._STAT)
         return stat.get(b"user_usec", 0), stat.get(b"system_usec", 0)
-
-
-class Bell:
-    """A descriptor that becomes readable when the kernel runs out of memory for a group, and when the group goes."""
-
-    def __init__(self, folder: Path, version: int) -> None:
-        self.fd = _eventfd(folder) if version == 1 else _inotify(folder / "memory.events")
-
-    def answer(self) -> None:
-        """Make it silent until the next time."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(self.fd, 4096)
-
-    def close(self) -> None:
-        """Let go of it."""
-        os.close(self.fd)
-
-
-def _eventfd(folder: Path) -> int:
-    fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-    control = os.open(folder / "memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        (folder / "cgroup.event_control").write_text(f"{fd} {control}")
-    except OSError:
-        os.close(fd)
-        raise
-    finally:
-        os.close(control)
-    return fd
-
-
-def _inotify(path: Path) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    if fd < 0 or libc.inotify_add_watch(fd, os.fsencode(path), 0x2) < 0:  # IN_MODIFY
-        error = OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
-        if fd >= 0:
-            os.close(fd)
-        raise error
-    return int(fd)

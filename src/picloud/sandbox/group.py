@@ -10,21 +10,13 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from picloud.sandbox import ration
 from picloud.sandbox.base import Gauge, Limits
-from picloud.sandbox.figures import Bell, CpuV1, CpuV2, Descriptors, MemoryV1, MemoryV2
+from picloud.sandbox.figures import CpuV1, CpuV2, Descriptors, MemoryV1, MemoryV2
 from picloud.sandbox.hierarchy import Place
 
 _ROUND = 256  # processes that are killed at a time: each takes a descriptor
-
-
-class Peak(NamedTuple):
-    """The most memory that was used at once, in bytes."""
-
-    memory: int  # without the page cache: what gauges saw, or the kernel's peak less the most cache seen, if that is more
-    total: int | None  # the kernel's own figure, page cache and all; None: it cannot tell since the last reset
 
 
 class Cgroup:
@@ -42,8 +34,6 @@ class Cgroup:
         memory, cpu = self.places.get("memory"), self.places.get("cpuacct")
         self._memory = (MemoryV1 if memory.version == 1 else MemoryV2)(self._files[memory]) if memory else None
         self._cpu = (CpuV1 if cpu.version == 1 else CpuV2)(self._files[cpu]) if cpu else None
-        self._bell: Bell | None = None
-        self._seen = (0, 0)  # most memory and most cache that gauges saw since the last reset
         self._last, self._closed = Gauge(), False
         self._lock = threading.Lock()
 
@@ -93,53 +83,11 @@ class Cgroup:
                 return self._last
             self._last = Gauge(user, system)
             if found:
-                self._seen = max(self._seen[0], found.memory), max(self._seen[1], found.cache)
                 self._last = Gauge(user, system, *found)
             return self._last
 
-    def peak(self) -> Peak:
-        """The most memory since the group was made, or since :meth:`reset_peak`.
-
-        Without the page cache it is an estimate: exact where memory grew and the cache did not shrink by itself (by deleting
-        files); never less than any gauge showed, never more than the total.
-        """
-        now = self.gauge()
-        with self._lock:
-            try:
-                total = self._memory.peak() if self._memory else None
-            except OSError:
-                total = None
-            seen, cache = max(self._seen[0], now.memory), self._seen[1]
-            return Peak(max(seen, (total or 0) - cache), total)
-
-    def reset_peak(self) -> None:
-        """Forget the peak; from now on it is that of what comes, and of what is still held."""
-        with self._lock:
-            self._seen = (0, 0)
-            if self._memory:
-                with contextlib.suppress(OSError):
-                    self._memory.reset_peak()
-        self.gauge()
-
-    @property
-    def oom_fd(self) -> int:
-        """A descriptor that becomes readable when memory runs out in the group; -1 without a memory controller.
-
-        The kernel may ring before the kill is counted, on v2 also when the limit is hit without a kill: answer with :meth:`oom`,
-        and ask again when a process has died.
-
-        Raises:
-            OSError: the kernel has no such events.
-        """
-        with self._lock:
-            if self._bell is None and (place := self.places.get("memory")):
-                self._bell = Bell(place.folder, place.version)
-            return self._bell.fd if self._bell else -1
-
     def oom(self) -> int:
-        """Answer :attr:`oom_fd`; the number of processes that the kernel has killed here for lack of memory."""
-        if self._bell:
-            self._bell.answer()
+        """How many processes the kernel has killed here for lack of memory."""
         return self.gauge().kernel_kills or 0
 
     def members(self) -> list[int]:
@@ -170,13 +118,7 @@ class Cgroup:
         return True
 
     def remove(self, seconds: float = 5) -> bool:
-        """Remove the group, from which all processes have ended or are about to; False if some are still there.
-
-        Let nobody wait on :attr:`oom_fd` any more: it is closed.
-        """
-        if self._bell:
-            self._bell.close()
-            self._bell = None
+        """Remove the group, from which all processes have ended or are about to; False if some are still there."""
         self.gauge()
         deadline, pause = time.monotonic() + seconds, 0.001
         while not rmdir(self._folders):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct, field, structs
 
-from picloud.sandbox import cgroup, kit, lacks, platform, ration, routes, seccomp, tree
+from picloud.sandbox import cgroup, kit, lacks, platform, ration, routes, seccomp, system, tree
 from picloud.sandbox.base import Limits
 from picloud.sandbox.boxed import BoxSandbox
 from picloud.sandbox.cgroup import Cgroup
@@ -29,7 +29,7 @@ CAPABILITIES = ("SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE", "FOWNER", "
 """Of the shim, which starts programs as the job's user; they themselves have none."""
 SLIRP = ("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp")
 NAMESERVER = "10.0.2.3"  # slirp4netns passes questions on to whom the host asks
-PROCESSES = 4096  # processes and threads of one job
+PROCESSES = 1024  # processes and threads of a job, for each of its cores; more than that only make each other slow
 LARGEST = 1 << 18
 
 
@@ -105,7 +105,7 @@ class BoxMaker:
 
     def _read(self, line: socket.socket) -> None:
         while True:
-            data, handles, _, _ = socket.recv_fds(line, LARGEST, 2)
+            data, handles = system.receive(line, LARGEST, 2)
             if not data:
                 break
             told = json.loads(data)
@@ -175,7 +175,7 @@ class BoxMaker:
         if self.groups is None:
             return None
         given = self._setting.limits
-        limits = structs.replace(given, pids=given.pids or PROCESSES)
+        limits = structs.replace(given, pids=given.pids or PROCESSES * given.cores)
         return self.groups.create(f"{group_prefix(self._setting.worker)}{os.getpid()}-{next(self._made)}", limits)
 
     def _plan(self, folder: Path) -> dict[str, object]:
@@ -199,7 +199,7 @@ class BoxMaker:
         words += ["--clearenv", "--setenv", "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         words += ["--symlink", f"{kit.PLACE}/log", "/dev/log"]
         words += ["--seccomp", "4"] if self._filter else []
-        most = 0 if self._grouped("pids") else self._setting.limits.pids or PROCESSES
+        most = 0 if self._grouped("pids") else self._setting.limits.pids or PROCESSES * self._setting.limits.cores
         return [*words, *platform.command(self._foreign), "-I", "-S", f"{kit.PLACE}/shim.py", "3", str(JOB), str(most)]
 
     def _rights(self) -> list[str]:
@@ -244,10 +244,13 @@ class BoxMaker:
 
     def close(self) -> None:
         self._closed = True
+        living = list(self._living)
+        for sandbox in living:
+            sandbox.strike()
+        for sandbox in living:  # while the holder lives: it buries them at once, which others may take seconds for
+            sandbox.let_go()
         self._holder.kill()
         self._holder.wait()
-        for sandbox in list(self._living):
-            sandbox.let_go()
         if self.groups is not None:
             self.groups.remove()
 

@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ PR_SET_PDEATHSIG = 1
 MARK = "PICLOUD_SOCKET"
 """Environment variable by which processes are found that left the session: each slot has a door of its own."""
 DOOR = "door.sock"
+ATTEMPTS = 8  # at making a session nicer
 HARD_SLACK = 1 << 30
 """Private memory beyond twice the limit that is refused outright. Resident memory is watched at the limit itself; this
 only stops a job that grows faster than the watch looks, without counting the stacks of idle threads against it."""
@@ -89,7 +91,8 @@ class PlainInside(LocalInside):
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:  # the worker died before the line above
                 os._exit(1)
-            os.nice(nice)
+            if nice:
+                _be_nice(nice)
             for number, value in self._rlimits().items():
                 resource.setrlimit(number, (value, value))
 
@@ -126,7 +129,7 @@ class PlainInside(LocalInside):
 class PlainSandbox:
     """A folder and a process session; see :class:`picloud.sandbox.base.Sandbox`."""
 
-    kit, kernel_limits, alarm = "", False, -1
+    kit, kernel_limits = "", False
 
     def __init__(self, folder: Path, limits: Limits, env: Mapping[str, str], shared: Mapping[str, str]) -> None:
         self.run, self.here = folder, str(folder)
@@ -183,6 +186,20 @@ class PlainMaker:
 
     def close(self) -> None:
         """Its sandboxes end with their runners."""
+
+
+def _be_nice(nice: int) -> None:
+    """Give way to others by so much; where the kernel shares CPU time among sessions, the session too."""
+    os.nice(nice)
+    for _ in range(ATTEMPTS):
+        try:
+            Path("/proc/self/autogroup").write_text(str(nice))
+        except BlockingIOError:  # a user may do that ten times a second
+            time.sleep(0.05)
+            continue
+        except OSError:
+            pass  # the kernel does not share so
+        return
 
 
 def _all_pids() -> list[int]:

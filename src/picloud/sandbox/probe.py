@@ -103,6 +103,7 @@ class Climb:
             network=False,
             rung=rung,
         )
+        clear.remove(self._folder)  # of one that was killed
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._maker = BoxMaker(setting, self._folder, [])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import struct
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4, 32, 4096, 16384
 MS_SLAVE, MS_PRIVATE = 1 << 19, 1 << 18
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP = 1, 4, 24
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 1, 4, 24, 36
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442  # the same on every architecture
 _OPEN_TREE_CLONE, _CLOEXEC, _RECURSIVE, _EMPTY_PATH, _MOVE_EMPTY = 1, 0x80000, 0x8000, 0x1000, 4
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV, _ATTR_IDMAP = 1, 2, 4, 0x100000
@@ -83,3 +84,14 @@ def _move_mapped(source: str, target: str, users: int, depth: int) -> None:
         _check(_libc.syscall(_MOVE_MOUNT, tree, b"", -100, os.fsencode(target), _MOVE_EMPTY), "move_mount")
     finally:
         os.close(tree)
+
+
+def receive(line: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """A message of a sequenced socket with its descriptors, which no program that is started here inherits.
+
+    (``socket.recv_fds`` of Python 3.11 takes the flag for that and forgets it.)
+    """
+    data, handles, _, _ = socket.recv_fds(line, size, most)
+    for one in handles:
+        os.set_inheritable(one, False)
+    return data, list(handles)

@@ -223,6 +223,8 @@ def remove_tree(path: Path, ids: Ids) -> None:
 
 
 def _remove(path: str) -> None:
+    if __name__ == "__main__":  # -I and -S: nothing of ours is on the path
+        sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from picloud.sandbox import tree
 
     if not tree.remove(path):

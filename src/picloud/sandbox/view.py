@@ -12,7 +12,9 @@ root and over each piece that it changed. In set-up sandboxes each overlay has a
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,7 @@ class View:
         self._skeleton(cores)
         if image.host:
             _mask(Path("/etc"), folder / "mask")
+            self._sources = {"etc": _copy(Path("/etc"), folder / "etc")} if not root and _crowded("/etc") else {}
         self._cover()
         self._give(folder)
 
@@ -126,7 +129,7 @@ class View:
     def _piece(self, made: list[Step], slot: Path, piece: str, layers: list[str]) -> None:
         pairs = zip(layers, reversed(self._layers), strict=True)
         changed = [f"{layer}/{piece}" for layer, real in pairs if (real / piece).is_dir()]
-        source = self._mapped(made, Path("/", piece), "h-" + piece.replace("/", "-"))
+        source = self._mapped(made, self._sources.get(piece, Path("/", piece)), "h-" + piece.replace("/", "-"))
         if piece == "etc":
             changed = [str(self._folder / "cover/etc"), *changed, str(self._folder / "mask")]
         if changed or self._writable(piece):
@@ -194,6 +197,28 @@ def _mask(host: Path, mask: Path) -> None:
                 folders.remove(name)
             if not os.path.lexists(place / name):
                 os.mknod(place / name, stat.S_IFCHR | 0o000, os.makedev(0, 0))
+
+
+def _crowded(place: str) -> bool:
+    """Whether something is mounted below a folder: only the machine's root may then lay layers over it."""
+    lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    return any(line.split(" ", 5)[4].startswith(f"{place}/") for line in lines)
+
+
+def _copy(host: Path, copy: Path) -> Path:
+    """A copy of what every user of the machine may read below ``host``."""
+    for folder, folders, files in os.walk(host):
+        place = copy / Path(folder).relative_to(host)
+        place.mkdir(exist_ok=True, parents=True)
+        for name in [*files, *folders]:
+            path = Path(folder, name)
+            with contextlib.suppress(OSError):
+                mode = os.lstat(path).st_mode
+                if stat.S_ISLNK(mode) and not os.path.lexists(place / name):
+                    (place / name).symlink_to(os.readlink(path))
+                elif stat.S_ISREG(mode) and mode & stat.S_IROTH:
+                    shutil.copy(path, place / name)
+    return copy
 
 
 def _first(folders: list[Path], name: str) -> str:

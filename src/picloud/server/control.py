@@ -85,7 +85,7 @@ class Control:
     async def close(self, grace: float | None) -> None:
         """Stop. ``grace``: seconds that running jobs get before workers end; None leaves the workers alone (restart)."""
         self.dispatcher.draining = True
-        self.probing.close()
+        await self.probing.close()
         if grace is not None:
             await self.placer.stop_all(grace)
         self.hub.close()

@@ -12,12 +12,15 @@ from picloud.engine import process
 from picloud.sandbox import platform
 from picloud.sandbox.probe import RUNGS, Climb, Probe
 from picloud.settings import Settings
-from picloud.wire.error import CloudException, SetupError
+from picloud.wire.error import CloudException, SetupError, Unavailable
 
 log = logging.getLogger("picloud.probing")
 
 CALM = 2.0
 """Seconds after the start in which nobody's first job shall wait for figures that only people ask for."""
+
+LAST = 10.0
+"""Seconds that the end of the server waits for the end of a trial."""
 
 
 class Probing:
@@ -36,7 +39,9 @@ class Probing:
         self._settings, self._asked = settings, threading.Event()
         self._rung: Future[str] = Future()
         self._probe: Future[Probe] = Future()
-        threading.Thread(target=self._climb, name="probe", daemon=True).start()
+        self._closed = False
+        self._thread = threading.Thread(target=self._climb, name="probe", daemon=True)
+        self._thread.start()
 
     async def rung(self) -> str:
         """A to D.
@@ -51,9 +56,11 @@ class Probing:
         self._asked.set()
         return await asyncio.shield(asyncio.wrap_future(self._probe))
 
-    def close(self) -> None:
-        """Look no further."""
+    async def close(self) -> None:
+        """Look no further, and leave nothing of what was tried."""
+        self._closed = True
         self._asked.set()
+        await asyncio.to_thread(self._thread.join, LAST)
 
     def _climb(self) -> None:
         """All in one thread: what it starts dies with it."""
@@ -62,6 +69,9 @@ class Probing:
         try:
             self._rung.set_result(climb.up())
             self._asked.wait(CALM)
+            if self._closed:
+                self._probe.set_exception(Unavailable("the server stops"))
+                return
             found = climb.look()
             self._probe.set_result(found)
             log.info("sandboxes: rung %s%s", found.rung, "".join(f"; {one.name}: {one.text}" for one in found.missing))

@@ -103,6 +103,21 @@ def out_of_memory(peak: int, how: str, order: Order) -> Failure:
     )
 
 
+def broken() -> Failure:
+    """The certificate of a job that wrote into its runner's socket."""
+    advice = "do not write to file descriptors that the job did not open"
+    return Failure("signal", "The job wrote into the socket between runner and worker", advice)
+
+
+def child_out_of_memory(failure: Failure, name: str, order: Order) -> Cause:
+    """A job failed after the kernel had killed a program that it ran: that is why. ``name``: what the job is called."""
+    failure.cause = "out_of_memory"
+    allowed = size(order.memory_limit)
+    failure.message = f"The kernel killed a program of {name} for lack of memory, {allowed} are allowed: {failure.message}"
+    failure.advice = bigger(order.memory_limit, order)
+    return Cause.out_of_memory
+
+
 def bigger(limit: int, order: Order) -> str:
     """The smallest core type and number of cores with more memory than ``limit`` bytes that this host can give, as advice."""
     most, cores_here = order.host_memory or 1 << 62, order.host_cores or 1 << 16

@@ -7,6 +7,9 @@ import os
 import stat
 from pathlib import Path
 
+HOLES = 64  # times the blocks of a file that its size may be: more is no data, and would be read for hours
+SMALL = 1 << 20
+
 
 def content(path: Path, most: int) -> bytes:
     """The first bytes of a regular file; nothing of whatever else stands there. Never waits, never follows a link."""
@@ -23,7 +26,8 @@ def content(path: Path, most: int) -> bytes:
 def taken(path: Path, place: Path) -> Path | None:
     """Move a regular file to where no job can reach it; None if there is none. Looked at after the move, when it is ours."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
+        seen = os.lstat(path)
+        if not stat.S_ISREG(seen.st_mode) or seen.st_size > HOLES * 512 * seen.st_blocks + SMALL:
             return None
         path.replace(place)
         if stat.S_ISREG(os.lstat(place).st_mode):

@@ -136,7 +136,9 @@ class Pool:
             if not line or (line[0].alone and lying):
                 return
             lease = line.popleft()
-            if (lease.jid, lease.n) in self.held and not self._put(lease):
+            if (lease.jid, lease.n) not in self.held:
+                continue
+            if not self._put(lease):
                 line.appendleft(lease)
                 return
             if lease.alone:

@@ -291,7 +291,9 @@ class Runner:
         system = self.usage.ru_stime - before.ru_stime + self.children.ru_stime - children.ru_stime
         self.resident = resident()
         peak = self.usage.ru_maxrss * 1024 if self.usage.ru_maxrss > before.ru_maxrss else self.resident
-        if peak > self.resident + LOWERED:
+        if self.children.ru_maxrss > children.ru_maxrss:
+            peak = max(peak, self.children.ru_maxrss * 1024)
+        if self.usage.ru_maxrss * 1024 > self.resident + LOWERED:
             lower_mark()
             self.usage = resource.getrusage(resource.RUSAGE_SELF)
         return int(user * 1e6), int(system * 1e6), peak

@@ -31,12 +31,12 @@ STACKS_TIME = 0.05  # seconds that writing the stacks may take
 TURNS = 256  # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000  # how far the runner's own clock may differ from what the worker saw
 
+LARGEST_BITS = 62  # of a figure; more is no figure, and no database takes it
 JOURNAL_US = 500
 """A job that ran longer gets its last lines of the system log before its end is told; else the order of events must do."""
 
 STACKS_SIGNAL = signal.SIGRTMAX - 3
-LEAVE_SIGNAL = signal.SIGRTMAX - 4
-"""Tells a runner to leave after the job in hand: others than the job have been in its sandbox."""
+LEAVE_SIGNAL = signal.SIGRTMAX - 4  # leave after the job in hand: others than the job have been in the sandbox
 
 _buffer = bytearray(frame.LARGEST + 1024)
 _view = memoryview(_buffer)
@@ -71,7 +71,7 @@ class Slot:
     def _launched(self, found: Launched | None, error: BaseException | None) -> None:
         self.starting = False
         if found is None:
-            log.error("a slot could not be started: %s", error)
+            log.error("a slot could not be started: %r", error, exc_info=error)
             self.owner.failed(self, error)
             return
         self.process, self.socket, self.out, self.err = found
@@ -140,7 +140,7 @@ class Slot:
     def _result(self, size: int) -> bool:
         _, flags, preview_size, n, jid, runtime, user, system, peak, next_jid, next_n = frame.result_head.unpack_from(_buffer)
         running, at = self.job, frame.result_head.size + preview_size
-        if running is None or running.key != (jid, n) or at > size:
+        if running is None or running.key != (jid, n) or at > size or (runtime | user | system | peak) >> LARGEST_BITS:
             return False
         preview = str(_view[frame.result_head.size : at], "utf-8", "replace")
         data = bytes(_view[at:size])
@@ -163,12 +163,14 @@ class Slot:
         """All that most jobs do not need. Returns the file of a large result, ``_NO_FILE``, or None: the runner lied."""
         elapsed = int((time.monotonic() - running.began) * 1e6)
         outcome.runtime_us = min(max(outcome.runtime_us, elapsed - SLACK_US), elapsed + SLACK_US)
+        if killed := self.quarters.kernel_limits and self.quarters.memory_ran_out():
+            evidence.killed(running, True, self.owner.order)
         outcome.peak_memory = max(outcome.peak_memory, running.peak)
         self._measure(running, outcome)
         self._close_output(running, flags)
         self.leaving = self.leaving or bool(flags & frame.LEAVING)
         try:
-            self._judge(running, outcome, flags)
+            self._judge(running, outcome, flags, killed)
         except ValueError:
             return None
         if len(outcome.data) > INLINE_LIMIT:
@@ -176,10 +178,12 @@ class Slot:
         self._let_go(running)
         return self._large(running) if flags & frame.FILE and not outcome.cause else _NO_FILE
 
-    def _judge(self, running: Running, outcome: Outcome, flags: int) -> None:
-        """Cause and certificate of a job whose runner lives."""
+    def _judge(self, running: Running, outcome: Outcome, flags: int, killed: bool) -> None:
+        """Cause and certificate of a job whose runner lives; ``killed``: the kernel killed a program of the job for memory."""
         if flags & frame.FAILED:
             cause, outcome.failure = death.told(outcome.data)
+            if killed and cause in (Cause.exception, Cause.exit):
+                cause = death.child_out_of_memory(outcome.failure, running.spec.name, self.owner.order)
             outcome.cause, outcome.data, outcome.retry = cause, b"", bool(flags & frame.RETRY)
         if running.ending is not None:
             told = outcome.failure.traceback if outcome.failure else ""
@@ -211,11 +215,7 @@ class Slot:
     def _broken(self) -> None:
         """The runner broke the rules of the socket: user code wrote into it. It ends, its job with it."""
         if self.job is not None and self.job.ending is None:
-            self.job.ending = Failure(
-                "signal",
-                "The job wrote into the socket between runner and worker",
-                "do not write to file descriptors that the job did not open",
-            )
+            self.job.ending = death.broken()
         self.owner.loop.forget(self.socket.fileno())
         if self.process is not None:
             self.process.signal(signal.SIGKILL)
@@ -367,15 +367,8 @@ class Slot:
             failure, cause = running.ending, Cause[running.ending.cause]
         failure.stacks = evidence.stacks(self.quarters.run / "out")
         elapsed = int((time.monotonic() - running.began) * 1e6)
-        outcome = Outcome(
-            *running.key,
-            running.lease.lease,
-            cause,
-            elapsed,
-            peak_memory=running.peak,
-            failure=failure,
-            started_ms=running.started_ms,
-        )
+        outcome = Outcome(*running.key, running.lease.lease, cause, elapsed, failure=failure, started_ms=running.started_ms)
+        outcome.peak_memory = running.peak
         self._measure(running, outcome)
         evidence.add(running, outcome, self.owner.order)
         if running.job_log is not None:

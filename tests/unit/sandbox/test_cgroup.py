@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -116,21 +115,17 @@ def test_a_process_is_moved_in(group: cgroup.Cgroup) -> None:
     assert process.wait(WAIT) == -signal.SIGKILL
 
 
-def test_memory_beyond_the_limit_kills_and_rings(group: cgroup.Cgroup, child: Child) -> None:
+def test_memory_beyond_the_limit_kills(group: cgroup.Cgroup, child: Child) -> None:
     assert group.oom() == 0
-    bell = group.oom_fd
-    assert not select.select([bell], [], [], 0)[0]
     child.send("held = [bytearray(b'x') * (1 << 20) for _ in range(300)]")
-    assert select.select([bell], [], [], WAIT)[0]
     assert child.process.wait(WAIT) == -signal.SIGKILL
     assert group.oom() == 1
     found = group.gauge()
     assert found.kernel_kills == 1
     assert found.refused
-    assert about(group.peak().memory, 100 * MB)
 
 
-def test_memory_below_the_limit_is_counted_and_its_peak_stays(group: cgroup.Cgroup, child: Child) -> None:
+def test_memory_below_the_limit_is_counted(group: cgroup.Cgroup, child: Child) -> None:
     before = group.gauge().memory
     child.do("held = bytearray(b'x') * (60 << 20)")
     now = group.gauge()
@@ -138,11 +133,6 @@ def test_memory_below_the_limit_is_counted_and_its_peak_stays(group: cgroup.Cgro
     assert (now.limit_hits, now.refused, now.kernel_kills, now.swap or 0) == (0, 0, 0, 0)
     child.do("del held")
     assert about(group.gauge().memory, before)
-    assert about(group.peak().memory - before, 60 * MB)
-    group.reset_peak()
-    assert about(group.peak().memory, before)
-    child.do("held = bytearray(b'x') * (30 << 20); del held")  # no gauge sees it: the kernel's own figure tells
-    assert about(group.peak().memory - before, 30 * MB)
 
 
 def test_the_page_cache_is_no_memory_of_the_job(group: cgroup.Cgroup, child: Child, tmp_path: Path) -> None:
@@ -154,15 +144,12 @@ def test_the_page_cache_is_no_memory_of_the_job(group: cgroup.Cgroup, child: Chi
         folder.chmod(folder.stat().st_mode | 0o001)
     child.do(f"file = open({str(here)!r}, 'wb')")
     child.do("[file.write(b'x' * (1 << 20)) for _ in range(200)]")
-    now, peak = group.gauge(), group.peak()
+    now = group.gauge()
     assert about(now.memory, before)
     assert now.cache is not None
     assert now.cache > 50 * MB
     assert now.limit_hits
     assert (now.refused, now.kernel_kills) == (0, 0)
-    assert peak.memory < 30 * MB
-    assert peak.total is not None
-    assert about(peak.total, 100 * MB)
 
 
 def test_shared_memory_counts_as_memory(group: cgroup.Cgroup, child: Child) -> None:

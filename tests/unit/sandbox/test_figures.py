@@ -46,13 +46,10 @@ def folder(path: Path, **files: str) -> Descriptors:
 
 
 def test_memory_of_v1(tmp_path: Path) -> None:
-    files = folder(tmp_path, memory__stat=STAT_V1, memory__failcnt="12\n", memory__max_usage_in_bytes="9000\n")
+    files = folder(tmp_path, memory__stat=STAT_V1, memory__failcnt="12\n")
     (tmp_path / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
     memory = MemoryV1(files)
     assert memory.read() == (4000, 4000, 77, 12, 3, 3)
-    assert memory.peak() == 9000
-    memory.reset_peak()
-    assert (tmp_path / "memory.max_usage_in_bytes").read_text()[0] == "0"
     files.close()
 
 
@@ -65,31 +62,7 @@ def test_memory_of_v2(tmp_path: Path) -> None:
 
 def test_what_a_kernel_does_not_count_is_not_told(tmp_path: Path) -> None:
     files = folder(tmp_path, memory__stat="anon 1\n", memory__events="")
-    memory = MemoryV2(files)
-    assert memory.read().swap is None
-    assert memory.peak() is None
-    memory.reset_peak()
-    assert MemoryV1(files).peak() is None
-    files.close()
-
-
-def test_the_peak_of_a_kernel_that_cannot_reset_it_is_only_told_when_it_is_new(tmp_path: Path) -> None:
-    (tmp_path / "memory.peak").symlink_to("/proc/sys/kernel/ngroups_max")  # a number that nobody can write
-    files = folder(tmp_path, memory__stat="", memory__events="")
-    memory = MemoryV2(files)
-    assert memory.peak() == int(Path("/proc/sys/kernel/ngroups_max").read_text())
-    memory.reset_peak()
-    assert memory.peak() is None
-    files.close()
-
-
-def test_the_peak_of_a_newer_kernel_is_reset_on_the_descriptor_that_reads_it(tmp_path: Path) -> None:
-    files = folder(tmp_path, memory__peak="9000\n", memory__stat="", memory__events="")
-    memory = MemoryV2(files)
-    memory.reset_peak()
-    assert (tmp_path / "memory.peak").read_text() == "0000\n"  # a plain file keeps what a kernel takes as the order
-    (tmp_path / "memory.peak").write_text("5000\n")
-    assert memory.peak() == 5000
+    assert MemoryV2(files).read().swap is None
     files.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -221,18 +220,3 @@ def test_processes_in_the_way_of_delegation_move_to_a_child(unified: Path) -> No
             for folder, off in ((unified, [names[0]]), (top, set(names[:1]) - set(before))):
                 for name in off:
                     (folder / "cgroup.subtree_control").write_text(f"-{name}")
-
-
-def test_a_bell_of_v2_rings_when_its_file_changes(tmp_path: Path) -> None:
-    events = tmp_path / "memory.events"
-    events.write_text("oom_kill 0\n")
-    group = cgroup.Cgroup("one", {"memory": Place(2, tmp_path)})
-    bell = group.oom_fd
-    assert not select.select([bell], [], [], 0)[0]
-    events.write_text("low 0\nmax 4\noom 2\noom_kill 1\n")
-    assert select.select([bell], [], [], WAIT)[0]
-    assert group.oom() == 1
-    assert not select.select([bell], [], [], 0)[0]
-    found = group.gauge()
-    assert (found.limit_hits, found.refused, found.kernel_kills) == (4, 2, 1)
-    group.close()

@@ -188,13 +188,16 @@ def test_the_log_is_moved_into_the_file(db: Database, tmp_path: Path, monkeypatc
     assert until.is_set()
 
 
-def test_a_lone_small_act_runs_in_the_callers_thread_and_a_crowd_in_the_writers(db: Database) -> None:
+def test_a_lone_small_act_runs_in_the_callers_thread_and_a_crowd_in_the_writers(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def where(_: Connection) -> int:
         return threading.get_ident()
 
     db.write(put, "before").result(DEADLINE)
-    threading.Event().wait(sqlite.QUIET * 2)
+    monkeypatch.setattr(sqlite, "QUIET", 0.0)
     assert db.write_few("where", where).result(DEADLINE) == threading.get_ident()
+    monkeypatch.setattr(sqlite, "QUIET", DEADLINE)
     assert db.write_few("where", where).result(DEADLINE) != threading.get_ident(), "the second within a moment has company"
     assert db.write(where).result(DEADLINE) != threading.get_ident()
     gate = threading.Event()

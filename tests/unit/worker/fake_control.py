@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import itertools
 import json
 import os
 import pickle
@@ -23,10 +24,14 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from picloud.sandbox import cgroup
+from picloud.settings import CORE_TYPES
 from picloud.wire import message as wire
 from picloud.wire import payload
 from picloud.wire.job import Options
 from picloud.worker.order import Order
+
+_numbers = itertools.count()
 
 PATIENCE = 20.0  # seconds that a test waits for anything
 
@@ -253,8 +258,11 @@ class Worker:
     def __init__(self, control: FakeControl, folder: Path, slots: int = 1, **order: Any) -> None:
         made = Order(control.url, "ab" * 8, "secret", str(folder), slots=slots, **order)
         source = str(Path(wire.__file__).parents[2])
+        self.instance = f"test-{os.getpid()}-{next(_numbers)}"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "picloud.worker"], stdin=subprocess.PIPE, env={**os.environ, "PYTHONPATH": source}
+            [sys.executable, "-m", "picloud.worker"],
+            stdin=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": source, "PICLOUD_INSTANCE": self.instance},
         )
         assert self.process.stdin is not None
         self.process.stdin.write(msgspec.json.encode(made) + b"\n")
@@ -265,6 +273,9 @@ class Worker:
         self.process.wait()
         if self.process.stdin is not None:
             self.process.stdin.close()
+        if (groups := cgroup.find(self.instance)) is not None:  # the engine's work, which is not here
+            groups.sweep(())
+            groups.remove()
 
 
 @pytest.fixture
@@ -291,4 +302,4 @@ def start(control: FakeControl, tmp_path: Path) -> Iterator[Callable[..., Worker
 @pytest.fixture
 def worker(start: Callable[..., Worker]) -> Worker:
     """One with two slots and 256 MB for each."""
-    return start(slots=2, memory_limit=256 << 20, core_type="c1")
+    return start(slots=2, memory_limit=256 << 20, core_type="c1", core_types=msgspec.to_builtins(CORE_TYPES))

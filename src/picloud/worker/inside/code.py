@@ -36,6 +36,7 @@ class Spec(NamedTuple):
 class Loaded(NamedTuple):
     call: Any
     retry_on: tuple[type[BaseException], ...] | None
+    mine: dict[str, Any]  # functions and classes of the user's own script, by name
 
 
 class Code:
@@ -46,6 +47,7 @@ class Code:
         self.current: tuple[str, ...] = ()
         self._shelf: OrderedDict[tuple[str, ...], dict[str, ModuleType]] = OrderedDict()
         self._functions: OrderedDict[tuple[tuple[str, ...], str], Loaded] = OrderedDict()
+        self._shown: Loaded | None = None
 
     def spec(self, key: int) -> Spec:
         """Read the spec of that key."""
@@ -60,11 +62,14 @@ class Code:
         found = self._functions.get(key)
         if found is None:
             call, retry_on = payload.loads((self.folder / f"{spec.function}.pkl").read_bytes())
-            found = self._functions[key] = Loaded(call, tuple(retry_on) if retry_on is not None else None)
+            found = self._functions[key] = Loaded(call, tuple(retry_on) if retry_on is not None else None, _of_script(call))
             if len(self._functions) > FUNCTIONS:
                 self._functions.popitem(last=False)
         else:
             self._functions.move_to_end(key)
+        if found is not self._shown:
+            self._shown = found
+            vars(sys.modules["__main__"]).update(found.mine)
         return found
 
     def _use(self, modules: tuple[str, ...]) -> None:
@@ -82,6 +87,18 @@ class Code:
             for key in [k for k in self._functions if k[0] == gone]:
                 del self._functions[key]
         importlib.invalidate_caches()
+
+
+def _of_script(call: Any) -> dict[str, Any]:
+    """What the user's script defined and the function uses: with it in ``__main__``, processes that the job starts find it.
+
+    ``multiprocessing`` names functions by module and name, and takes what it does not find there for not picklable.
+    """
+    names = getattr(getattr(call, "__func__", call), "__globals__", {})
+    found = {name: value for name, value in names.items() if callable(value) and getattr(value, "__module__", "") == "__main__"}
+    if getattr(call, "__module__", "") == "__main__" and (name := getattr(call, "__name__", "")).isidentifier():
+        found[name] = call
+    return found
 
 
 def _lies_in(module: ModuleType, roots: tuple[str, ...]) -> bool:
