@@ -19,7 +19,7 @@ import os, time, cloud
 def place(hold):
     began = time.time()
     time.sleep(hold)
-    return os.getpid(), began
+    return (os.readlink("/proc/self/ns/pid"), os.getpid()), began  # each sandbox counts its own processes
 
 first, _ = cloud.result(cloud.call(place, 0))
 seen, times = {first}, []

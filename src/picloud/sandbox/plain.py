@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -139,7 +140,8 @@ class PlainSandbox:
         for place, source in shared.items():
             (folder / place).symlink_to(source)
         own = {"HOME": self.home, "TMPDIR": self.folders[0], MARK: str(folder / DOOR)}
-        self.inside = PlainInside(folder, limits, dict(env) | own)
+        path = [os.path.dirname(sys.executable), _command(folder / "bin"), env.get("PATH", os.defpath)]
+        self.inside = PlainInside(folder, limits, dict(env) | own | {"PATH": ":".join(path)})
         self.python = [sys.executable]
 
     def oom_kills(self) -> int:
@@ -156,6 +158,15 @@ class PlainSandbox:
         runner, self.inside.runner = self.inside.runner, None
         if runner is not None:
             runner.end()
+
+
+def _command(folder: Path) -> str:
+    """A folder with the command ``picloud``, for programs whose PATH has none."""
+    folder.mkdir(exist_ok=True, mode=0o700)
+    path = folder / "picloud"
+    path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P -m picloud "$@"\n')
+    path.chmod(0o700)
+    return str(folder)
 
 
 class PlainMaker:
