@@ -6,7 +6,8 @@ is never believed beyond its type; see ``picloud.sandbox.box``. Standard library
     {"id", "op": "start", "argv", "env", "cwd", "root", "fds": [..]} with descriptors  -> {"id", "pid"} with a pidfd
     {"id", "op": "open", .., "terminal": [rows, columns] | null}   -> {"id", "pid"} with pidfd, stdio, stderr | pidfd, terminal
     {"id", "op": "connect", "port"} -> {"id"} with a socket        {"id", "op": "listen", "address", "port"} -> the same
-    {"id", "op": "ports"} -> {"id", "ports"}                       {"id", "op": "alone"} -> {"id", "alone"}
+    {"id", "op": "diagnosis"} -> {"id"} with a socket              {"id", "op": "ports"} -> {"id", "ports"}
+                         {"id", "op": "alone"} -> {"id", "alone"}
     unasked: {"exit": pid, "status"}
 """
 
@@ -26,8 +27,7 @@ from typing import Any
 JOB = 1000
 LARGEST = 1 << 18
 LISTENING = "0A"
-NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, REQUEST_ALL = 4, 20, 0x301
-NLMSG_ERROR, NLMSG_DONE = 2, 3
+NETLINK_SOCK_DIAG = 4
 
 
 class Shim:
@@ -39,7 +39,6 @@ class Shim:
         self._nice = os.getpriority(os.PRIO_PROCESS, 0)
         self._sessions: set[int] = set()  # programs whose session is still to be made as nice
         self._known: set[int] = set()  # programs that we started
-        self._ours: set[tuple[str, int]] = set()  # addresses we listen on for others
 
     def run(self) -> None:
         """Serve until the worker is gone; then everything here ends with us."""
@@ -207,42 +206,19 @@ class Shim:
     def _do_ports(self, asked: dict[str, Any], handles: list[int], back: list[int]) -> dict[str, Any]:
         return {"ports": sorted(listening())}
 
+    def _do_diagnosis(self, asked: dict[str, Any], handles: list[int], back: list[int]) -> dict[str, Any]:
+        """A socket that asks the kernel about the sockets of this place, wherever it is used."""
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        back.append(socket.socket(socket.AF_NETLINK, kind, NETLINK_SOCK_DIAG).detach())
+        return {}
+
     def _do_alone(self, asked: dict[str, Any], handles: list[int], back: list[int]) -> dict[str, Any]:
         self._reap()
         return {"alone": not any(name.isdigit() and int(name) != os.getpid() for name in os.listdir("/proc"))}
 
 
 def listening() -> set[tuple[str, int]]:
-    """(address in hexadecimal digits, port) of everything that listens here.
-
-    The kernel is asked for listening sockets alone: its tables in /proc list all, which takes it a hundred times as long.
-    """
-    try:
-        return _asked(socket.AF_INET) | _asked(socket.AF_INET6)
-    except OSError:  # a kernel without such questions
-        return _listed()
-
-
-def _asked(family: int) -> set[tuple[str, int]]:
-    found: set[tuple[str, int]] = set()
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG) as link:
-        link.settimeout(5.0)
-        body = struct.pack("=BBBxI48x", family, socket.IPPROTO_TCP, 0, 1 << int(LISTENING, 16))
-        link.sendto(struct.pack("=IHHII", 16 + len(body), SOCK_DIAG_BY_FAMILY, REQUEST_ALL, 0, 0) + body, (0, 0))
-        while True:
-            data, at = link.recv(1 << 16), 0
-            while at + 16 <= len(data):
-                length, kind = struct.unpack_from("=IH", data, at)
-                if kind == NLMSG_DONE:
-                    return found
-                if kind == NLMSG_ERROR:
-                    raise OSError(-struct.unpack_from("=i", data, at + 16)[0], "sock_diag")
-                (port,) = struct.unpack_from(">H", data, at + 20)
-                found.add((data[at + 24 : at + 40].hex(), port))
-                at += max(16, length + 3 & ~3)
-
-
-def _listed() -> set[tuple[str, int]]:
+    """(address in hexadecimal digits, port) of everything that listens here. Slow: the kernel lists all connections."""
     found = set()
     for table in ("tcp", "tcp6"):
         try:

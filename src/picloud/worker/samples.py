@@ -37,6 +37,7 @@ class Meter:
         self.memory_due = 0.0  # the same for a look at the memory alone
         self.used = 0  # bytes, as that saw it
         self.disk_used: int | None = None  # bytes, as the last look at the disk saw it
+        self.disk_due = 0.0  # when the disk is looked at next
         self.walking = False  # a look at the disk is under way
         self.said: dict[str, int] = {}  # what the Pi log was told already, with counts
         self.last: deque[Sample] = deque(maxlen=LAST // int(EVERY * 1000) + 1)

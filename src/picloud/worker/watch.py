@@ -24,6 +24,7 @@ FIRST_AFTER = 0.25  # seconds; jobs that run longer are sampled
 YOUNG = 3.0  # seconds in which a job's memory is looked at in each turn
 CALM = 0.5  # seconds between two looks at the memory of a job that holds steady, far from its limit
 STEADY, NEAR = 0.01, 0.7  # shares of the limit: growth between two looks, and use, above which it is looked at in each turn
+SELDOM = 10.0  # seconds between two looks at a disk that does not fill
 HOW = "ended by the worker, which looks several times a second"
 
 
@@ -94,7 +95,7 @@ class Watch:
             if (made := slot.sample(job)) is not None:
                 taken.append(made)
                 remarks.of(slot, job, made, self._order.memory_limit)
-            if self._order.disk and not job.meter.walking:
+            if self._order.disk and now >= job.meter.disk_due and not job.meter.walking:
                 self._disk(slot, job, job.meter)
 
     def _output(self, slot: Slot, job: Running, now: float) -> None:
@@ -127,6 +128,7 @@ class Watch:
             meter.walking = False
             if used is None or slot.job is not job:
                 return
+            meter.disk_due = time.monotonic() + (EVERY if used != meter.disk_used else SELDOM)
             meter.disk_used = used
             if used > limit and job.ending is None:
                 slot.cut_down(job, death.disk_full(used, limit))
