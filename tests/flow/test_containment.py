@@ -250,7 +250,8 @@ def test_folders_without_end() -> None:
         os._exit(3)
 
     def looks() -> list[str]:
-        return [name for place in ("/tmp", "/home/picloud", "/var/tmp", "/dev/shm") for name in os.listdir(place)]
+        found = [f"{place}/{name}" for place in ("/tmp", "/home/picloud", "/var/tmp", "/dev/shm") for name in os.listdir(place)]
+        return [path for path in found if os.lstat(path).st_uid == os.getuid()]  # others' lead to an interpreter there
 
     ends(digs)
     assert cloud.result(cloud.map(lambda _: looks(), range(4)), timeout=60) == [[]] * 4

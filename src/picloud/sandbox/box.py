@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import marshal
 import os
 import select
 import signal
@@ -184,7 +185,7 @@ class Box:
         asking, answer = next(self._numbers), Future[Answer]()
         self._asked[asking] = answer
         try:
-            socket.send_fds(self._line, [json.dumps({"id": asking, "op": act, **asked}).encode()], handles)
+            socket.send_fds(self._line, [marshal.dumps({"id": asking, "op": act, **asked})], handles)
             if not self.alive:
                 raise OSError("the sandbox has ended")
             told, got = answer.result(PATIENCE)

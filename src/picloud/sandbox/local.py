@@ -136,6 +136,8 @@ class LocalInside:
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:
                 os._exit(1)
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # whatever we ignore, guests do not
+                signal.signal(number, signal.SIG_DFL)
             if terminal:
                 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
