@@ -46,7 +46,9 @@ def as_user(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
         )
 
 
-@pytest.mark.parametrize("suite", ["contract/test_ladder.py", "contract/test_verbs.py", "fault/test_leftovers.py"])
+@pytest.mark.parametrize(
+    "suite", ["contract/test_ladder.py", "contract/test_verbs.py", "fault/test_leftovers.py", "flow/test_isolation.py"]
+)
 def test_jobs_of_an_ordinary_user(home: Path, suite: str) -> None:
     words = ["-q", "-x", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")]
     env = ["env", "CONTRACT_PLACES=server"]

@@ -22,6 +22,7 @@ from picloud.worker.loop import READ_ONCE
 from picloud.worker.owner import Owner
 from picloud.worker.quarters import Quarters, ended
 from picloud.worker.running import Running
+from picloud.worker.samples import Meter
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ TURNS = 256  # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000  # how far the runner's own clock may differ from what the worker saw
 
 LARGEST_BITS = 62  # of a figure; more is no figure, and no database takes it
+MEASURED_US = 100_000  # jobs that run longer have figures of their sandbox
 JOURNAL_US = 500
 """A job that ran longer gets its last lines of the system log before its end is told; else the order of events must do."""
 
@@ -260,7 +262,9 @@ class Slot:
         return running.meter.sample(gauge, int((time.monotonic() - running.began) * 1000))
 
     def _measure(self, running: Running, outcome: Outcome) -> None:
-        """Put the figures of a sampled job into its outcome."""
+        """Put the figures of a sampled job into its outcome; of one that ended before its first sample, those of its end."""
+        if running.meter is None and running.before is not None and outcome.runtime_us > MEASURED_US:
+            running.meter = Meter(*running.key, running.before, self.owner.order.memory_limit)
         if running.meter is not None:
             if (last := self.sample(running)) is not None:
                 self.owner.reports.tell(Samples([last]))
