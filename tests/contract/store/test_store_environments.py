@@ -6,69 +6,16 @@ from typing import Any
 
 import pytest
 
-from picloud.store import account, base, blob, environment, image, job, kind, layer
+from picloud.store import base, environment, image, job, kind
 from picloud.store.act import info, rerun, setup
 from picloud.store.base import Base
 from picloud.store.db import Database
-from picloud.store.environment import Environment, New
 from picloud.wire.error import BadRequest, Conflict, NotFound, Skew
 from picloud.wire.message import Saved
-from tests.contract.store.storekeeper import Keeper, done, overlapped, submission
+from tests.contract.store.environmentkeeper import A, B, C, Owner, ann, bob
+from tests.contract.store.storekeeper import done, overlapped, submission
 
-A, B, C = (letter * 64 for letter in "abc")
-
-
-class Owner(Keeper):
-    """An account that makes environments."""
-
-    def token(self) -> bytes:
-        return self.tick().to_bytes(16, "big")
-
-    def create(self, name: str = "sci", of: str = "base/host", token: bytes = b"", **more: Any) -> Environment:
-        made = New(self.account, name, more.get("description", ""), of, 0, more.get("interpreter", ""), token or self.token())
-        started: setup.Started = self.write(setup.create, self.account, made, submission(1), self.tick())
-        return started.environment
-
-    def modify(self, name: str = "sci", **more: Any) -> Environment:
-        def act(tx: Any) -> setup.Started:
-            return setup.modify(tx, self.account, name, submission(1), self.token(), self.tick(), **more)
-
-        started: setup.Started = self.write(act)
-        return started.environment
-
-    def get(self, name: str = "sci") -> Environment:
-        found: Environment = self.read(environment.mine, self.account, name)
-        return found
-
-    def blob(self, size: int = 5) -> str:
-        (name,) = self.write(blob.new, self.account, [size], self.tick())
-        self.write(blob.arrived, name, size, self.tick())
-        return str(name)
-
-    def runs(self, one: Environment) -> bool:
-        return bool(self.write(setup.running, one.setup_jid, self.tick()))
-
-    def save(self, name: str = "sci", digest: str = A, leave: bool = False, **more: Any) -> Environment | None:
-        token, more = self.token(), {"python": "/usr/bin/python3", "python_version": "3.11"} | more
-        one = self.write(setup.save, self.account, name, token, leave)
-        told = Saved(one.setup_jid, 1, token, digest=digest, blob=self.blob() if digest else "", size=5, **more)
-        before: Environment | None = self.write(setup.saved, told, self.tick())
-        return before
-
-    def saved(self, name: str = "sci", digest: str = A, python: str = "3.11", **more: Any) -> None:
-        """A whole round."""
-        self.runs(self.create(name, **more))
-        self.save(name, digest, leave=True, python="/usr/bin/python3" if python else "", python_version=python)
-
-
-@pytest.fixture
-def ann(db: Database) -> Owner:
-    return Owner(db)
-
-
-@pytest.fixture
-def bob(db: Database) -> Owner:
-    return Owner(db, "bob")
+__all__ = ["ann", "bob"]
 
 
 def test_the_way_of_an_environment(ann: Owner) -> None:
@@ -303,108 +250,3 @@ def test_setup_jobs_are_not_run_again(ann: Owner) -> None:
     ann.kill([(one.setup_jid or 0, 1)])
     with pytest.raises(Conflict, match="setup job"):
         ann.write(lambda tx: rerun.rerun(tx, ann.account, [(one.setup_jid or 0, 1)], failed=False, token=b"r" * 16, now=5))
-
-
-# -- copies, names, ends ----------------------------------------------------------------------------------------------
-
-
-def test_clones_of_own_and_public_ones(ann: Owner, bob: Owner) -> None:
-    ann.saved(description="first")
-    ann.write(setup.clone, ann.account, "sci", None, None, ann.token(), 9)
-    with pytest.raises(NotFound):
-        bob.write(setup.clone, bob.account, "/ann/sci", "mine", None, bob.token(), 9)
-    ann.write(setup.publish, ann.account, "sci", True, 1)
-    token = bob.token()
-    mine = bob.write(setup.clone, bob.account, "/ann/sci", "mine", "own", token, 9)
-    assert bob.write(setup.clone, bob.account, "/ann/sci", "mine", "own", token, 9).id == mine.id
-    assert (mine.status, mine.description, mine.public) == ("ready", "own", False)
-    (copied,) = bob.read(environment.versions, mine.id)
-    assert copied.layers == [A] and copied.note == "clone of /ann/sci"
-    assert [one.name for one in ann.read(environment.listing, ann.account)] == ["sci", "sci_clone"]
-    with pytest.raises(Conflict):
-        bob.write(setup.clone, bob.account, "/ann/sci", "mine", None, bob.token(), 9)
-    ann.create("empty")
-    with pytest.raises(Conflict):
-        ann.write(setup.clone, ann.account, "empty", None, None, ann.token(), 9)
-
-
-def test_new_names(ann: Owner) -> None:
-    ann.create("one")
-    ann.create("two")
-    ann.write(setup.edit, ann.account, "one", "three", "text", 9)
-    assert ann.get("three").description == "text"
-    for name, error in (("two", Conflict), ("x" * 31, BadRequest)):
-        with pytest.raises(error):
-            ann.write(setup.edit, ann.account, "three", name, None, 9)
-
-
-def test_the_name_of_a_deleted_one_is_free_and_submitted_jobs_keep_their_version(ann: Owner) -> None:
-    ann.saved()
-    old = ann.get().version or 0
-    ann.map(1, env="sci")
-    ann.write(setup.remove, ann.account, "sci", 50)
-    with pytest.raises(NotFound):
-        ann.map(1, env="sci")
-    ann.create("sci")
-    assert ann.write(environment.forget, 1_000_000) == 0
-    ann.kill(None)
-    assert ann.write(environment.forget, 1_000_000) == 1
-    with pytest.raises(NotFound, match="was deleted"):
-        ann.read(environment.version, old)
-
-
-def test_layers_stay_while_something_names_them(ann: Owner) -> None:
-    ann.saved()
-    ann.saved("two", B)
-    ann.write(base.add, Base("x", [C], C), 1)
-    ann.write(layer.keep, ann.account, C, ann.blob(), 5, ann.tick())
-    assert ann.write(layer.sweep, 1_000_000) == 0
-    ann.write(setup.remove, ann.account, "two", ann.tick())
-    ann.write(environment.forget, 1_000_000)
-    held = ann.read(layer.blob_of, B)
-    assert ann.write(blob.sweep, 1_000_000, 2_000_000)[0] == 0
-    assert ann.write(layer.sweep, 1_000_000) == 1
-    assert not ann.read(layer.known, B) and ann.read(layer.known, A) and ann.read(layer.known, C)
-    assert ann.write(blob.sweep, 1_000_000, 2_000_000)[0] == 1
-    assert ann.write(blob.sweep, 3_000_000, 4_000_000)[1] == [held]
-
-
-def test_a_layer_known_already_keeps_its_bytes(ann: Owner, bob: Owner) -> None:
-    ann.saved()
-    held = ann.read(layer.blob_of, A)
-    bob.saved()
-    assert bob.read(layer.blob_of, A) == held
-
-
-def test_a_newer_base_takes_the_name_and_environments_keep_theirs(ann: Owner) -> None:
-    old = ann.write(base.add, Base("deb", [A], A, python="/usr/bin/python3", python_version="3.11"), 1)
-    ann.write(layer.keep, ann.account, A, ann.blob(), 5, ann.tick())
-    one = ann.create(of="deb")
-    new = ann.write(base.add, Base("deb", [B], B), 2)
-    assert ann.read(base.current, ann.account, "base/deb").id == new
-    assert [found.id for found in ann.read(base.every, ann.account)] == [new]
-    ann.runs(one)
-    ann.save(digest=C, leave=True)
-    (made,) = ann.read(environment.versions, one.id)
-    assert (made.base, made.base_id, made.layers) == ("base/deb", old, [A, C])
-    for name in ("host", "", "a b", "x" * 31):
-        with pytest.raises(BadRequest):
-            ann.write(base.add, Base(name, [A], A), 3)
-
-
-def test_others_see_nothing(ann: Owner, bob: Owner) -> None:
-    ann.saved()
-    assert bob.read(environment.listing, bob.account) == []
-    for call in (
-        lambda: bob.get(),
-        lambda: bob.modify(),
-        lambda: bob.save(),
-        lambda: bob.write(setup.leave, bob.account, "sci", 1),
-        lambda: bob.write(setup.edit, bob.account, "sci", "x", None, 1),
-        lambda: bob.write(setup.remove, bob.account, "sci", 1),
-        lambda: bob.write(setup.publish, bob.account, "sci", True, 1),
-        lambda: bob.map(1, env="sci"),
-    ):
-        with pytest.raises(NotFound):
-            call()
-    assert ann.read(account.by_name, "bob") == bob.account
