@@ -91,21 +91,29 @@ class Sight(NamedTuple):
 def sight(home: Path) -> Sight:
     pids = {pid for pid, _ in clear.sandboxed(home / "work")}
     pids |= {pid for pid in process.marked(process.of_home(home)) if process.environment(pid).get(process.WORKER)}
-    spaces = set()
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            spaces.add(os.readlink(f"/proc/{pid}/ns/net"))
+    spaces = {space(pid) for pid in pids}
     root = cgroup.probe(process.instance(home)).root
     groups = {name for name in root.names() if not name.startswith("probe-")} if root else set()
     started = {pid: since for pid in pids if (since := process.started(pid)) is not None}
-    return Sight(started, spaces - {os.readlink("/proc/self/ns/net")}, groups, set((home / "work").glob("*/slot-*")))
+    return Sight(started, spaces - {"", os.readlink("/proc/self/ns/net")}, groups, set((home / "work").glob("*/slot-*")))
 
 
 def part(home: Path, name: str) -> int:
-    """The pid of one of the processes that a sandbox consists of."""
-    pids = sight(home).processes
+    """The pid of the worker, of its holder, or of a part of the sandbox in which the clinging job runs."""
+    pids = list(sight(home).processes)
+    if name not in ("worker", "holder"):  # another slot may have a sandbox too
+        [clung] = {space(pid) for pid in pids if process.command(pid)[:1] == [b"sleep"]}
+        pids = [pid for pid in pids if space(pid) == clung]
     [found] = [pid for pid in pids if _is(process.command(pid), name)]
     return found
+
+
+def space(pid: int) -> str:
+    """The network namespace of a process; "" = it has ended."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return ""
 
 
 def _is(words: list[bytes], name: str) -> bool:

@@ -72,9 +72,11 @@ class Pipe:
                 return self.rest()
 
     def rest(self) -> bytes:
-        """Everything that has come since the last mark, all but the begin of a mark that may still be coming."""
-        keep = next((k for k in range(len(self._mark) - 1, 0, -1) if self._pending.endswith(self._mark[:k])), 0)
-        end = len(self._pending) - keep
+        """Everything that has come since the last mark and before the next, of which only the begin may have come yet."""
+        end = self._pending.find(self._mark)
+        if end < 0:
+            keep = next((k for k in range(len(self._mark) - 1, 0, -1) if self._pending.endswith(self._mark[:k])), 0)
+            end = len(self._pending) - keep
         found = bytes(self._pending[:end])
         del self._pending[:end]
         return found

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fake_control import FakeControl, Worker
 
 from picloud.wire import message as wire
-from picloud.worker.logs import Stream
+from picloud.worker.logs import Pipe, Stream
 
 
 def test_streams_are_kept_apart(control: FakeControl, worker: Worker) -> None:
@@ -97,3 +97,17 @@ def test_stream_keeps_head_and_tail() -> None:
     assert stream.take() == [(0, b"0123456789"), (16, b"ghijklmnop")]
     stream.add(b"q")
     assert stream.take() == [(26, b"q")] and stream.size == 27
+
+
+def test_what_is_taken_early_ends_before_the_mark() -> None:
+    """The runner writes its mark first and tells the result after it; a look in between leaves the mark where it is."""
+    pipe = Pipe(b"--mark--")
+    try:
+        os.write(pipe.writer, b"one--ma")
+        pipe.read()
+        assert pipe.rest() == b"one"
+        os.write(pipe.writer, b"rk--two")
+        pipe.read()
+        assert (pipe.rest(), pipe.until_mark(), pipe.rest()) == (b"", b"", b"two")
+    finally:
+        pipe.close()
