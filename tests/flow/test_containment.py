@@ -267,6 +267,19 @@ def test_modules_that_lie_in_wait() -> None:
     assert cloud.result(cloud.map(lambda n: n, range(4)), timeout=60) == [0, 1, 2, 3]
 
 
+def test_a_crowd_of_processes_is_told_in_the_pi_log() -> None:
+    def crowds() -> None:
+        began: list[subprocess.Popen[bytes]] = []
+        try:
+            while True:
+                began.append(subprocess.Popen(["sleep", "300"]))
+        except BlockingIOError:
+            time.sleep(2.5)  # a sample is taken each two seconds
+
+    found = ends(crowds, _type="f2")
+    assert "a job may have 1024 at a time for each core" in found["pilog"]
+
+
 @pytest.mark.slow
 def test_a_fork_bomb() -> None:
     def explodes() -> None:
