@@ -1,4 +1,4 @@
-"""What the kernel counts for a control group: memory, CPU time and refused processes, v1 and v2, read from descriptors that stay open.
+"""What the kernel counts for a control group: memory, CPU time, refused processes; v1 and v2, from descriptors that stay open.
 
 *Memory* is what cannot be given back under pressure: anonymous pages and shared memory, on v2 also what the kernel holds for the
 group's processes (stacks, page tables, sockets, slabs that cannot shrink). Pages of files and slabs that shrink are *cache*.
