@@ -1,5 +1,6 @@
 """What a job does to itself stays with it: each is ended or bears it, is told why, and the next job runs."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -132,6 +133,22 @@ def test_daemons_end_with_their_job() -> None:
     deadline = time.monotonic() + 20
     while any(word.encode() in _command(pid) for pid in os.listdir("/proc") if pid.isdigit()):
         assert time.monotonic() < deadline
+
+
+def test_shared_memory_ends_with_its_job() -> None:
+    def leaves() -> int:
+        libc = ctypes.CDLL(None, use_errno=True)
+        found = int(libc.shmget(7, 100, 0o1600))  # IPC_CREAT
+        time.sleep(0.01)
+        return found
+
+    def sees() -> int:
+        return Path("/proc/sysvipc/shm").read_text().count("\n") - 1
+
+    first = cloud.call(leaves, _type="c1")
+    assert cloud.result(first, timeout=60) >= 0
+    assert "System V" in cloud.info(first, "pilog")[first]["pilog"]
+    assert cloud.result(cloud.map(lambda _: sees(), range(4), _type="c1"), timeout=60) == [0] * 4
 
 
 def _command(pid: str) -> bytes:
