@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import BigInteger, Connection, Text, bindparam, delete, insert, literal_column, select, update
 
+from picloud.store.index.schema import extent
 from picloud.store.rows import Listed, as_list, gathered, listing
 from picloud.store.schema import argument, blob, layer, result
 from picloud.wire.error import NotFound
@@ -110,6 +111,7 @@ _CONDEMN = (
         ~select(argument.c.jid).where(argument.c.blob == blob.c.id, argument.c.blob.is_not(None)).exists(),
         ~select(result.c.jid).where(result.c.blob == blob.c.id, result.c.blob.is_not(None)).exists(),
         ~select(layer.c.digest).where(layer.c.blob == blob.c.id).exists(),
+        ~select(extent.c.object).where(extent.c.blob == blob.c.id).exists(),
     )
     .values(state=CONDEMNED, touched=_now)
 )

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, insert, inspect, text
 
 from picloud.store.connect import make_private
-from picloud.store.schema import counter, metadata
+from picloud.store.schema import counter
+from picloud.store.tables import metadata
 from picloud.wire.error import SetupError
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0004"
+HEAD = "0005"
 """Revision of ``schema.py``; the newest in ``migrations/versions``."""
 
 

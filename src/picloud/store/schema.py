@@ -35,11 +35,11 @@ Id = BigInteger().with_variant(Integer(), "sqlite")
 """A row number that SQLite can use as its rowid."""
 
 
-def _col(name: str, kind: type | object = BigInteger, default: str | None = None, *, null: bool = False) -> Column[object]:
+def col(name: str, kind: type | object = BigInteger, default: str | None = None, *, null: bool = False) -> Column[object]:
     return Column(name, kind, nullable=null, server_default=default)  # type: ignore[arg-type]
 
 
-counter = Table("counter", metadata, Column("name", Text, primary_key=True), _col("value"))
+counter = Table("counter", metadata, Column("name", Text, primary_key=True), col("value"))
 """Numbers handed out in ranges, under the row's lock: ``jid`` is the last one given."""
 
 account = Table(
@@ -47,19 +47,19 @@ account = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
-    _col("weight", Integer, "1"),
-    _col("created"),
+    col("weight", Integer, "1"),
+    col("created"),
 )
 
 api_key = Table(
     "api_key",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    _col("account"),
-    _col("secret_hash", LargeBinary),
-    _col("label", Text, ""),
-    _col("created"),
-    _col("revoked", null=True),
+    col("account"),
+    col("secret_hash", LargeBinary),
+    col("label", Text, ""),
+    col("created"),
+    col("revoked", null=True),
     Index("api_key_account", "account"),
 )
 
@@ -68,7 +68,7 @@ ssh_key = Table(
     metadata,
     Column("public", Text, primary_key=True),
     Column("api_key", BigInteger, primary_key=True, autoincrement=False),
-    _col("created"),
+    col("created"),
 )
 """Public keys that open an ssh session in the jobs of an API key's account: "ssh-ed25519 AAAA..", without a comment."""
 
@@ -76,9 +76,9 @@ login = Table(
     "login",
     metadata,
     Column("hash", LargeBinary, primary_key=True),
-    _col("account"),
-    _col("session", SmallInteger),
-    _col("expires"),
+    col("account"),
+    col("session", SmallInteger),
+    col("expires"),
 )
 """One-time tickets (session 0) and the tokens they are exchanged for (session 1), by sha256."""
 
@@ -87,21 +87,21 @@ code = Table(
     metadata,
     Column("account", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", Text, primary_key=True),
-    _col("kind", Text),
-    _col("info", Text),
-    _col("data", LargeBinary),
-    _col("created"),
+    col("kind", Text),
+    col("info", Text),
+    col("data", LargeBinary),
+    col("created"),
 )
 
 kind = Table(
     "kind",
     metadata,
     Column("id", Id, primary_key=True),
-    _col("account"),
-    _col("core_type", Text),
-    _col("cores", Integer),
-    _col("env", Text, ""),
-    _col("vol", Text, ""),
+    col("account"),
+    col("core_type", Text),
+    col("cores", Integer),
+    col("env", Text, ""),
+    col("vol", Text, ""),
     UniqueConstraint("account", "core_type", "cores", "env", "vol", name="kind_key"),
 )
 
@@ -110,13 +110,13 @@ worker = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("incarnation", Text, nullable=False, unique=True),
-    _col("kind"),
-    _col("secret_hash", LargeBinary),
-    _col("pid", null=True),
-    _col("pid_start", Text, null=True),
-    _col("created"),
-    _col("closed", null=True),
-    _col("evidence", Text, ""),
+    col("kind"),
+    col("secret_hash", LargeBinary),
+    col("pid", null=True),
+    col("pid_start", Text, null=True),
+    col("created"),
+    col("closed", null=True),
+    col("evidence", Text, ""),
 )
 Index("worker_live", worker.c.id, sqlite_where=worker.c.closed.is_(None), postgresql_where=worker.c.closed.is_(None))
 
@@ -124,27 +124,27 @@ submission = Table(
     "submission",
     metadata,
     Column("id", Id, primary_key=True),
-    _col("account"),
-    _col("token", LargeBinary),
-    _col("digest", LargeBinary),  # of everything but the code: a repeat must be the same
-    _col("function", Text),
-    _col("modules", Text),  # JSON
-    _col("python", Text),
-    _col("name", Text),
-    _col("label", Text),
-    _col("options", Text),  # JSON of wire.job.Options
-    _col("kind"),
-    _col("first"),
-    _col("count", null=True),  # jids reserved from ``first``; null = not known before the items end
-    _col("head", Integer),  # jobs of the first chunk
-    _col("accepted"),
-    _col("final", SmallInteger),  # nothing more will come
-    _col("gate", SmallInteger),  # 0 open, 1 waits for other jobs, 2 stalled
-    _col("blame", null=True),  # the job whose failure stalled it
-    _col("parent_jid", null=True),
-    _col("parent_n", Integer, null=True),
-    _col("created"),
-    _col("seen"),  # last time that its client sent something
+    col("account"),
+    col("token", LargeBinary),
+    col("digest", LargeBinary),  # of everything but the code: a repeat must be the same
+    col("function", Text),
+    col("modules", Text),  # JSON
+    col("python", Text),
+    col("name", Text),
+    col("label", Text),
+    col("options", Text),  # JSON of wire.job.Options
+    col("kind"),
+    col("first"),
+    col("count", null=True),  # jids reserved from ``first``; null = not known before the items end
+    col("head", Integer),  # jobs of the first chunk
+    col("accepted"),
+    col("final", SmallInteger),  # nothing more will come
+    col("gate", SmallInteger),  # 0 open, 1 waits for other jobs, 2 stalled
+    col("blame", null=True),  # the job whose failure stalled it
+    col("parent_jid", null=True),
+    col("parent_n", Integer, null=True),
+    col("created"),
+    col("seen"),  # last time that its client sent something
     UniqueConstraint("account", "token", name="submission_token"),
     Index("submission_first", "first"),
     Index("submission_name", "account", "name"),
@@ -167,7 +167,7 @@ submission_env = Table(
     "submission_env",
     metadata,
     Column("submission", BigInteger, primary_key=True, autoincrement=False),
-    _col("data", Text),  # JSON; leaves only inside a Spec
+    col("data", Text),  # JSON; leaves only inside a Spec
 )
 
 chunk = Table(
@@ -175,9 +175,9 @@ chunk = Table(
     metadata,
     Column("submission", BigInteger, primary_key=True, autoincrement=False),
     Column("offset", BigInteger, primary_key=True, autoincrement=False),
-    _col("first"),
-    _col("count", Integer),
-    _col("digest", LargeBinary),
+    col("first"),
+    col("count", Integer),
+    col("digest", LargeBinary),
 )
 
 dependency = Table(
@@ -193,21 +193,21 @@ job = Table(
     "job",
     metadata,
     Column("jid", Id, primary_key=True, autoincrement=False),
-    _col("submission"),
-    _col("account"),
-    _col("kind"),
-    _col("priority", Integer),
-    _col("status", SmallInteger),
-    _col("held", SmallInteger),  # 1 while a lease is out
-    _col("restartable", SmallInteger),
-    _col("attempts", SmallInteger),  # leases given and not given back
-    _col("retried", SmallInteger),  # attempts that ended in an exception and were tried again
-    _col("lost", SmallInteger),  # deaths that count against it, see act.finish
-    _col("doubts", SmallInteger),  # deaths of its worker before it was known to run
-    _col("cause", SmallInteger),
-    _col("due", null=True),
-    _col("created"),
-    _col("finished", null=True),
+    col("submission"),
+    col("account"),
+    col("kind"),
+    col("priority", Integer),
+    col("status", SmallInteger),
+    col("held", SmallInteger),  # 1 while a lease is out
+    col("restartable", SmallInteger),
+    col("attempts", SmallInteger),  # leases given and not given back
+    col("retried", SmallInteger),  # attempts that ended in an exception and were tried again
+    col("lost", SmallInteger),  # deaths that count against it, see act.finish
+    col("doubts", SmallInteger),  # deaths of its worker before it was known to run
+    col("cause", SmallInteger),
+    col("due", null=True),
+    col("created"),
+    col("finished", null=True),
 )
 READY = and_(job.c.status == literal_column("1"), job.c.held == literal_column("0"))
 WAITING = job.c.status == literal_column("0")
@@ -220,31 +220,31 @@ argument = Table(
     "argument",
     metadata,
     Column("jid", Id, primary_key=True, autoincrement=False),
-    _col("data", LargeBinary),
-    _col("blob", Text, null=True),
-    _col("preview", Text),
+    col("data", LargeBinary),
+    col("blob", Text, null=True),
+    col("preview", Text),
 )
 
 result = Table(
     "result",
     metadata,
     Column("jid", Id, primary_key=True, autoincrement=False),
-    _col("data", LargeBinary, null=True),
-    _col("blob", Text, null=True),
-    _col("preview", Text),
-    _col("failure", LargeBinary, null=True),  # msgpack of wire.job.Failure
+    col("data", LargeBinary, null=True),
+    col("blob", Text, null=True),
+    col("preview", Text),
+    col("failure", LargeBinary, null=True),  # msgpack of wire.job.Failure
 )
 
 lease = Table(
     "lease",
     metadata,
     Column("jid", Id, primary_key=True, autoincrement=False),
-    _col("n", SmallInteger),
-    _col("lease", LargeBinary),
-    _col("worker"),
-    _col("alone", SmallInteger),
-    _col("leased"),
-    _col("started", null=True),
+    col("n", SmallInteger),
+    col("lease", LargeBinary),
+    col("worker"),
+    col("alone", SmallInteger),
+    col("leased"),
+    col("started", null=True),
 )
 """Attempts in hand. As many as the workers' windows hold, so that one worker's are found without an index."""
 
@@ -253,20 +253,20 @@ attempt = Table(
     metadata,
     Column("jid", BigInteger, primary_key=True, autoincrement=False),
     Column("n", SmallInteger, primary_key=True, autoincrement=False),
-    _col("lease", LargeBinary),
-    _col("account"),
-    _col("kind"),
-    _col("worker"),
-    _col("cause", SmallInteger),
-    _col("leased"),
-    _col("started", null=True),
-    _col("ended"),
-    _col("runtime_us"),
-    _col("cpu_user_us"),
-    _col("cpu_system_us"),
-    _col("peak_memory"),
-    _col("failure", LargeBinary, null=True),  # of an attempt that was not the job's last
-    _col("figures", Text, null=True),  # JSON of wire.message.Figures, of one that was sampled
+    col("lease", LargeBinary),
+    col("account"),
+    col("kind"),
+    col("worker"),
+    col("cause", SmallInteger),
+    col("leased"),
+    col("started", null=True),
+    col("ended"),
+    col("runtime_us"),
+    col("cpu_user_us"),
+    col("cpu_system_us"),
+    col("peak_memory"),
+    col("failure", LargeBinary, null=True),  # of an attempt that was not the job's last
+    col("figures", Text, null=True),  # JSON of wire.message.Figures, of one that was sampled
     sqlite_with_rowid=False,
 )
 """Attempts that ended: the ledger. Rows are added whole in one transaction and never changed by another."""
@@ -278,9 +278,9 @@ log = Table(
     Column("n", SmallInteger, primary_key=True, autoincrement=False),
     Column("stream", Text, primary_key=True),
     Column("offset", BigInteger, primary_key=True, autoincrement=False),
-    _col("size", Integer),
-    _col("data", LargeBinary),
-    _col("at", null=True),  # when it came
+    col("size", Integer),
+    col("data", LargeBinary),
+    col("at", null=True),  # when it came
 )
 
 sample = Table(
@@ -289,7 +289,7 @@ sample = Table(
     Column("jid", BigInteger, primary_key=True, autoincrement=False),
     Column("n", SmallInteger, primary_key=True, autoincrement=False),
     Column("start", BigInteger, primary_key=True, autoincrement=False),  # ms since the attempt began, of its first sample
-    _col("data", LargeBinary),  # msgpack of a list of wire.message.Sample
+    col("data", LargeBinary),  # msgpack of a list of wire.message.Sample
 )
 """What running jobs used, a minute or an hour a row; see :mod:`picloud.store.sample`."""
 
@@ -297,11 +297,11 @@ blob = Table(
     "blob",
     metadata,
     Column("id", Text, primary_key=True),
-    _col("account"),
-    _col("state", SmallInteger),  # 0 uploading, 1 live, 2 condemned
-    _col("size"),
-    _col("created"),
-    _col("touched"),
+    col("account"),
+    col("state", SmallInteger),  # 0 uploading, 1 live, 2 condemned
+    col("size"),
+    col("created"),
+    col("touched"),
 )
 Index("blob_touched", blob.c.state, blob.c.touched)
 
@@ -309,26 +309,26 @@ environment = Table(
     "environment",
     metadata,
     Column("id", Id, primary_key=True),
-    _col("account"),
-    _col("name", Text),
-    _col("gone", BigInteger, "0"),  # 0, or its own id once it was deleted: the name is free again
-    _col("description", Text, ""),
-    _col("public", SmallInteger, "0"),
-    _col("base", Text),  # its name, "base/host"
-    _col("base_id", BigInteger, "0"),  # 0 for base/host
-    _col("interpreter", Text, ""),  # on base/host: whose, as in ``kind.env``
-    _col("status", Text),  # new, ready, error
-    _col("action", Text),  # idle, setup, edit, save, setup_error, save_error
-    _col("trouble", Text, ""),  # what went wrong last
-    _col("setup", Integer, "0"),  # setup jobs so far
-    _col("setup_jid", null=True),  # the one that is alive
-    _col("setup_since", null=True),
-    _col("under", null=True),  # the version that the setup job lies over; null = the base alone
-    _col("leaving", SmallInteger, "0"),  # the setup job ends after the save
-    _col("token", LargeBinary),  # of the request that made it or began to change it: a repeat is a no-op
-    _col("version", null=True),  # what new jobs get
-    _col("created"),
-    _col("modified"),
+    col("account"),
+    col("name", Text),
+    col("gone", BigInteger, "0"),  # 0, or its own id once it was deleted: the name is free again
+    col("description", Text, ""),
+    col("public", SmallInteger, "0"),
+    col("base", Text),  # its name, "base/host"
+    col("base_id", BigInteger, "0"),  # 0 for base/host
+    col("interpreter", Text, ""),  # on base/host: whose, as in ``kind.env``
+    col("status", Text),  # new, ready, error
+    col("action", Text),  # idle, setup, edit, save, setup_error, save_error
+    col("trouble", Text, ""),  # what went wrong last
+    col("setup", Integer, "0"),  # setup jobs so far
+    col("setup_jid", null=True),  # the one that is alive
+    col("setup_since", null=True),
+    col("under", null=True),  # the version that the setup job lies over; null = the base alone
+    col("leaving", SmallInteger, "0"),  # the setup job ends after the save
+    col("token", LargeBinary),  # of the request that made it or began to change it: a repeat is a no-op
+    col("version", null=True),  # what new jobs get
+    col("created"),
+    col("modified"),
     UniqueConstraint("account", "name", "gone", name="environment_name"),
 )
 
@@ -336,21 +336,21 @@ version = Table(
     "version",
     metadata,
     Column("id", Id, primary_key=True),
-    _col("environment"),
-    _col("number", Integer),
-    _col("base", Text),
-    _col("base_id"),
-    _col("interpreter", Text),
-    _col("layers", Text),  # JSON: digests of all layers, those of the base included, the lowest first
-    _col("python", Text),  # path inside; "" = none
-    _col("python_version", Text),
-    _col("packages", Text),  # JSON: list of [kind, name, version]
-    _col("recipe", Text, ""),  # the lock from which a build gives the same again
-    _col("digest", Text),
-    _col("size"),  # bytes of its own layers, compressed
-    _col("note", Text, ""),
-    _col("token", LargeBinary),  # of the save that made it
-    _col("created"),
+    col("environment"),
+    col("number", Integer),
+    col("base", Text),
+    col("base_id"),
+    col("interpreter", Text),
+    col("layers", Text),  # JSON: digests of all layers, those of the base included, the lowest first
+    col("python", Text),  # path inside; "" = none
+    col("python_version", Text),
+    col("packages", Text),  # JSON: list of [kind, name, version]
+    col("recipe", Text, ""),  # the lock from which a build gives the same again
+    col("digest", Text),
+    col("size"),  # bytes of its own layers, compressed
+    col("note", Text, ""),
+    col("token", LargeBinary),  # of the save that made it
+    col("created"),
     UniqueConstraint("environment", "number", name="version_number"),
 )
 """What jobs run in; rows never change."""
@@ -359,9 +359,9 @@ layer = Table(
     "layer",
     metadata,
     Column("digest", Text, primary_key=True),
-    _col("blob", Text),
-    _col("size"),
-    _col("touched"),
+    col("blob", Text),
+    col("size"),
+    col("touched"),
 )
 """Stored layers, shared by all versions and bases that name them."""
 
@@ -369,18 +369,18 @@ base = Table(
     "base",
     metadata,
     Column("id", Id, primary_key=True),
-    _col("account", BigInteger, "0"),  # 0 = everybody's
-    _col("name", Text),  # without "base/"
-    _col("layers", Text),  # JSON as in ``version``
-    _col("distro", Text, ""),
-    _col("python", Text, ""),
-    _col("python_version", Text, ""),
-    _col("packages", Text, "[]"),
-    _col("source", Text, ""),
-    _col("digest", Text),
-    _col("size"),
-    _col("created"),
-    _col("replaced", null=True),  # a newer one of that name came
+    col("account", BigInteger, "0"),  # 0 = everybody's
+    col("name", Text),  # without "base/"
+    col("layers", Text),  # JSON as in ``version``
+    col("distro", Text, ""),
+    col("python", Text, ""),
+    col("python_version", Text, ""),
+    col("packages", Text, "[]"),
+    col("source", Text, ""),
+    col("digest", Text),
+    col("size"),
+    col("created"),
+    col("replaced", null=True),  # a newer one of that name came
     Index("base_name", "name"),
 )
 """Root file systems; rows never change but for ``replaced``."""

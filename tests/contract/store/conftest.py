@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from picloud.store.db import Database
-from picloud.store.schema import metadata
+from picloud.store.tables import metadata
 
 
 def postgresql_programs() -> Path:

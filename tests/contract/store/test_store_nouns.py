@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, inspect, text
 from picloud.store import account, blob, code, job, kind, listing, log, migrate, retention, worker
 from picloud.store.act import info
 from picloud.store.db import Database
-from picloud.store.schema import metadata
+from picloud.store.tables import metadata
 from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound, SetupError, TooLarge
 from picloud.wire.job import Cause
 from picloud.wire.message import Code, LogChunk

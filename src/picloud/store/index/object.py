@@ -1,0 +1,284 @@
+"""Objects: putting, finding, removing, publishing them.
+
+    put(tx, account, tree, made, now, quota) -> list[Object]
+    find(tx, tree, keys) -> list[Object]                 those that are there
+    contents(tx, ids) -> dict[id, bytes | list[Extent]]
+    remove(tx, account, tree, keys) -> list[Object]      what was removed
+    remove_below(tx, account, tree, folder) -> int
+    make_folder(tx, account, tree, key, now)
+    publish(tx, tree, key, public, headers, reset) -> Object
+    learn(tx, id, version, md5)
+
+Each is one transaction and touches a tree under its lock. An object keeps its id when it is put again or renamed; each
+content has a version of its own. ``now`` is epoch ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import structs
+from sqlalchemy import Connection, SmallInteger, Text, bindparam, delete, insert, select, update
+
+from picloud.store import blob as blobs
+from picloud.store.index import tree as trees
+from picloud.store.index.schema import Key, content, extent, objects
+from picloud.store.rows import Listed, add, as_list, from_json, run, to_json
+from picloud.wire.error import Conflict, NotFound
+from picloud.wire.object import Extent, New, Object
+
+PUBLIC = "public"
+"""Stands in :class:`Object` for the URL, which only the server knows."""
+
+
+def put(tx: Connection, account: int, tree: int, made: Sequence[New], now: int, quota: int = 0) -> list[Object]:
+    """Store objects, all or none. Their keys, sizes and headers are checked already.
+
+    Args:
+        quota: bytes that the account may store; 0 = no limit.
+
+    Returns:
+        The objects, in order.
+
+    Raises:
+        Conflict: a key is a folder, or below an object; or another version is there than ``match`` says.
+        NotFound: a blob is not a live one of the account.
+        StorageFull: above the quota.
+    """
+    trees.lock(tx, tree)
+    keys = [one.key for one in made]
+    check_room(tx, tree, keys)
+    blobs.refer(tx, account, {piece.blob for one in made for piece in one.extents}, now)
+    there = {one.key: one for one in find(tx, tree, keys)}
+    tokens = _tokens(tx, there.values())
+    wanted = [one for one in made if not (one.token and tokens.get(one.key) == one.token)]  # the others are repeats
+    for one in wanted:
+        _check_match(one, there.get(one.key))
+    old = [there[one.key] for one in wanted if one.key in there]
+    _write_rows(tx, tree, wanted, there, now)
+    found = {one.key: one for one in find(tx, tree, keys)}
+    _write_contents(tx, wanted, found, [one.id for one in old])
+    growth = sum(one.size for one in wanted) - sum(one.size for one in old)
+    trees.grow(tx, account, tree, len(wanted) - len(old), growth, quota)
+    return [found[key] for key in keys]
+
+
+def check_room(tx: Connection, tree: int, keys: Sequence[str]) -> None:
+    """A key cannot also be a folder, in either order."""
+    above = {key[:at] for key in keys for at, letter in enumerate(key) if letter == "/"}
+    for key in keys:
+        if key in above:
+            raise Conflict(f"{key!r} would be an object and a folder at once", key=key)
+    if above and (found := find(tx, tree, above)):
+        raise Conflict(f"{found[0].key!r} is an object, so nothing can lie below it", key=found[0].key,
+                       hint="remove or rename it, or choose another key")  # fmt: skip
+    taken = run(tx, _FOLDERS, tree=tree, keys=as_list(keys)).fetchone()
+    if taken is not None:
+        raise Conflict(f"{taken[0]!r} is a folder", key=taken[0], hint="choose another key, or remove the folder")
+
+
+def _check_match(one: New, there: Object | None) -> None:
+    if one.match is not None and one.match != (there.etag if there else ""):
+        found = f"version {there.etag} is there" if there else "there is none"
+        raise Conflict(f"{one.key!r} is not the version that was to be replaced: {found}", key=one.key,
+                       etag=there.etag if there else "", hint="get it again, then decide")  # fmt: skip
+
+
+def _tokens(tx: Connection, there: Iterable[Object]) -> dict[str, bytes]:
+    rows = run(tx, _TOKENS, ids=as_list(one.id for one in there)).fetchall()
+    return {key: bytes(token) for key, token in rows if token}
+
+
+def _write_rows(tx: Connection, tree: int, made: Sequence[New], there: Mapping[str, Object], now: int) -> None:
+    fresh, known = [], []
+    for one in made:
+        row = {"size": one.size, "md5": one.md5, "headers": to_json(one.headers).decode(), "token": one.token, "modified": now}
+        if (old := there.get(one.key)) is None:
+            fresh.append(row | {"tree": tree, "key": one.key, "created": now})
+        else:
+            known.append({f"{name}_": value for name, value in row.items()} | {"id_": old.id})
+    if fresh:
+        tx.execute(insert(objects), fresh)
+    if known:
+        tx.execute(_CHANGE, known)
+
+
+def _write_contents(tx: Connection, made: Sequence[New], found: Mapping[str, Object], old: Sequence[int]) -> None:
+    _drop_contents(tx, old)
+    if inline := [{"object": found[one.key].id, "data": one.data} for one in made if one.data]:
+        tx.execute(insert(content), inline)
+    pieces = []
+    for one in made:
+        at = 0
+        for piece in one.extents:
+            pieces.append(
+                {"object": found[one.key].id, "at": at, "blob": piece.blob, "start": piece.start, "length": piece.length}
+            )
+            at += piece.length
+    if pieces:
+        tx.execute(insert(extent), pieces)
+
+
+def _drop_contents(tx: Connection, ids: Sequence[int]) -> None:
+    if ids:
+        listed = as_list(ids)
+        run(tx, _DROP_CONTENT, ids=listed)
+        run(tx, _DROP_EXTENTS, ids=listed)
+
+
+def find(tx: Connection, tree: int, keys: Iterable[str]) -> list[Object]:
+    """Those of these objects that are there."""
+    return [row_of(row) for row in run(tx, _FIND, tree=tree, keys=as_list(sorted(set(keys)))).fetchall()]
+
+
+def row_of(row: Sequence[Any]) -> Object:
+    """An object from :data:`COLUMNS`."""
+    key, number, version, size, created, modified, md5, public, headers = row
+    return Object(key, number, version, size, created, modified, md5, PUBLIC if public else "", from_json(headers))
+
+
+def get(tx: Connection, tree: int, key: str) -> Object:
+    """One object.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = find(tx, tree, [key])
+    if not found:
+        raise NotFound(f"there is no object {key[:200]!r}", key=key[:200], hint="picloud bucket list shows what is there")
+    return found[0]
+
+
+def contents(tx: Connection, ids: Sequence[int]) -> dict[int, bytes | list[Extent]]:
+    """The bytes of objects, or where they are; an object without bytes has no extents."""
+    listed = as_list(ids)
+    found: dict[int, bytes | list[Extent]] = {number: [] for number in ids}
+    found |= {number: bytes(data) for number, data in run(tx, _CONTENT, ids=listed).fetchall()}
+    for number, *piece in run(tx, _EXTENTS, ids=listed).fetchall():
+        pieces = found[number]
+        assert isinstance(pieces, list)
+        pieces.append(Extent(*piece))
+    return found
+
+
+def remove(tx: Connection, account: int, tree: int, keys: Iterable[str]) -> list[Object]:
+    """Remove objects; those that were there. Their blobs are the sweeper's from then on."""
+    trees.lock(tx, tree)
+    found = find(tx, tree, keys)
+    drop(tx, account, tree, found)
+    return found
+
+
+def remove_below(tx: Connection, account: int, tree: int, folder: str) -> int:
+    """Remove all that lies below a folder, and the folder; "" = everything. How many objects."""
+    trees.lock(tx, tree)
+    found = below(tx, tree, folder)
+    drop(tx, account, tree, found)
+    return sum(not one.key.endswith("/") for one in found)
+
+
+def below(tx: Connection, tree: int, folder: str) -> list[Object]:
+    """All rows below a folder, that of the empty folder itself among them."""
+    low, high = reach(folder)
+    return [row_of(row) for row in run(tx, _BELOW, tree=tree, low=low, high=high).fetchall()]
+
+
+def reach(folder: str) -> tuple[str, str]:
+    """From where to where (exclusive) the keys below a folder lie; "" = all."""
+    return (f"{folder}/", f"{folder}0") if folder else ("", "\U0010ffff")  # 0 is the letter behind /
+
+
+def drop(tx: Connection, account: int, tree: int, gone: Sequence[Object]) -> None:
+    """Remove rows, under the tree's lock."""
+    if gone:
+        ids = [one.id for one in gone]
+        _drop_contents(tx, ids)
+        run(tx, _DROP, ids=as_list(ids))
+        trees.grow(tx, account, tree, -sum(not one.key.endswith("/") for one in gone), -sum(one.size for one in gone))
+
+
+def make_folder(tx: Connection, account: int, tree: int, key: str, now: int) -> None:
+    """Have a folder, perhaps an empty one.
+
+    Raises:
+        Conflict: it, or a folder above it, is an object.
+    """
+    trees.lock(tx, tree)
+    check_room(tx, tree, [f"{key}/"])
+    run(tx, _ADD_FOLDER, tree=tree, key=f"{key}/", size=0, token=b"", created=now, modified=now)
+
+
+def publish(tx: Connection, tree: int, key: str, public: bool, headers: Mapping[str, str], reset: bool) -> Object:
+    """Let everybody get an object under its URL, or nobody any more.
+
+    Args:
+        headers: to be served with it, in addition to those it has.
+        reset: take those away first that are not its type and encoding.
+
+    Raises:
+        NotFound: there is no such object.
+    """
+    trees.lock(tx, tree)
+    found = get(tx, tree, key)
+    kept = {name: value for name, value in found.headers.items() if not reset or name in ("content-type", "content-encoding")}
+    found = structs.replace(found, headers=kept | dict(headers), public=PUBLIC if public else "")
+    run(tx, _PUBLISH, id_=found.id, public=int(public), headers=to_json(found.headers).decode())
+    return found
+
+
+def learn(tx: Connection, number: int, version: int, md5: str) -> None:
+    """Keep the md5 of a version that somebody has computed."""
+    run(tx, _LEARN, id_=number, version_=version, md5=md5)
+
+
+_ids, _keys = Listed("ids"), Listed("keys")
+_tree = objects.c.tree == bindparam("tree")
+_chosen = objects.c.id.in_(_ids.chosen())
+COLUMNS = tuple(objects.c[name] for name in ("key", "id", "version", "size", "created", "modified", "md5", "public", "headers"))
+_FIND = select(*COLUMNS).where(_tree, objects.c.key.in_(_keys.chosen(Text)))
+_BELOW = (
+    select(*COLUMNS)
+    .where(_tree, objects.c.key >= bindparam("low", type_=Key), objects.c.key < bindparam("high", type_=Key))
+    .order_by(objects.c.key)
+)
+_given = _keys.only(Text)
+_FOLDERS = (
+    select(_given)
+    .select_from(_keys.table)
+    .where(select(objects.c.id).where(_tree, objects.c.key >= _given + "/", objects.c.key < _given + "0").exists())
+    .limit(1)
+)
+_TOKENS = select(objects.c.key, objects.c.token).where(_chosen)
+_CHANGE = (
+    update(objects)
+    .where(objects.c.id == bindparam("id_"))
+    .values(
+        version=objects.c.version + 1,
+        size=bindparam("size_"),
+        md5=bindparam("md5_"),
+        headers=bindparam("headers_"),
+        token=bindparam("token_"),
+        modified=bindparam("modified_"),
+    )  # fmt: skip
+)
+_CONTENT = select(content.c.object, content.c.data).where(content.c.object.in_(_ids.chosen()))
+_EXTENTS = (
+    select(extent.c.object, extent.c.blob, extent.c.start, extent.c.length)
+    .where(extent.c.object.in_(_ids.chosen()))
+    .order_by(extent.c.object, extent.c.at)
+)
+_ADD_FOLDER = add(objects)
+_PUBLISH = (
+    update(objects)
+    .where(objects.c.id == bindparam("id_"))
+    .values(public=bindparam("public", type_=SmallInteger), headers=bindparam("headers", type_=Text))
+)
+_LEARN = (
+    update(objects)
+    .where(objects.c.id == bindparam("id_"), objects.c.version == bindparam("version_"), objects.c.md5 == "")
+    .values(md5=bindparam("md5", type_=Text))
+)
+_DROP = delete(objects).where(_chosen)
+_DROP_CONTENT = delete(content).where(content.c.object.in_(_ids.chosen()))
+_DROP_EXTENTS = delete(extent).where(extent.c.object.in_(_ids.chosen()))

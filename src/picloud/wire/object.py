@@ -1,0 +1,208 @@
+"""Objects of buckets and volumes: their keys, and what client and server say of them.
+
+A key is text, ``/`` between its parts; in UTF-8 at most 1,024 bytes, each part at most 255, so that every object can be a file.
+Keys in different Unicode normal forms are different keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+
+from picloud.wire.error import BadRequest
+
+LONGEST_KEY, LONGEST_PART = 1024, 255
+"""Bytes: as in S3, and as Linux has it."""
+LARGEST = 5 << 40
+"""Bytes of an object."""
+INLINE = 16_384
+"""Bytes of an object that rest in the index itself; larger ones are blobs."""
+BATCH, BATCH_BYTES = 1000, 8 << 20
+"""Objects, and bytes of theirs, that one question carries."""
+PART = 64 << 20
+"""Bytes of one blob of a large object: what is sent again where a connection breaks."""
+HEADERS = ("content-type", "content-encoding", "content-disposition", "cache-control")
+"""Those that a public object is served with under their own names; others get ``x-meta-`` before theirs."""
+_ILLEGAL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""What XML 1.0 cannot hold."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
+
+
+class Extent(Struct, array_like=True, frozen=True):
+    """A piece of a blob."""
+
+    blob: str
+    start: int
+    length: int
+
+
+class Object(Struct, omit_defaults=True):
+    """What the index tells of an object."""
+
+    key: str
+    id: int
+    version: int
+    size: int
+    created: int  # epoch ms
+    modified: int
+    md5: str = ""  # "" = not known
+    public: str = ""  # the URL under which everybody may get it
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def etag(self) -> str:
+        """Another one for each content that any object ever had."""
+        return etag(self.id, self.version)
+
+
+class New(Struct, omit_defaults=True):
+    """An object to be. Its bytes come along, or are blobs already."""
+
+    key: str
+    size: int
+    md5: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    data: bytes | None = None
+    extents: list[Extent] = field(default_factory=list)
+    match: str | None = None  # the etag that must be replaced; "" = there must be nothing
+    token: bytes = b""  # tells a repeat of this put from another one
+
+
+class Put(Struct):
+    """Objects that come to be together, or not at all."""
+
+    objects: list[New]
+    volume: str = ""  # "" = the bucket
+
+
+class Keys(Struct, omit_defaults=True):
+    """A question about these objects."""
+
+    keys: list[str] = field(default_factory=list)
+    volume: str = ""
+    prefix: str | None = None  # instead: all below this folder; "" = all
+
+
+class Content(Struct, omit_defaults=True):
+    """An object with its bytes, or where they are."""
+
+    object: Object
+    data: bytes | None = None
+    extents: list[tuple[int, str]] = field(default_factory=list)  # length, URL of the blob
+    starts: list[int] = field(default_factory=list)  # first byte of each in its blob
+
+
+class Contents(Struct):
+    """As many as were asked for and fit into one answer; those that are not there are left out."""
+
+    found: list[Content]
+    asked: int  # so many of the keys were looked at
+
+
+class Listing(Struct):
+    """A page of keys. A key that ends in ``/`` is a folder, and only that."""
+
+    objects: list[Object]
+    truncated: bool
+
+
+class Change(Struct, omit_defaults=True):
+    """A change of one object or folder."""
+
+    key: str
+    volume: str = ""
+    to: str = ""
+    to_volume: str = ""
+    replace: bool = True
+    public: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+    reset: bool = False
+
+
+def etag(id: int, version: int) -> str:
+    """The etag of an object's version."""
+    return f"{id}-{version}"
+
+
+def check_key(key: object, *, folder: bool = False) -> str:
+    """A key that can be stored.
+
+    Args:
+        folder: "" stands for everything, and one ``/`` may stand at the end (it is taken off).
+
+    Raises:
+        BadRequest: it cannot; which rule it breaks.
+    """
+    if not isinstance(key, str):
+        raise BadRequest(f"a key is text, not {type(key).__name__}", hint="for instance 'data/points.csv'")
+    if folder:
+        key = key.removesuffix("/")
+        if not key:
+            return key
+    if fault := _fault(key):
+        raise BadRequest(f"{key[:100]!r} is no key: {fault}", hint="parts of letters with one / between them", key=key[:200])
+    return key
+
+
+def _fault(key: str) -> str:
+    if not key:
+        return "it is empty"
+    if key.startswith("/") or key.endswith("/") or "//" in key:
+        return "/ stands at its begin or end, or twice"
+    if found := _ILLEGAL.search(key):
+        return f"it holds the character U+{ord(found[0]):04X}"
+    if len(key.encode()) > LONGEST_KEY:
+        return f"{len(key.encode())} bytes, at most {LONGEST_KEY}"
+    parts = key.split("/")
+    if "." in parts or ".." in parts:
+        return "a part is . or .."
+    if (longest := max(len(part.encode()) for part in parts)) > LONGEST_PART:
+        return f"a part of {longest} bytes, at most {LONGEST_PART}"
+    return ""
+
+
+def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers of a public object, their names in small letters.
+
+    Raises:
+        BadRequest: a name or value cannot be a header.
+    """
+    checked = {}
+    for name, value in headers.items():
+        small = name.lower() if isinstance(name, str) else ""
+        if not _NAME.fullmatch(small):
+            raise BadRequest(f"{name!r} is no name of a header", hint="letters, digits and -")
+        if not isinstance(value, str) or not value.isascii() or not value.isprintable() or len(value) > 1000:
+            raise BadRequest(f"header {name}: its value must be printable ASCII, at most 1000 characters")
+        checked[small] = value
+    if len(checked) > 30:
+        raise BadRequest(f"{len(checked)} headers", hint="at most 30")
+    return checked
+
+
+def joined(path: object, prefix: object = None) -> str:
+    """The key of a path below a prefix.
+
+    Args:
+        path: str.
+        prefix: None, a folder, or its parts in a list.
+
+    Raises:
+        BadRequest: they make no key.
+    """
+    return check_key(path) if not prefix else check_key(f"{folder(prefix)}/{check_key(path)}")
+
+
+def folder(prefix: object) -> str:
+    """The folder that a prefix names; "" = everything.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    if prefix is None:
+        return ""
+    if isinstance(prefix, list | tuple):
+        return "/".join(check_key(part) for part in prefix)
+    return check_key(prefix, folder=True)
