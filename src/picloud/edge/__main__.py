@@ -23,6 +23,7 @@ from picloud.edge.channel import Channels
 from picloud.edge.control import Control
 from picloud.edge.ports import Outer, Place
 from picloud.edge.proxy import Proxy
+from picloud.edge.public import Public
 from picloud.serving import Certificate, Serving
 from picloud.store.files import open_files
 
@@ -62,7 +63,8 @@ async def serve(order: EdgeOrder) -> None:
     channels = Channels(control)
     proxy = Proxy(channels, secret, order.proxy_domain)
     outer = Outer(control, channels, order.port_address)
-    app = Edge(open_files(order.blobs, Path(order.folder)), secret, proxy)
+    files = open_files(order.blobs, Path(order.folder))
+    app = Edge(files, secret, proxy, Public(control, files))
 
     def upgrade(**uvicorn: object) -> Arrival:
         return Arrival(channels, proxy, **uvicorn)  # type: ignore[arg-type]  # uvicorn's own keywords

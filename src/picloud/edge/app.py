@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator
+from zlib import crc32
 
+from picloud.edge import public
+from picloud.edge.answer import Message, Receive, Send, header, json_answer, safe_headers, stream
 from picloud.edge.proxy import Proxy
+from picloud.edge.public import Public
+from picloud.edge.ranges import span
 from picloud.store.files import Files
 from picloud.wire import ticket
 from picloud.wire.error import BadRequest, CloudException, NotFound, TooLarge
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 PREFIX = "/blob/"
 
 
@@ -26,10 +26,11 @@ class Edge:
         files: where blobs rest.
         secret: the key that control signs tickets with.
         proxy: serves the names of jobs' web pages.
+        public: serves what accounts have made public.
     """
 
-    def __init__(self, files: Files, secret: bytes, proxy: Proxy | None = None) -> None:
-        self._files, self._secret, self._proxy = files, secret, proxy
+    def __init__(self, files: Files, secret: bytes, proxy: Proxy | None = None, public: Public | None = None) -> None:
+        self._files, self._secret, self._proxy, self._public = files, secret, proxy, public
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,48 +43,48 @@ class Edge:
         try:
             await self._serve(scope, receive, send)
         except CloudException as error:
-            await _json(send, {"error": error.to_dict()}, error.http_status)
+            await json_answer(send, {"error": error.to_dict()}, error.http_status)
 
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
+        if self._public is not None and scope["path"].startswith(public.PREFIX):
+            await self._public(scope, send)
+            return
         blob = scope["path"].removeprefix(PREFIX)
         if not scope["path"].startswith(PREFIX) or not blob.isalnum():
             raise NotFound("the edge serves blobs by ticket", hint="ask the API for a ticket")
         verb = {"PUT": "put", "GET": "get"}.get(scope["method"], "")
         size = ticket.check(self._secret, verb, blob, scope["query_string"].decode("latin-1"), time.time())
         if verb == "put":
-            await self._put(blob, _body(receive, size))
-            await _json(send, {"size": size}, 200)
+            found = await self._put(blob, _body(receive, size))
+            await json_answer(send, {"size": size, "crc32": found}, 200)
         else:
-            await self._get(blob, send)
+            await self._get(blob, header(scope, b"range"), send)
 
-    async def _put(self, blob: str, parts: AsyncIterator[bytes]) -> None:
-        sink = await asyncio.to_thread(self._files.create, blob)
+    async def _put(self, blob: str, parts: AsyncIterator[bytes]) -> int:
+        """Store the bytes; their CRC-32, by which the sender knows that they are the same."""
+        sink, found = await asyncio.to_thread(self._files.create, blob), 0
+
+        def add(part: bytes, found: int) -> int:
+            sink.write(part)
+            return crc32(part, found)
+
         try:
             async for part in parts:
-                await asyncio.to_thread(sink.write, part)
+                found = await asyncio.to_thread(add, part, found)
         except BaseException:
             sink.abort()
             raise
         await asyncio.to_thread(sink.commit)
+        return found
 
-    async def _get(self, blob: str, send: Send) -> None:
+    async def _get(self, blob: str, asked: str, send: Send) -> None:
         size = await asyncio.to_thread(self._files.size, blob)
-        pieces = self._files.read(blob)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [
-                    (b"content-type", b"application/octet-stream"),
-                    (b"content-length", str(size).encode()),
-                    (b"content-security-policy", b"sandbox"),
-                    (b"x-content-type-options", b"nosniff"),
-                ],
-            }
-        )
-        while part := await asyncio.to_thread(next, pieces, b""):
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        part = span(asked, size)
+        if part is None:
+            raise BadRequest(f"{asked} of a blob of {size} bytes", hint="ask for less")
+        headers = [(b"content-type", b"application/octet-stream"), *safe_headers(part, size)]
+        await send({"type": "http.response.start", "status": 206 if part.partial else 200, "headers": headers})
+        await stream(send, self._files.read(blob, part.start, part.end))
 
 
 async def _body(receive: Receive, size: int) -> AsyncIterator[bytes]:
@@ -103,15 +104,3 @@ async def _body(receive: Receive, size: int) -> AsyncIterator[bytes]:
             break
     if seen != size:
         raise BadRequest(f"the upload has {seen} bytes, its ticket says {size}", hint="send it again")
-
-
-async def _json(send: Send, value: Any, status: int) -> None:
-    body = json.dumps(value, default=repr).encode()
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})

@@ -21,6 +21,7 @@ from picloud.server.api import (
     environment,
     job,
     line,
+    object,
     page,
     reading,
     result,
@@ -92,6 +93,17 @@ ROUTES = [
     Route("POST", "/v1/environment/publish", environment.publish),
     Route("POST", "/v1/environment/delete", environment.delete),
     Route("POST", "/v1/environment/run", environment.run),
+    Route("GET", "/v1/object", object.usage),
+    Route("POST", "/v1/object/put", object.put),
+    Route("POST", "/v1/object/find", object.find),
+    Route("POST", "/v1/object/get", object.get),
+    Route("POST", "/v1/object/list", object.listing),
+    Route("POST", "/v1/object/remove", object.remove),
+    Route("POST", "/v1/object/folder", object.folder),
+    Route("POST", "/v1/object/rename", object.rename),
+    Route("POST", "/v1/object/copy", object.copy),
+    Route("POST", "/v1/object/publish", object.publish),
+    Route("POST", "/v1/object/md5", object.md5),
     Route("POST", "/v1/admin/account", server.add_account),
     Route("POST", "/v1/worker/blob", blob.new, Access.worker),
     Route("POST", "/v1/worker/blob/get", blob.get, Access.worker),
@@ -103,6 +115,7 @@ ROUTES = [
     Route("POST", "/v1/edge/login", edge.login, Access.edge),
     Route("POST", "/v1/edge/channel", edge.channel, Access.edge),
     Route("POST", "/v1/edge/listening", edge.listening, Access.edge),
+    Route("POST", "/v1/edge/public", object.public, Access.edge),
 ]
 LINES: dict[str, Callable[[Control, Line, Headers], End]] = {"/v1/worker": worker.opened, "/v1/line": line.opened}
 """The WebSockets, with what lets a connection in; see ``server.line``."""

@@ -5,6 +5,7 @@
     owned(tx, account, ids)                             NotFound names the first that is not there
     refer(tx, account, ids, now)                        to be called where a row comes to name blobs; NotFound
     touch(tx, account, ids, now) -> set[str]            the same, telling which are there
+    sizes(tx, ids) -> dict[str, int]
     sweep(tx, before, now, limit) -> (condemned, gone)  see there
 
 A blob is uploading, then live, then condemned. Rows refer only to live ones, in the transaction that makes the reference.
@@ -75,6 +76,11 @@ def touch(tx: Connection, account: int, names: Iterable[str], now: int) -> set[s
     return set(listing(tx, _OWNED, account=account, names=wanted))
 
 
+def sizes(tx: Connection, names: Iterable[str]) -> dict[str, int]:
+    """The bytes of each of these blobs that is there."""
+    return dict(listing(tx, _SIZES, names=as_list(sorted(set(names)))))
+
+
 def sweep(tx: Connection, before: int, now: int, limit: int = 1000) -> tuple[int, list[str]]:
     """One cycle: condemn blobs that no row names and nobody touched since ``before`` (epoch ms), and remove the rows of
     those that were condemned before that.
@@ -97,6 +103,7 @@ _ARRIVED = (
 )
 _live = blob.c.state == literal_column(str(LIVE))
 _OWNED = select(gathered(blob.c.id)).where(blob.c.account == bindparam("account"), blob.c.id.in_(_names.chosen(Text)), _live)
+_SIZES = select(gathered(blob.c.id, blob.c.size)).where(blob.c.id.in_(_names.chosen(Text)))
 _TOUCH = (
     update(blob).where(blob.c.account == bindparam("account_"), blob.c.id.in_(_names.chosen(Text)), _live).values(touched=_now)
 )

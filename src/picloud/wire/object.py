@@ -101,6 +101,16 @@ class Contents(Struct):
     asked: int  # so many of the keys were looked at
 
 
+class List(Struct, omit_defaults=True):
+    """A question for a page of keys."""
+
+    prefix: str = ""  # the folder; "" = everything
+    after: str = ""  # the last key of the page before
+    limit: int = 1000
+    level: bool = False  # what lies deeper is shown as its folder
+    volume: str = ""
+
+
 class Listing(Struct):
     """A page of keys. A key that ends in ``/`` is a folder, and only that."""
 

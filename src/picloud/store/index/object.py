@@ -25,7 +25,7 @@ from picloud.store import blob as blobs
 from picloud.store.index import tree as trees
 from picloud.store.index.schema import Key, content, extent, objects
 from picloud.store.rows import Listed, add, as_list, from_json, run, to_json
-from picloud.wire.error import Conflict, NotFound
+from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.object import Extent, New, Object
 
 PUBLIC = "public"
@@ -42,6 +42,7 @@ def put(tx: Connection, account: int, tree: int, made: Sequence[New], now: int, 
         The objects, in order.
 
     Raises:
+        BadRequest: a piece reaches beyond its blob.
         Conflict: a key is a folder, or below an object; or another version is there than ``match`` says.
         NotFound: a blob is not a live one of the account.
         StorageFull: above the quota.
@@ -49,7 +50,7 @@ def put(tx: Connection, account: int, tree: int, made: Sequence[New], now: int, 
     trees.lock(tx, tree)
     keys = [one.key for one in made]
     check_room(tx, tree, keys)
-    blobs.refer(tx, account, {piece.blob for one in made for piece in one.extents}, now)
+    _refer(tx, account, made, now)
     there = {one.key: one for one in find(tx, tree, keys)}
     tokens = _tokens(tx, there.values())
     wanted = [one for one in made if not (one.token and tokens.get(one.key) == one.token)]  # the others are repeats
@@ -76,6 +77,20 @@ def check_room(tx: Connection, tree: int, keys: Sequence[str]) -> None:
     taken = run(tx, _FOLDERS, tree=tree, keys=as_list(keys)).fetchone()
     if taken is not None:
         raise Conflict(f"{taken[0]!r} is a folder", key=taken[0], hint="choose another key, or remove the folder")
+
+
+def _refer(tx: Connection, account: int, made: Sequence[New], now: int) -> None:
+    """Hold the blobs of objects, which lie within them."""
+    pieces = [(one.key, piece) for one in made for piece in one.extents]
+    if not pieces:
+        return
+    names = {piece.blob for _, piece in pieces}
+    blobs.refer(tx, account, names, now)
+    size = blobs.sizes(tx, names)
+    for key, piece in pieces:
+        if piece.start + piece.length > size[piece.blob]:
+            raise BadRequest(f"{key!r}: its bytes {piece.start} to {piece.start + piece.length} of a blob of {size[piece.blob]}",
+                             key=key, hint="send it again")  # fmt: skip
 
 
 def _check_match(one: New, there: Object | None) -> None:

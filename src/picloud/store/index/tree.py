@@ -2,6 +2,7 @@
 
 bucket(tx, account, now) -> int                     made with its first use
 find(tx, account, name) -> int                      "" = the bucket, 0 where it was never used; NotFound
+of_owner(tx, owner) -> int                          the bucket of an account by its name, 0 = there is none
 lock(tx, tree)                                      nobody else changes it until this transaction ends
 grow(tx, account, tree, objects, bytes, quota)      StorageFull
 used(tx, account) -> (objects, bytes)
@@ -13,6 +14,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, func, select, update
 
 from picloud.store.index.schema import tree
 from picloud.store.rows import add, one, run
+from picloud.store.schema import account as owners
 from picloud.wire.error import NotFound, StorageFull
 
 
@@ -34,6 +36,12 @@ def find(tx: Connection, account: int, name: str) -> int:
     found = one(tx, _FIND, account=account, name=name)
     if found is None and name:
         raise NotFound(f"there is no volume {name[:80]!r}", hint="picloud volume list shows yours", volume=name[:80])
+    return int(found[0]) if found else 0
+
+
+def of_owner(tx: Connection, owner: str) -> int:
+    """The bucket of the account of this name; 0 = there is none."""
+    found = one(tx, _OF_OWNER, owner=owner)
     return int(found[0]) if found else 0
 
 
@@ -75,6 +83,9 @@ def used(tx: Connection, account: int) -> tuple[int, int]:
 
 
 _FIND = select(tree.c.id).where(tree.c.account == bindparam("account"), tree.c.name == bindparam("name"))
+_OF_OWNER = (
+    select(tree.c.id).join(owners, owners.c.id == tree.c.account).where(owners.c.name == bindparam("owner"), tree.c.name == "")
+)
 _ADD = add(tree)
 _GROW = (
     update(tree)

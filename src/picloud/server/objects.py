@@ -1,0 +1,102 @@
+"""What the routes of objects share: checks of what is put, the bytes that come along, and how an object is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from msgspec import structs
+
+from picloud.server.http import Request
+from picloud.server.storage import now_ms
+from picloud.store import blob as blobs
+from picloud.wire.error import BadRequest
+from picloud.wire.object import INLINE, LARGEST, Extent, New, Object, check_headers, check_key
+
+if TYPE_CHECKING:
+    from picloud.server.control import Control
+
+PACKED = 262_144
+"""Bytes of one put above which they go into one blob together."""
+TINY = 512
+"""Objects of so few bytes stay in the index in any case."""
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+def checked(one: New) -> New:
+    """An object to be put, if nothing is wrong with it.
+
+    Raises:
+        BadRequest: key, size, md5, headers or pieces are not right.
+    """
+    check_key(one.key)
+    length = len(one.data) if one.data is not None else sum(piece.length for piece in one.extents)
+    if not 0 <= one.size <= LARGEST or length != one.size or (one.data is not None and one.extents):
+        raise BadRequest(f"{one.key!r}: {length} bytes came, {one.size} were told", key=one.key, hint="send it again")
+    if any(piece.start < 0 or piece.length <= 0 for piece in one.extents):
+        raise BadRequest(f"{one.key!r}: a piece of a blob begins before it, or has no bytes", key=one.key)
+    if one.md5 and not _MD5.fullmatch(one.md5):
+        raise BadRequest(f"{one.key!r}: {one.md5[:40]!r} is no md5", hint="32 hexadecimal digits, small letters")
+    if len(one.token) not in (0, 16):
+        raise BadRequest("a put's token has 16 bytes")
+    if one.data is not None and one.md5 and _md5(one.data) != one.md5:
+        raise BadRequest(f"{one.key!r}: its bytes changed on the way (md5)", key=one.key, hint="send it again")
+    return structs.replace(one, headers=check_headers(one.headers))
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+async def placed(control: Control, account: int, made: Sequence[New]) -> list[New]:
+    """The same with the bytes that do not belong into the index in one blob, and with all blobs marked as live.
+
+    Raises:
+        NotFound: a blob that is named has not arrived.
+    """
+    total = sum(len(one.data) for one in made if one.data is not None)
+    limit = TINY if total > PACKED else INLINE
+    large = [one for one in made if one.data is not None and len(one.data) > limit]
+    await control.arrived(sorted({piece.blob for one in made for piece in one.extents}))
+    if not large:
+        return list(made)
+    (blob,) = await control.storage.note(blobs.new, account, [sum(one.size for one in large)], now_ms())
+    await asyncio.to_thread(_write, control, blob, [one.data or b"" for one in large])
+    await control.arrived([blob])
+    packed, at = {}, 0
+    for one in large:
+        packed[one.key] = structs.replace(one, data=None, extents=[Extent(blob, at, one.size)])
+        at += one.size
+    return [packed.get(one.key, one) for one in made]
+
+
+def _write(control: Control, blob: str, pieces: Sequence[bytes]) -> None:
+    with control.files.create(blob) as sink:
+        sink.write(b"".join(pieces))
+
+
+def shown(control: Control, request: Request, one: Object) -> Object:
+    """An object as its owner sees it: with the URL, where it is public."""
+    return structs.replace(one, public=public_folder(control, request) + quote(one.key)) if one.public else one
+
+
+def public_folder(control: Control, request: Request) -> str:
+    """The URL below which everybody finds what this account has made public."""
+    return f"{control.edge(request)}/public/{quote(request.principal.name)}/"
+
+
+async def digest(control: Control, held: bytes | Sequence[Extent]) -> str:
+    """The md5 of an object's bytes."""
+    return _md5(held) if isinstance(held, bytes) else await asyncio.to_thread(_digest, control, held)
+
+
+def _digest(control: Control, pieces: Sequence[Extent]) -> str:
+    found = hashlib.md5(usedforsecurity=False)
+    for piece in pieces:
+        for data in control.files.read(piece.blob, piece.start, piece.start + piece.length):
+            found.update(data)
+    return found.hexdigest()
