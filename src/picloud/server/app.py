@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from picloud.server.api import (
+    append,
     blob,
     edge,
     environment,
@@ -28,6 +29,7 @@ from picloud.server.api import (
     server,
     shell,
     submission,
+    watch,
     worker,
 )
 from picloud.server.auth import Headers
@@ -100,6 +102,9 @@ ROUTES = [
     Route("POST", "/v1/object/list", object.listing),
     Route("POST", "/v1/object/remove", object.remove),
     Route("POST", "/v1/object/folder", object.folder),
+    Route("POST", "/v1/object/folder/remove", object.remove_folder),
+    Route("POST", "/v1/object/append", append.append),
+    Route("POST", "/v1/object/watch", watch.watch),
     Route("POST", "/v1/object/rename", object.rename),
     Route("POST", "/v1/object/copy", object.copy),
     Route("POST", "/v1/object/publish", object.publish),

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from picloud.engine.local import LocalEngine
 from picloud.server.auth import Authority
 from picloud.server.bases import Bases
+from picloud.server.changes import Changes, Turns
 from picloud.server.dispatcher import Dispatcher
 from picloud.server.fleet import Fleet
 from picloud.server.http import Request
@@ -41,6 +42,7 @@ class Control:
         self.storage = Storage(db, settings)
         self.fleet = Fleet()
         self.hub = Hub()
+        self.changes, self.appends = Changes(), Turns()
         self.engine = LocalEngine(settings, self._exited)
         self.probing = Probing(settings)
         self.placer = Placer(self.storage, self.fleet, self.engine, settings, self.probing)
@@ -89,6 +91,7 @@ class Control:
         if grace is not None:
             await self.placer.stop_all(grace)
         self.hub.close()
+        self.changes.close()
         await self.sampling.write()
         for task in self._tasks:
             task.cancel()

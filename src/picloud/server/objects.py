@@ -33,7 +33,8 @@ def checked(one: New) -> New:
     Raises:
         BadRequest: key, size, md5, headers or pieces are not right.
     """
-    check_key(one.key)
+    if one.key or not one.id:
+        check_key(one.key)
     length = len(one.data) if one.data is not None else sum(piece.length for piece in one.extents)
     if not 0 <= one.size <= LARGEST or length != one.size or (one.data is not None and one.extents):
         raise BadRequest(f"{one.key!r}: {length} bytes came, {one.size} were told", key=one.key, hint="send it again")
@@ -64,19 +65,25 @@ async def placed(control: Control, account: int, made: Sequence[New]) -> list[Ne
     await control.arrived(sorted({piece.blob for one in made for piece in one.extents}))
     if not large:
         return list(made)
-    (blob,) = await control.storage.note(blobs.new, account, [sum(one.size for one in large)], now_ms())
-    await asyncio.to_thread(_write, control, blob, [one.data or b"" for one in large])
-    await control.arrived([blob])
+    whole = await blob_of(control, account, b"".join(one.data or b"" for one in large))
     packed, at = {}, 0
     for one in large:
-        packed[one.key] = structs.replace(one, data=None, extents=[Extent(blob, at, one.size)])
+        packed[one.key] = structs.replace(one, data=None, extents=[Extent(whole.blob, at, one.size)])
         at += one.size
     return [packed.get(one.key, one) for one in made]
 
 
-def _write(control: Control, blob: str, pieces: Sequence[bytes]) -> None:
+async def blob_of(control: Control, account: int, data: bytes) -> Extent:
+    """A live blob with these bytes."""
+    (blob,) = await control.storage.note(blobs.new, account, [len(data)], now_ms())
+    await asyncio.to_thread(_write, control, blob, data)
+    await control.arrived([blob])
+    return Extent(blob, 0, len(data))
+
+
+def _write(control: Control, blob: str, data: bytes) -> None:
     with control.files.create(blob) as sink:
-        sink.write(b"".join(pieces))
+        sink.write(data)
 
 
 def shown(control: Control, request: Request, one: Object) -> Object:

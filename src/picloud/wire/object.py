@@ -67,6 +67,7 @@ class New(Struct, omit_defaults=True):
     data: bytes | None = None
     extents: list[Extent] = field(default_factory=list)
     match: str | None = None  # the etag that must be replaced; "" = there must be nothing
+    id: int = 0  # the object to change, wherever its key is now; 0 = that of the key, or a new one
     token: bytes = b""  # tells a repeat of this put from another one
 
 
@@ -83,6 +84,9 @@ class Keys(Struct, omit_defaults=True):
     keys: list[str] = field(default_factory=list)
     volume: str = ""
     prefix: str | None = None  # instead: all below this folder; "" = all
+    ids: list[int] = field(default_factory=list)  # instead: find or get objects by these
+    folders: bool = False  # find: folders too, with a / behind their names
+    keep: bool = False  # remove: a folder whose last object goes stays, as in a file system
 
 
 class Content(Struct, omit_defaults=True):
@@ -129,6 +133,28 @@ class Change(Struct, omit_defaults=True):
     public: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     reset: bool = False
+    keep: bool = False  # rename: a folder that becomes empty stays
+
+
+class Append(Struct, omit_defaults=True):
+    """Bytes to stand behind those of an object, whatever others append meanwhile."""
+
+    key: str
+    size: int
+    id: int = 0
+    volume: str = ""
+    data: bytes | None = None
+    extents: list[Extent] = field(default_factory=list)
+    token: bytes = b""
+
+
+class Event(Struct, array_like=True, omit_defaults=True):
+    """What a watcher of a bucket or volume is told: this key has changed. One that ends in ``/`` stands for all below it."""
+
+    key: str
+    object: Object | None = None  # what is there now; None = nothing, or unknown below a folder
+    id: int = 0  # of what was there
+    kept: bool = False  # the folder around it is there still
 
 
 def etag(id: int, version: int) -> str:

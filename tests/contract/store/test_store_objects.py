@@ -9,7 +9,7 @@ import pytest
 
 from picloud.store import blob as blobs
 from picloud.store.db import Database
-from picloud.store.index import listing, move, tree
+from picloud.store.index import folder, listing, move, tree
 from picloud.store.index import object as store
 from picloud.wire.error import BadRequest, Conflict, NotFound, StorageFull
 from picloud.wire.object import Extent, New, Object, check_key
@@ -125,15 +125,15 @@ def test_nor_within_one_put(bucket: Bucket) -> None:
 
 
 def test_an_empty_folder_is_one(bucket: Bucket) -> None:
-    bucket.act(store.make_folder, ANN, bucket.tree, "f/g", 1)
-    bucket.act(store.make_folder, ANN, bucket.tree, "f/g", 2)
+    bucket.act(folder.make, bucket.tree, "f/g", 1)
+    bucket.act(folder.make, bucket.tree, "f/g", 2)
     assert (bucket.keys(), bucket.level(), bucket.level("f"), bucket.level("f/g")) == ([], ["f/"], ["f/g/"], [])
     with pytest.raises(Conflict):
         bucket.put("f/g")
     bucket.put("f/g/h")
     assert (bucket.level("f"), bucket.level("f/g")) == (["f/g/"], ["f/g/h"])
     with pytest.raises(Conflict):
-        bucket.act(store.make_folder, ANN, bucket.tree, "f/g/h/i", 1)
+        bucket.act(folder.make, bucket.tree, "f/g/h/i", 1)
     assert bucket.used() == (1, 5)
 
 
@@ -202,8 +202,8 @@ def test_objects_are_renamed(bucket: Bucket) -> None:
 
 def test_folders_are_renamed(bucket: Bucket) -> None:
     bucket.put("f/a", "f/b/c", "f.txt", "f0")
-    bucket.act(store.make_folder, ANN, bucket.tree, "f/empty", 1)
-    bucket.act(store.make_folder, ANN, bucket.tree, "g", 1)
+    bucket.act(folder.make, bucket.tree, "f/empty", 1)
+    bucket.act(folder.make, bucket.tree, "g", 1)
     bucket.rename("f", "g")
     assert (bucket.keys(), bucket.level("g")) == (["f.txt", "f0", "g/a", "g/b/c"], ["g/a", "g/b/", "g/empty/"])
     assert bucket.data("g/b/c") == b"f/b/c"

@@ -8,11 +8,12 @@ from typing import TypeVar
 import msgspec
 from msgspec import structs
 
-from picloud.server import objects
+from picloud.server import changes, objects
 from picloud.server.control import Control
 from picloud.server.http import Request
 from picloud.server.storage import now_ms
 from picloud.store.db import Transaction
+from picloud.store.index import folder as folders
 from picloud.store.index import listing as listings
 from picloud.store.index import move, tree
 from picloud.store.index import object as store
@@ -23,6 +24,7 @@ from picloud.wire.object import (
     Change,
     Content,
     Contents,
+    Event,
     Extent,
     Keys,
     List,
@@ -50,6 +52,18 @@ def _some(keys: Sequence[str]) -> list[str]:
     return [check_key(key) for key in keys]
 
 
+def _check_asked(asked: Keys) -> None:
+    if len(asked.ids) > BATCH or not all(0 < one < 1 << 63 for one in asked.ids):
+        raise BadRequest(f"{len(asked.ids)} ids in one question", hint=f"1 to {BATCH}, each above 0")
+    if not asked.ids:
+        _some(asked.keys)
+
+
+def _there(tx: Transaction, number: int, asked: Keys) -> list[Object]:
+    """Those of the objects asked for that are there."""
+    return store.find_ids(tx, number, asked.ids) if asked.ids else store.find(tx, number, asked.keys)
+
+
 async def put(control: Control, request: Request) -> None:
     """POST /v1/object/put: Put -> list of Object; all of them, or none"""
     asked, account = await _parsed(request, Put), request.principal.account
@@ -66,30 +80,37 @@ async def put(control: Control, request: Request) -> None:
         return store.put(tx, account, tree.ensure(tx, account, asked.volume, now_ms()), made, now_ms(), quota)
 
     found = await control.storage.write(act)
+    await control.changes.tell(account, asked.volume, changes.stored(found))
     await request.answer(encode([objects.shown(control, request, one) for one in found]))
 
 
 async def find(control: Control, request: Request) -> None:
     """POST /v1/object/find: Keys -> list of Object, those that are there"""
     asked, account = await _parsed(request, Keys), request.principal.account
-    keys = _some(asked.keys)
-    found = await control.storage.read(lambda tx: store.find(tx, tree.find(tx, account, asked.volume), keys))
+    _check_asked(asked)
+
+    def query(tx: Transaction) -> list[Object]:
+        number = tree.find(tx, account, asked.volume)
+        return _there(tx, number, asked) + (folders.those(tx, number, asked.keys) if asked.folders else [])
+
+    found = await control.storage.read(query)
     await request.answer(encode([objects.shown(control, request, one) for one in found]))
 
 
 async def get(control: Control, request: Request) -> None:
     """POST /v1/object/get: Keys -> Contents: bytes, or the tickets for them"""
     asked, account = await _parsed(request, Keys), request.principal.account
-    keys = _some(asked.keys)
+    _check_asked(asked)
 
     def query(tx: Transaction) -> tuple[list[Object], dict[int, bytes | list[Extent]]]:
-        there = store.find(tx, tree.find(tx, account, asked.volume), keys)
+        there = _there(tx, tree.find(tx, account, asked.volume), asked)
         return there, store.contents(tx, [one.id for one in there])
 
     there, bytes_of = await control.storage.read(query)
-    by_key, found, size, looked = {one.key: one for one in there}, list[Content](), 0, 0
-    for key in keys:
-        if (one := by_key.get(key)) is not None:
+    known: dict[int | str, Object] = {one.id if asked.ids else one.key: one for one in there}
+    found, size, looked = list[Content](), 0, 0
+    for name in asked.ids or asked.keys:
+        if (one := known.get(name)) is not None:
             held = bytes_of[one.id]
             size += len(held) if isinstance(held, bytes) else 0
             if found and size > BATCH_BYTES:
@@ -125,23 +146,38 @@ async def remove(control: Control, request: Request) -> None:
     prefix = None if asked.prefix is None else check_key(asked.prefix, folder=True)
     keys = _some(asked.keys) if prefix is None else []
 
-    def act(tx: Transaction) -> int:
+    def act(tx: Transaction) -> tuple[int, list[Event]]:
         number = tree.find(tx, account, asked.volume)
         if prefix is not None:
-            return store.remove_below(tx, account, number, prefix)
-        return len(store.remove(tx, account, number, keys))
+            return store.remove_below(tx, account, number, prefix), [Event(f"{prefix}/")]
+        removed = store.remove(tx, account, number, keys, now_ms() if asked.keep else 0)
+        return len(removed), changes.gone(removed, asked.keep)
 
-    await request.answer(encode({"removed": await control.storage.write(act)}))
+    count, events = await control.storage.write(act)
+    await control.changes.tell(account, asked.volume, events)
+    await request.answer(encode({"removed": count}))
 
 
 async def folder(control: Control, request: Request) -> None:
-    """POST /v1/object/folder: Change -> {}: an empty folder, if there is none of that name"""
+    """POST /v1/object/folder: Change -> {}: an empty folder, if there is none of that name (replace=False: there must be none)"""
     asked, account = await _parsed(request, Change), request.principal.account
     key = check_key(asked.key.removesuffix("/"))
     control.storage.check_space()
-    await control.storage.write(
-        lambda tx: store.make_folder(tx, account, tree.ensure(tx, account, asked.volume, now_ms()), key, now_ms())
-    )
+
+    def act(tx: Transaction) -> None:
+        folders.make(tx, tree.ensure(tx, account, asked.volume, now_ms()), key, now_ms(), not asked.replace)
+
+    await control.storage.write(act)
+    await control.changes.tell(account, asked.volume, [Event(f"{key}/", kept=True)])
+    await request.answer(encode({}))
+
+
+async def remove_folder(control: Control, request: Request) -> None:
+    """POST /v1/object/folder/remove: Change -> {}: an empty folder goes"""
+    asked, account = await _parsed(request, Change), request.principal.account
+    key = check_key(asked.key.removesuffix("/"))
+    await control.storage.write(lambda tx: folders.remove(tx, account, tree.find(tx, account, asked.volume), key, now_ms()))
+    await control.changes.tell(account, asked.volume, [Event(f"{key}/", kept=True)])
     await request.answer(encode({}))
 
 
@@ -149,7 +185,16 @@ async def rename(control: Control, request: Request) -> None:
     """POST /v1/object/rename: Change -> {}: an object or a folder, within its bucket or volume"""
     asked, account = await _parsed(request, Change), request.principal.account
     key, to = check_key(asked.key), check_key(asked.to)
-    await control.storage.write(lambda tx: move.rename(tx, account, tree.find(tx, account, asked.volume), key, to, asked.replace))
+
+    def act(tx: Transaction) -> list[Object]:
+        number = tree.find(tx, account, asked.volume)
+        return move.rename(tx, account, number, key, to, asked.replace, now_ms() if asked.keep else 0)
+
+    if moved := await control.storage.write(act):
+        events = [Event(key, None, moved[0].id, asked.keep), *changes.stored(moved)]
+    else:
+        events = [Event(f"{key}/", kept=asked.keep), Event(f"{to}/", kept=True)]
+    await control.changes.tell(account, asked.volume, events)
     await request.answer(encode({}))
 
 
@@ -163,7 +208,9 @@ async def copy(control: Control, request: Request) -> None:
         source, target = tree.find(tx, account, asked.volume), tree.ensure(tx, account, asked.to_volume, now_ms())
         return move.copy(tx, account, source, key, target, to, now_ms(), quota)
 
-    await request.answer(encode({"copied": await control.storage.write(act)}))
+    copied = await control.storage.write(act)
+    await control.changes.tell(account, asked.to_volume, [Event(to), Event(f"{to}/")])
+    await request.answer(encode({"copied": copied}))
 
 
 async def publish(control: Control, request: Request) -> None:

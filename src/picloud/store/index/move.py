@@ -1,6 +1,6 @@
 """Renaming and copying of objects and folders. No bytes move: rows get other keys, or name the same blobs once more.
 
-    rename(tx, account, tree, key, to, replace)
+    rename(tx, account, tree, key, to, replace, keep) -> list[Object]
     copy(tx, account, source, key, target, to, now, quota)
 
 A key stands for the object of that name or, if there is none, for the folder. Open files follow a renamed object.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Integer, bindparam, func, update
 
+from picloud.store.index import folder as folders
 from picloud.store.index import object as store
 from picloud.store.index import tree as trees
 from picloud.store.index.object import reach
@@ -19,11 +20,15 @@ from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.object import New, Object, check_key
 
 
-def rename(tx: Connection, account: int, tree: int, key: str, to: str, replace: bool) -> None:
+def rename(tx: Connection, account: int, tree: int, key: str, to: str, replace: bool, keep: int = 0) -> list[Object]:
     """Give an object or a folder another key.
 
     Args:
         replace: what is at ``to`` goes: an object for an object, an empty folder for a folder.
+        keep: epoch ms; where it is given, the folder that it leaves stays though it is empty then.
+
+    Returns:
+        The object as it is now; nothing for a folder.
 
     Raises:
         NotFound: there is nothing of that name.
@@ -33,12 +38,14 @@ def rename(tx: Connection, account: int, tree: int, key: str, to: str, replace: 
     trees.lock(tx, tree)
     if key == to:
         _found(tx, tree, key)
-        return
+        return store.find(tx, tree, [key])
     if found := store.find(tx, tree, [key]):
+        if keep:
+            store.keep_folders(tx, tree, found, keep)
         _clear(tx, account, tree, to, replace, folder=False)
         store.check_room(tx, tree, [to])
         run(tx, _RENAME, ids=as_list([found[0].id]), cut=len(key) + 1, to=to)
-        return
+        return store.find(tx, tree, [to])
     inside = _inside(tx, tree, key, to)
     _clear(tx, account, tree, to, replace, folder=True)
     store.check_room(tx, tree, [f"{to}/"])
@@ -46,6 +53,9 @@ def rename(tx: Connection, account: int, tree: int, key: str, to: str, replace: 
     for one in inside:
         _fits(one.key, key, to)
     run(tx, _RENAME_BELOW, tree=tree, low=low, high=high, cut=len(key) + 1, to=to)
+    if keep and "/" in key:
+        store.add_folder(tx, tree, key.rpartition("/")[0], keep)
+    return []
 
 
 def copy(tx: Connection, account: int, source: int, key: str, target: int, to: str, now: int, quota: int = 0) -> int:
@@ -71,7 +81,7 @@ def copy(tx: Connection, account: int, source: int, key: str, target: int, to: s
     if made:
         store.put(tx, account, target, made, now, quota)
     else:
-        store.make_folder(tx, account, target, to, now)
+        folders.make(tx, target, to, now)
     return len(made)
 
 

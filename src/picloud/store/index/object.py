@@ -3,9 +3,9 @@
     put(tx, account, tree, made, now, quota) -> list[Object]
     find(tx, tree, keys) -> list[Object]                 those that are there
     contents(tx, ids) -> dict[id, bytes | list[Extent]]
-    remove(tx, account, tree, keys) -> list[Object]      what was removed
+    remove(tx, account, tree, keys, keep) -> list[Object]      what was removed
     remove_below(tx, account, tree, folder) -> int
-    make_folder(tx, account, tree, key, now)
+    find_ids(tx, tree, ids) -> list[Object]
     publish(tx, tree, key, public, headers, reset) -> Object
     learn(tx, id, version, md5)
 
@@ -48,6 +48,7 @@ def put(tx: Connection, account: int, tree: int, made: Sequence[New], now: int, 
         StorageFull: above the quota.
     """
     trees.lock(tx, tree)
+    made = _located(tx, tree, made)
     keys = [one.key for one in made]
     check_room(tx, tree, keys)
     _refer(tx, account, made, now)
@@ -63,6 +64,20 @@ def put(tx: Connection, account: int, tree: int, made: Sequence[New], now: int, 
     growth = sum(one.size for one in wanted) - sum(one.size for one in old)
     trees.grow(tx, account, tree, len(wanted) - len(old), growth, quota)
     return [found[key] for key in keys]
+
+
+def _located(tx: Connection, tree: int, made: Sequence[New]) -> Sequence[New]:
+    """The same, those that are named by their ids with the keys that these have now."""
+    if not any(one.id for one in made):
+        return made
+    keys = {one.id: one.key for one in find_ids(tx, tree, [one.id for one in made if one.id])}
+    for one in made:
+        if one.id and one.id not in keys:
+            raise NotFound(f"the object that was {one.key[:200]!r} has been removed", key=one.key[:200], id=one.id)
+    found = [structs.replace(one, key=keys[one.id]) if one.id else one for one in made]
+    if len({one.key for one in found}) != len(found):
+        raise BadRequest("an object is there twice in one put")
+    return found
 
 
 def check_room(tx: Connection, tree: int, keys: Sequence[str]) -> None:
@@ -98,6 +113,12 @@ def _check_match(one: New, there: Object | None) -> None:
         found = f"version {there.etag} is there" if there else "there is none"
         raise Conflict(f"{one.key!r} is not the version that was to be replaced: {found}", key=one.key,
                        etag=there.etag if there else "", hint="get it again, then decide")  # fmt: skip
+
+
+def token(tx: Connection, number: int) -> bytes:
+    """The token of the put that made an object's version; empty where it had none."""
+    rows = run(tx, _TOKENS, ids=as_list([number])).fetchall()
+    return bytes(rows[0][1] or b"") if rows else b""
 
 
 def _tokens(tx: Connection, there: Iterable[Object]) -> dict[str, bytes]:
@@ -147,6 +168,11 @@ def find(tx: Connection, tree: int, keys: Iterable[str]) -> list[Object]:
     return [row_of(row) for row in run(tx, _FIND, tree=tree, keys=as_list(sorted(set(keys)))).fetchall()]
 
 
+def find_ids(tx: Connection, tree: int, ids: Iterable[int]) -> list[Object]:
+    """Those of the objects with these ids that are there."""
+    return [row_of(row) for row in run(tx, _FIND_IDS, tree=tree, ids=as_list(sorted(set(ids)))).fetchall()]
+
+
 def row_of(row: Sequence[Any]) -> Object:
     """An object from :data:`COLUMNS`."""
     key, number, version, size, created, modified, md5, public, headers = row
@@ -177,12 +203,29 @@ def contents(tx: Connection, ids: Sequence[int]) -> dict[int, bytes | list[Exten
     return found
 
 
-def remove(tx: Connection, account: int, tree: int, keys: Iterable[str]) -> list[Object]:
-    """Remove objects; those that were there. Their blobs are the sweeper's from then on."""
+def remove(tx: Connection, account: int, tree: int, keys: Iterable[str], keep: int = 0) -> list[Object]:
+    """Remove objects; those that were there. Their blobs are the sweeper's from then on.
+
+    Args:
+        keep: epoch ms; where it is given, folders that become empty stay.
+    """
     trees.lock(tx, tree)
     found = find(tx, tree, keys)
+    if keep:
+        keep_folders(tx, tree, found, keep)
     drop(tx, account, tree, found)
     return found
+
+
+def keep_folders(tx: Connection, tree: int, leaving: Iterable[Object], now: int) -> None:
+    """Have a row of its own for each folder that objects are about to leave."""
+    for folder in sorted({one.key.removesuffix("/").rpartition("/")[0] for one in leaving} - {""}):
+        add_folder(tx, tree, folder, now)
+
+
+def add_folder(tx: Connection, tree: int, key: str, now: int) -> None:
+    """Write the row of a folder, if it has none; under the tree's lock."""
+    run(tx, _ADD_FOLDER, tree=tree, key=f"{key}/", size=0, token=b"", created=now, modified=now)
 
 
 def remove_below(tx: Connection, account: int, tree: int, folder: str) -> int:
@@ -193,10 +236,10 @@ def remove_below(tx: Connection, account: int, tree: int, folder: str) -> int:
     return sum(not one.key.endswith("/") for one in found)
 
 
-def below(tx: Connection, tree: int, folder: str) -> list[Object]:
-    """All rows below a folder, that of the empty folder itself among them."""
+def below(tx: Connection, tree: int, folder: str, limit: int = 1 << 62) -> list[Object]:
+    """The first rows below a folder, that of the folder itself among them."""
     low, high = reach(folder)
-    return [row_of(row) for row in run(tx, _BELOW, tree=tree, low=low, high=high).fetchall()]
+    return [row_of(row) for row in run(tx, _BELOW, tree=tree, low=low, high=high, limit=limit).fetchall()]
 
 
 def reach(folder: str) -> tuple[str, str]:
@@ -211,17 +254,6 @@ def drop(tx: Connection, account: int, tree: int, gone: Sequence[Object]) -> Non
         _drop_contents(tx, ids)
         run(tx, _DROP, ids=as_list(ids))
         trees.grow(tx, account, tree, -sum(not one.key.endswith("/") for one in gone), -sum(one.size for one in gone))
-
-
-def make_folder(tx: Connection, account: int, tree: int, key: str, now: int) -> None:
-    """Have a folder, perhaps an empty one.
-
-    Raises:
-        Conflict: it, or a folder above it, is an object.
-    """
-    trees.lock(tx, tree)
-    check_room(tx, tree, [f"{key}/"])
-    run(tx, _ADD_FOLDER, tree=tree, key=f"{key}/", size=0, token=b"", created=now, modified=now)
 
 
 def publish(tx: Connection, tree: int, key: str, public: bool, headers: Mapping[str, str], reset: bool) -> Object:
@@ -252,10 +284,12 @@ _tree = objects.c.tree == bindparam("tree")
 _chosen = objects.c.id.in_(_ids.chosen())
 COLUMNS = tuple(objects.c[name] for name in ("key", "id", "version", "size", "created", "modified", "md5", "public", "headers"))
 _FIND = select(*COLUMNS).where(_tree, objects.c.key.in_(_keys.chosen(Text)))
+_FIND_IDS = select(*COLUMNS).where(_tree, _chosen)
 _BELOW = (
     select(*COLUMNS)
     .where(_tree, objects.c.key >= bindparam("low", type_=Key), objects.c.key < bindparam("high", type_=Key))
     .order_by(objects.c.key)
+    .limit(bindparam("limit"))
 )
 _given = _keys.only(Text)
 _FOLDERS = (
