@@ -43,6 +43,7 @@ class Request(NamedTuple):
     path: str
     parts: Sequence[Buffer]
     kind: str = MSGPACK
+    headers: str = ""  # further ones, whole lines
 
 
 class Patience:
@@ -202,16 +203,17 @@ class Link:
         origin, path = self._elsewhere(url)
         self.finish(Request("PUT", path, parts, RAW), None, origin)
 
-    def get(self, url: str) -> bytearray:
-        """GET raw bytes into one buffer; follows a redirection."""
+    def get(self, url: str, start: int = 0, end: int = 0) -> bytearray:
+        """GET raw bytes into one buffer, all or (``end``) those from ``start`` up to ``end``; follows a redirection."""
         origin, path = self._elsewhere(url)
+        part = f"Range: bytes={start}-{end - 1}\r\n" if end else ""
         patience = Patience(self, None)
         while True:
-            connection, response = self._answered(origin, Request("GET", path, []), None, None)
+            connection, response = self._answered(origin, Request("GET", path, [], headers=part), None, None)
             if response.status >= 300:
                 response.read()
                 origin.give(connection, response)
-                return self.get(response.headers["location"])
+                return self.get(response.headers["location"], start, end)
             try:
                 body = _body(response)
                 origin.give(connection, response)
@@ -282,7 +284,7 @@ class Link:
         mine = self.headers if origin is self.origin else ""  # a ticket in the address is its own right
         head = (
             f"{request.method} {request.path} HTTP/1.1\r\nHost: {origin.name}\r\n{mine}"
-            f"Content-Type: {request.kind}\r\nContent-Length: {size}\r\n\r\n"
+            f"{request.headers}Content-Type: {request.kind}\r\nContent-Length: {size}\r\n\r\n"
         )
         try:
             connection.send(head.encode("ascii"), request.parts)

@@ -1,0 +1,92 @@
+"""``python -m picloud.mount``: shows a bucket or volume at a folder until that is unmounted.
+
+The order comes as one line of JSON on standard input, so that no secret stands in a command line; ``ready`` goes back on
+standard output once the folder can be used. SIGTERM stores what is open and ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+from picloud.mount import device
+from picloud.mount.operations import Operations
+from picloud.mount.order import Order
+from picloud.mount.remote import Remote
+from picloud.mount.session import Session
+from picloud.mount.tree import Tree
+from picloud.wire.error import CloudException
+from picloud.wire.link import Link
+
+log = logging.getLogger("picloud.mount")
+
+DEADLINE = 60.0
+"""Seconds that one request to the server may take, with its repeats."""
+
+
+def serve(order: Order) -> None:
+    """Mount as ordered, and answer until it is unmounted; then store what is still open.
+
+    Raises:
+        CloudException: the server does not know us, or nothing can be mounted there.
+    """
+    link = Link(order.url, key=order.key, secret=order.secret, fingerprint=order.fingerprint, door=order.door, patience=DEADLINE)
+    link.first_patience = DEADLINE
+    remote = Remote(link, order.volume)
+    remote.find("a")  # a wrong key or volume is told now, not by each file
+    tree = Tree(remote, Path(order.cache), order.cache_bytes, order.gid)
+    at = order.device
+    if at < 0:
+        at = device.mount(order.folder, read_only=order.read_only, allow_other=order.allow_other)
+    session = Session(at, Operations(tree).table())
+    tree.feed.start()
+    threading.Thread(target=_announce, args=(session,), daemon=True).start()
+    _hear_signals(order)
+    session.run()
+    tree.feed.close()
+    _store_open(tree)
+
+
+def _announce(session: Session) -> None:
+    session.ready.wait()
+    print("ready", flush=True)
+
+
+def _hear_signals(order: Order) -> None:
+    def leave(number: int, frame: object) -> None:
+        threading.Thread(target=device.detach, args=(order.folder,), daemon=True).start()
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C is for the programs in it
+
+
+def _store_open(tree: Tree) -> None:
+    """What programs left open is stored too: its last bytes may have come after the last close."""
+    for node in tree.nodes.open_contents():
+        try:
+            tree.flush(node)
+        except OSError as error:
+            log.error("%s was not stored: %s", node.key, error)
+
+
+def main() -> None:
+    """Read the order, serve, or say why not (exit 1)."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    sys.setswitchinterval(0.0005)  # a thread that has an answer must not wait 5 ms for another one's turn to end
+    order = msgspec.json.decode(sys.stdin.readline() or "{}", type=Order)
+    try:
+        serve(order)
+    except CloudException as error:
+        print(msgspec.json.encode({"error": error.to_dict()}).decode(), flush=True)
+        raise SystemExit(1) from error
+    os._exit(0)  # threads that wait for a server that is gone must not keep an unmounted daemon
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Pieces of blobs on disk, for all mounts of this host that share the folder.
+
+Blobs never change, so a piece is right as long as it is there, whoever fetched it: mounts need not speak with each other. Each
+piece is a file, written under another name and then renamed. Above the bound the pieces that were not read for longest go;
+whoever still reads one has it open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+BLOCK = 4 << 20
+"""Bytes of a piece, and of a block of a file that is written."""
+SHARE = 0.8
+"""Of the bound, what is left after clearing."""
+AGAIN = 64
+"""Pieces written between two looks at how much there is."""
+Fetch = Callable[[str, int, int], bytes | bytearray]
+
+
+class Blocks:
+    """The cache.
+
+    Args:
+        folder: where it lies; made if it is not there.
+        most: bytes that it may hold.
+        fetch: brings bytes of a blob (id, start, end), fewer at its end.
+    """
+
+    def __init__(self, folder: Path, most: int, fetch: Fetch) -> None:
+        self._folder, self._most, self._fetch = folder, most, fetch
+        self._lock = threading.Lock()
+        self._coming: dict[tuple[str, int], Future[bytes | bytearray]] = {}
+        self._written = 0
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def read(self, blob: str, start: int, size: int) -> bytes:
+        """Bytes of a blob."""
+        parts = []
+        while size > 0:
+            index, inside = divmod(start, BLOCK)
+            part = self._read_one(blob, index, inside, min(size, BLOCK - inside))
+            if not part:
+                raise OSError(5, f"blob {blob} ends before byte {start}")
+            parts.append(part)
+            start, size = start + len(part), size - len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _read_one(self, blob: str, index: int, inside: int, size: int) -> bytes:
+        try:
+            file = os.open(self._path(blob, index), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return bytes(memoryview(self.bring(blob, index))[inside : inside + size])
+        try:
+            return os.pread(file, size, inside)
+        finally:
+            os.close(file)
+
+    def has(self, blob: str, index: int) -> bool:
+        """Whether a piece is here."""
+        return os.path.exists(self._path(blob, index))
+
+    def bring(self, blob: str, index: int) -> bytes | bytearray:
+        """Fetch a piece, once for all who want it now."""
+        with self._lock:
+            coming = self._coming.get((blob, index))
+            mine = coming is None
+            if coming is None:
+                coming = self._coming[blob, index] = Future()
+        if not mine:
+            return coming.result()
+        try:
+            data = self._fetch(blob, index * BLOCK, (index + 1) * BLOCK)
+            self._keep(blob, index, data)
+            coming.set_result(data)
+        except BaseException as error:
+            coming.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._coming[blob, index]
+        return data
+
+    def _path(self, blob: str, index: int) -> str:
+        return f"{self._folder}/{blob[:2]}/{blob}.{index}"
+
+    def _keep(self, blob: str, index: int, data: bytes | bytearray) -> None:
+        path = self._path(blob, index)
+        passing = f"{self._folder}/{blob}.{index}.{os.getpid()}.{threading.get_ident()}"
+        try:
+            with open(passing, "wb", buffering=0) as file:
+                file.write(data)
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            os.rename(passing, path)
+        except OSError:  # a full disk: the bytes are given from memory, this once
+            with contextlib.suppress(OSError):
+                os.unlink(passing)
+        with self._lock:
+            self._written += 1
+            due = self._written % AGAIN == 1
+        if due:
+            self.clear()
+
+    def clear(self) -> None:
+        """Bring the cache below its bound."""
+        found = []
+        for place, _, names in os.walk(self._folder):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    said = os.stat(path := os.path.join(place, name))
+                    found.append((max(said.st_atime, said.st_mtime), said.st_size, path))
+        held = sum(size for _, size, _ in found)
+        if held <= self._most:
+            return
+        for _, size, path in sorted(found):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            held -= size
+            if held <= self._most * SHARE:
+                return

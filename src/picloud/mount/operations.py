@@ -1,0 +1,169 @@
+"""The kernel's questions, each with its answer. ``docs/explain/mount.md`` tells the contract that they keep."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+from collections.abc import Mapping
+from itertools import count
+
+from picloud.mount import protocol
+from picloud.mount.failure import refused
+from picloud.mount.naming import Naming
+from picloud.mount.nodes import Node
+from picloud.mount.protocol import Head, Opcode
+from picloud.mount.session import Operation
+from picloud.mount.tree import Tree
+
+_FROM_MEMORY = 1
+"""Of a write: the kernel's pages of shared memory, not a program's call."""
+_PLENTY = 1 << 50
+"""Bytes that an account without a quota seems to have."""
+
+
+class Operations:
+    """Answers about one mounted tree."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree, self._nodes = tree, tree.nodes
+        self._handles: dict[int, Node] = {}
+        self._numbers = count(1)
+
+    def table(self) -> Mapping[int, Operation]:
+        """Which operation answers which request; what is not here is refused with ENOSYS."""
+        own: dict[int, Operation] = {
+            Opcode.GETATTR: self.getattr,
+            Opcode.SETATTR: self.setattr,
+            Opcode.OPEN: self.open,
+            Opcode.CREATE: self.create,
+            Opcode.READ: self.read,
+            Opcode.WRITE: self.write,
+            Opcode.FLUSH: self.flush,
+            Opcode.FSYNC: self.flush,
+            Opcode.RELEASE: self.release,
+            Opcode.FALLOCATE: self.fallocate,
+            Opcode.STATFS: self.statfs,
+            Opcode.FORGET: self.forget,
+            Opcode.BATCH_FORGET: self.forget_many,
+            Opcode.INTERRUPT: lambda head, body: None,
+            Opcode.DESTROY: lambda head, body: None,
+            Opcode.FSYNCDIR: lambda head, body: None,
+        }
+        return own | dict(Naming(self._tree).table())
+
+    # -- attributes -------------------------------------------------------------------------------------------------
+
+    def getattr(self, head: Head, body: memoryview) -> bytes:
+        return protocol.attributes_out(self._tree.attributes(self._nodes.get(head.node)))
+
+    def setattr(self, head: Head, body: memoryview) -> bytes:
+        """Sizes are set; modes, owners and times are what they are."""
+        valid, size = protocol.set_attributes(body)
+        node = self._nodes.get(head.node)
+        if valid & protocol.SET_SIZE:
+            self._truncate(node, size, bool(valid & protocol.SET_HANDLE))
+        return protocol.attributes_out(self._tree.attributes(node))
+
+    def _truncate(self, node: Node, size: int, by_handle: bool) -> None:
+        self._tree.open(node, os.O_TRUNC if size == 0 else os.O_RDWR)
+        try:
+            if size:
+                self._tree.load(node).truncate(size)
+            if not by_handle:
+                self._tree.flush(node)
+        finally:
+            self._tree.release(node)
+
+    def statfs(self, head: Head, body: memoryview) -> bytes:
+        used = self._tree.remote.usage()
+        quota = int(used["quota"]) or _PLENTY
+        return protocol.statfs(quota // 4096, max(0, quota - int(used["bytes"])) // 4096, int(used["objects"]))
+
+    # -- open files -------------------------------------------------------------------------------------------------
+
+    def open(self, head: Head, body: memoryview) -> bytes:
+        flags, _ = protocol.TWO.unpack_from(body)
+        node = self._nodes.get(head.node)
+        if node.folder:
+            raise refused(errno.EISDIR)
+        same = self._tree.open(node, flags)
+        return self._opened(node, protocol.KEEP_CACHE if same else 0)
+
+    def _opened(self, node: Node, flags: int) -> bytes:
+        handle = next(self._numbers)
+        self._handles[handle] = node
+        return protocol.OPENED.pack(handle, flags, 0)
+
+    def create(self, head: Head, body: memoryview) -> bytes:
+        flags, mode = protocol.TWO.unpack_from(body)
+        (name,) = protocol.names(body[16:])
+        parent = self._nodes.get(head.node)
+        if (there := self._tree.find(parent, name)) is not None:
+            if flags & os.O_EXCL:
+                raise refused(errno.EEXIST)
+            if there.folder:
+                raise refused(errno.EISDIR)
+            node = there
+            self._tree.open(node, flags)
+        else:
+            if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                raise refused(errno.EPERM)
+            node = self._tree.begin(self._tree.key(parent, name))
+            if flags & os.O_EXCL:
+                self._claim(node)
+        self._nodes.hold(node)
+        return protocol.entry(node.number, self._tree.attributes(node)) + self._opened(node, 0)
+
+    def _claim(self, node: Node) -> None:
+        """Store a file that must be new, now: two mounts may want to be the one who made it."""
+        try:
+            self._tree.claim(node)
+        except BaseException:
+            self._nodes.removed(node)
+            self._tree.release(node)
+            raise
+
+    def read(self, head: Head, body: memoryview) -> bytes:
+        handle, offset, size, *_ = protocol.READ.unpack_from(body)
+        return self._tree.load(self._handles[handle]).read(offset, size)
+
+    def write(self, head: Head, body: memoryview) -> bytes:
+        handle, offset, size, how, _, flags, _ = protocol.WRITE.unpack_from(body)
+        node = self._handles[handle]
+        append = bool(flags & os.O_APPEND) and not how & _FROM_MEMORY
+        content = node.content if append else self._tree.load(node)
+        assert content is not None
+        data = body[protocol.WRITE.size : protocol.WRITE.size + size]
+        return protocol.WRITTEN.pack(content.write(offset, data, append), 0)
+
+    def flush(self, head: Head, body: memoryview) -> None:
+        """close and fsync: back when it is on the server's disk."""
+        (handle,) = protocol.HANDLE.unpack_from(body)
+        self._tree.flush(self._handles[handle])
+
+    def release(self, head: Head, body: memoryview) -> None:
+        (handle,) = protocol.HANDLE.unpack_from(body)
+        self._tree.release(self._handles.pop(handle))
+
+    def fallocate(self, head: Head, body: memoryview) -> None:
+        """Room is not set aside; a file may become longer by it."""
+        handle, offset, length, mode, _ = protocol.FALLOCATE.unpack_from(body)
+        if mode & ~1:
+            raise refused(errno.EOPNOTSUPP)
+        content = self._tree.load(self._handles[handle])
+        if not mode and offset + length > content.size:
+            content.truncate(offset + length)
+
+    # -- what the kernel forgets ------------------------------------------------------------------------------------
+
+    def forget(self, head: Head, body: memoryview) -> None:
+        (lookups,) = protocol.FORGET.unpack_from(body)
+        self._nodes.forget(head.node, lookups)
+
+    def forget_many(self, head: Head, body: memoryview) -> None:
+        number, _ = struct.unpack_from("=II", body)
+        for at in range(number):
+            node, lookups = protocol.FORGET_ONE.unpack_from(body, 8 + at * protocol.FORGET_ONE.size)
+            self._nodes.forget(node, lookups)

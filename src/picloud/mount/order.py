@@ -1,0 +1,23 @@
+"""What a mount is told when it starts."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Order(Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Where, what, and with which right."""
+
+    url: str
+    folder: str
+    cache: str  # folder of blocks and of what is written; shared by the mounts of one user
+    key: str = ""
+    secret: str = ""
+    fingerprint: str = ""
+    door: str = ""  # a job's socket to the server, instead of a key
+    volume: str = ""  # "" = the bucket
+    read_only: bool = False
+    allow_other: bool = False  # other users than the one who mounts may enter
+    gid: int = 0
+    device: int = -1  # an open /dev/fuse that is mounted already
+    cache_bytes: int = 4 << 30

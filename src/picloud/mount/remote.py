@@ -1,0 +1,140 @@
+"""What a mount asks of the server, about one bucket or volume."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from picloud.wire.link import Link
+from picloud.wire.object import Append, Change, Content, Contents, Keys, List, Listing, New, Object, Put
+
+T = TypeVar("T")
+PAGE = 10_000
+BATCH = 1000
+AT_ONCE = 4
+"""Blobs that are sent or fetched at the same time."""
+FRESH = 3000.0
+"""Seconds for which a ticket is used; it is good for an hour."""
+_encode = msgspec.msgpack.encode
+
+
+class Remote:
+    """One bucket ("") or volume of an account."""
+
+    def __init__(self, link: Link, volume: str) -> None:
+        self.link, self.volume = link, volume
+        self._tickets: dict[str, tuple[float, str]] = {}
+        self.pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bytes")
+
+    def _ask(self, route: str, question: Struct, kind: type[T] | Any) -> Any:
+        answer = self.link.request("POST", f"/v1/object/{route}", _encode(question))
+        return msgspec.msgpack.decode(answer, type=kind)
+
+    # -- names ------------------------------------------------------------------------------------------------------
+
+    def find(self, key: str) -> Object | None:
+        """What a key is: an object, a folder (with ``/`` behind its key), or nothing."""
+        found = self._ask("find", Keys([key], self.volume, folders=True), list[Object])
+        return found[0] if found else None
+
+    def find_id(self, number: int) -> Object | None:
+        """An object wherever it is now."""
+        found = self._ask("find", Keys(volume=self.volume, ids=[number]), list[Object])
+        return found[0] if found else None
+
+    def pages(self, folder: str, first: int = PAGE) -> Iterator[Listing]:
+        """What lies directly in a folder, page by page."""
+        after, limit = "", first
+        while True:
+            page: Listing = self._ask("list", List(folder, after, limit, True, self.volume), Listing)
+            yield page
+            if not page.truncated or not page.objects:
+                return
+            after, limit = page.objects[-1].key, PAGE
+
+    def make_folder(self, key: str) -> None:
+        self._ask("folder", Change(key, self.volume, replace=False), Any)
+
+    def remove_folder(self, key: str) -> None:
+        self._ask("folder/remove", Change(key, self.volume), Any)
+
+    def remove(self, key: str) -> bool:
+        """Remove an object; whether it was there."""
+        return bool(self._ask("remove", Keys([key], self.volume, keep=True), dict)["removed"])
+
+    def rename(self, key: str, to: str, replace: bool) -> None:
+        self._ask("rename", Change(key, self.volume, to=to, replace=replace, keep=True), Any)
+
+    def copy(self, key: str, to: str) -> None:
+        self._ask("copy", Change(key, self.volume, to=to, to_volume=self.volume), Any)
+
+    def usage(self) -> dict[str, Any]:
+        """``objects``, ``bytes`` and ``quota`` of the account."""
+        answer: dict[str, Any] = self.link.json("GET", "/v1/object")
+        return answer
+
+    # -- contents ---------------------------------------------------------------------------------------------------
+
+    def get(self, number: int) -> Content | None:
+        """An object with its bytes, or where they are; None where it is gone."""
+        answer: Contents = self._ask("get", Keys(volume=self.volume, ids=[number]), Contents)
+        if not answer.found:
+            return None
+        found, now = answer.found[0], time.monotonic()
+        for _, url in found.extents:
+            self._tickets[blob_in(url)] = (now, url)
+        return found
+
+    def put(self, one: New) -> Object:
+        """Put one object."""
+        one.token = secrets.token_bytes(16)
+        found: list[Object] = self._ask("put", Put([one], self.volume), list[Object])
+        return found[0]
+
+    def append(self, one: Append) -> Object:
+        """Append to an object."""
+        one.token, one.volume = secrets.token_bytes(16), self.volume
+        found: Object = self._ask("append", one, Object)
+        return found
+
+    def send(self, sizes: Sequence[int], read: Callable[[int], bytes | memoryview]) -> list[str]:
+        """Store new blobs.
+
+        Args:
+            sizes: bytes of each.
+            read: gives the bytes of the one with this index.
+
+        Returns:
+            Their ids.
+        """
+        made: list[dict[str, str]] = []
+        for at in range(0, len(sizes), BATCH):
+            made += self.link.json("POST", "/v1/blob", {"sizes": list(sizes[at : at + BATCH])})["blobs"]
+
+        def send(i: int) -> None:
+            self.link.put(made[i]["url"], [read(i)])
+
+        work = [self.pool.submit(send, i) for i in range(len(made))]
+        for one in work:
+            one.result()
+        return [one["id"] for one in made]
+
+    def fetch(self, blob: str, start: int, end: int) -> bytearray:
+        """Bytes of a blob; fewer where it ends before."""
+        made, url = self._tickets.get(blob, (0.0, ""))
+        if not url or time.monotonic() - made > FRESH:
+            (url,) = json.loads(self.link.request("POST", "/v1/blob/get", json.dumps({"ids": [blob]}).encode()))["urls"]
+            self._tickets[blob] = (time.monotonic(), url)
+        return self.link.get(url, start, end)
+
+
+def blob_in(url: str) -> str:
+    """The blob that a ticket is for."""
+    return url.partition("?")[0].rpartition("/")[2]
