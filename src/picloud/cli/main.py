@@ -45,6 +45,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "rerun": ("job:rerun", "Run jobs again; prints the new jids."),
     },
     "File systems": {
+        "bucket": ("mount:bucket", "The bucket: objects by key."),
         "env": ("env:env", "Environments: what jobs find installed."),
     },
     "In running jobs": {
