@@ -125,7 +125,8 @@ class Content:
         with self.lock:
             if append:
                 start = self.size
-                if not self.changed and not self.own:
+                fresh = self.size == 0 and self.base.object is None
+                if self.tail is None and not self.own and (fresh or not self.changed):
                     self.tail = start
             end = start + len(data)
             if end > LARGEST:
