@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import Struct, field, structs
 
 from picloud.sandbox import cgroup, kit, lacks, platform, ration, routes, seccomp, system, tree
-from picloud.sandbox.base import Limits
+from picloud.sandbox.base import PROCESSES, Limits
 from picloud.sandbox.boxed import BoxSandbox
 from picloud.sandbox.cgroup import Cgroup
 from picloud.sandbox.userns import Ids, ids_for
@@ -29,7 +29,6 @@ CAPABILITIES = ("SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE", "FOWNER", "
 """Of the shim, which starts programs as the job's user; they themselves have none."""
 SLIRP = ("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp")
 NAMESERVER = "10.0.2.3"  # slirp4netns passes questions on to whom the host asks
-PROCESSES = 1024  # processes and threads of a job, for each of its cores; more than that only make each other slow
 LARGEST = 1 << 18
 
 
