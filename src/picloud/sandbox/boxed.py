@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 START = 30.0  # seconds for a sandbox to come up
 END = 10.0  # seconds for it to go
+FULL = 0.99  # share of the processes and threads allowed from which on more are likely refused: nobody counts that but a cgroup
 
 
 class BoxSandbox:
@@ -74,12 +75,16 @@ class BoxSandbox:
         """What the sandbox has used: memory and CPU time by its control group, the rest by /proc."""
         seen = proc.gauge(self._runner) if self._runner else None
         group = self._group
-        if group is None:
-            return structs.replace(seen, **self._watched(seen)) if seen else Gauge()
-        found = group.gauge()
         if seen is None:
-            return found
+            return group.gauge() if group else Gauge()
+        if most := self._maker.most():
+            seen = structs.replace(seen, forks_refused=int(proc.tasks(self._runner) >= FULL * most))
+        if group is None:
+            return structs.replace(seen, **self._watched(seen))
+        found = group.gauge()
         kept = {name: getattr(seen, name) for name in ("disk_read", "disk_written", "net_in", "net_out", "processes")}
+        if "pids" not in group.places:
+            kept["forks_refused"] = seen.forks_refused
         if "memory" not in group.places:
             kept |= self._watched(seen)
         if "cpuacct" not in group.places:

@@ -198,8 +198,11 @@ class BoxMaker:
         words += ["--clearenv", "--setenv", "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         words += ["--symlink", f"{kit.PLACE}/log", "/dev/log"]
         words += ["--seccomp", "4"] if self._filter else []
-        most = 0 if self._grouped("pids") else self._setting.limits.pids or PROCESSES * self._setting.limits.cores
-        return [*words, *platform.command(self._foreign), "-I", "-S", f"{kit.PLACE}/shim.py", "3", str(JOB), str(most)]
+        return [*words, *platform.command(self._foreign), "-I", "-S", f"{kit.PLACE}/shim.py", "3", str(JOB), str(self.most())]
+
+    def most(self) -> int:
+        """Processes and threads that the job's user may have; 0: the control group sees to it."""
+        return 0 if self._grouped("pids") else self._setting.limits.pids or PROCESSES * self._setting.limits.cores
 
     def _shared_memory(self) -> list[str]:
         """Where the kernel does not count it as the job's memory, it holds no more than the job may have."""

@@ -32,6 +32,15 @@ def memory(pid: int, files: int = 0) -> int:
     return own + shared
 
 
+def tasks(pid: int) -> int:
+    """Processes and threads of a process and its descendants."""
+    found = 0
+    for at in family(pid):
+        words = _read(f"/proc/{at}/stat").rpartition(b")")[2].split()
+        found += int(words[17]) if len(words) > 17 else 0
+    return found
+
+
 def parent(pid: int) -> int:
     """Its parent's pid; 0 = it has ended."""
     words = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
@@ -88,17 +97,20 @@ def family(pid: int) -> Iterator[int]:
         except OSError:
             continue
         for thread in threads:
-            todo += map(int, _read(f"/proc/{at}/task/{thread}/children").split())
+            todo += map(int, _read(f"/proc/{at}/task/{thread}/children", whole=True).split())
 
 
-def _read(path: str) -> bytes:
-    """A small file of /proc in three system calls; b"" where it is gone, or not for us."""
+def _read(path: str, whole: bool = False) -> bytes:
+    """A small file of /proc in three system calls; b"" where it is gone, or not for us. ``whole``: also beyond a page."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
-        return os.read(fd, READ_ONCE)
+        found = os.read(fd, READ_ONCE)
+        while whole and (more := os.read(fd, READ_ONCE)):
+            found += more
+        return found
     except OSError:
         return b""
     finally:
