@@ -12,7 +12,7 @@ from cloud import environment
 pytestmark = [pytest.mark.slow, pytest.mark.live, pytest.mark.full]
 
 PROGRAMS = {
-    "java": "echo 'public class A{public static void main(String[] a){System.out.println(6*7);}}' > A.java && javac A.java && java A",
+    "java": "echo 'class A{public static void main(String[] a){System.out.println(6*7);}}' > A.java && javac A.java && java A",
     "r": "Rscript -e 'cat(sum(c(40,2)))'",
     "ruby": "ruby -e 'puts 6*7'",
     "php": "php -r 'echo 6*7;'",
