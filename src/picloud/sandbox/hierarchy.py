@@ -88,18 +88,18 @@ def explain(controller: str, place: Place, error: OSError) -> Lack:
 def switch_on(folder: Path, controllers: set[str]) -> None:
     """Pass controllers of v2 on to the children of a group.
 
+    All at once, and processes move out first: with processes inside, the kernel passes cpu and pids on none the less, by making
+    the group the root of a threaded tree, whose children may neither limit memory nor take processes (EOPNOTSUPP).
+
     Raises:
         OSError: this process may not, or the group has processes that it may not move.
     """
     control = folder / "cgroup.subtree_control"
-    for name in sorted(controllers - set(control.read_text().split())):
-        try:
-            control.write_text(f"+{name}")
-        except OSError as error:
-            if error.errno != errno.EBUSY:
-                raise
+    wanted = sorted(controllers - set(control.read_text().split()))
+    if wanted:
+        if (folder / "cgroup.type").exists():  # not so at the machine's own root, where processes may stay
             _clear(folder)
-            control.write_text(f"+{name}")
+        control.write_text(" ".join(f"+{name}" for name in wanted))
 
 
 def _delegated(point: Path, root: str, own: str, wanted: set[str]) -> tuple[Path, list[Lack]]:
@@ -126,11 +126,11 @@ def _delegated(point: Path, root: str, own: str, wanted: set[str]) -> tuple[Path
 def _clear(folder: Path) -> None:
     """Move the processes that sit in a group of v2 to its child for them."""
     child = folder / HOST
-    child.mkdir(exist_ok=True)
     for _ in range(10):  # each may start another meanwhile
         members = (folder / "cgroup.procs").read_text().split()
         if not members:
             return
+        child.mkdir(exist_ok=True)
         for pid in members:
             try:
                 (child / "cgroup.procs").write_text(pid)
