@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -124,6 +125,40 @@ def test_controllers_are_passed_on_together_once_nobody_sits_in_the_group(machin
     hierarchy.switch_on(mine, {"cpu", "memory", "pids"})
     assert (mine / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
     assert (mine / hierarchy.HOST / "cgroup.procs").read_text() == "4711"
+
+
+def test_a_group_in_a_threaded_tree_asks_for_a_scope_of_its_own(tmp_path: Path) -> None:
+    lack = hierarchy.explain("memory", Place(2, tmp_path), OSError(errno.EOPNOTSUPP, "Operation not supported"))
+    assert "Delegate=yes" in lack.remedy
+
+
+def test_what_the_users_manager_has_is_asked_of_it(machine: Machine) -> None:
+    manager = machine.group(machine.mount_v2() / "user@7.service", "cpu memory pids")
+    mine = machine.group(manager / "app.slice" / "run-1.scope", "memory pids", "memory pids")
+    machine.own.write_text(f"0::/{mine.relative_to(manager.parent)}\n")
+    assert "systemd-run" in machine.find()[1]["cpu"]
+    machine.group(manager, "memory pids")
+    assert "systemctl edit user@" in machine.find()[1]["cpu"]
+
+
+def test_what_the_kernel_has_switched_off_nobody_withholds(machine: Machine) -> None:
+    machine.group(machine.mount_v2(), "cpu pids", "cpu pids")
+    assert "cgroup_enable=memory" in machine.find()[1]["memory"]
+
+
+def test_a_tree_that_is_read_only_is_told_as_such(machine: Machine) -> None:
+    """As containers show it to their root."""
+    top = machine.group(machine.mount_v2(), "cpu memory pids")
+    code = (
+        "import subprocess, sys\nfrom pathlib import Path\nfrom picloud.sandbox import hierarchy\n"
+        "subprocess.run(['mount', '--bind', sys.argv[1], sys.argv[1]], check=True)\n"
+        "subprocess.run(['mount', '-o', 'remount,bind,ro', sys.argv[1]], check=True)\n"
+        "[print(lack.remedy) for lack in hierarchy.places(Path(sys.argv[2]), Path(sys.argv[3]))[1]]"
+    )
+    unshare = ["unshare", "--mount", "--propagation", "private", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    words = [*unshare, sys.executable, "-c", code, str(top), str(machine.mounts), str(machine.own)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT, check=True)
+    assert done.stdout.count("mount /sys/fs/cgroup writable") == 3, done.stdout
 
 
 def test_without_any_the_remedies_are_told(machine: Machine) -> None:
