@@ -33,6 +33,27 @@ class Peer(Protocol):
     def resume_writing(self) -> None: ...
 
 
+class Source(Protocol):
+    """What can be told to read no further."""
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+class Paced:
+    """An end that has something read for it only while it has room itself."""
+
+    source: Source | None = None
+
+    def pause_writing(self) -> None:
+        if self.source is not None:
+            self.source.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.source is not None:
+            self.source.resume_reading()
+
+
 class Channel(asyncio.Protocol):
     """One open channel. It reads nothing until it has a peer."""
 
@@ -143,7 +164,7 @@ class Channels:
         return made
 
 
-class Joint(asyncio.Protocol):
+class Joint(Paced, asyncio.Protocol):
     """A visitor's connection on one side, a channel on the other; bytes pass as they are."""
 
     def __init__(self) -> None:
@@ -158,7 +179,7 @@ class Joint(asyncio.Protocol):
 
     def join(self, channel: Channel) -> None:
         """Begin to pass bytes."""
-        self._channel = channel
+        self._channel = self.source = channel
         if self._lost:
             channel.close()
             return
@@ -196,24 +217,17 @@ class Joint(asyncio.Protocol):
         if self._channel is not None:
             self._channel.close()
 
-    def pause_writing(self) -> None:
-        if self._channel is not None:
-            self._channel.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self._channel is not None:
-            self._channel.resume_reading()
-
     @property
     def transport(self) -> Any:
         return self._transport
 
 
-class _Back:
+class _Back(Paced):
     """The way from the channel to the visitor."""
 
     def __init__(self, joint: Joint) -> None:
-        self._joint, self._transport = joint, joint.transport
+        self._joint = joint
+        self._transport = self.source = joint.transport
 
     def data_received(self, data: bytes) -> None:
         self._transport.write(data)
@@ -226,9 +240,3 @@ class _Back:
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport.close()
-
-    def pause_writing(self) -> None:
-        self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        self._transport.resume_reading()

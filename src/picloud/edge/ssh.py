@@ -14,11 +14,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
 import asyncssh
-from asyncssh import SSHServerChannel, SSHServerConnection, SSHTCPChannel
+from asyncssh import SSHServerChannel, SSHServerConnection
 from asyncssh.constants import MSG_IGNORE
 
-from picloud.edge.channel import Channel, Channels
+from picloud.edge.channel import Channel, Channels, Paced
 from picloud.edge.control import Control
+from picloud.edge.forward import Forward
 from picloud.serving import Direct
 from picloud.wire import channel
 from picloud.wire.error import CloudException
@@ -187,7 +188,7 @@ class Server(asyncssh.SSHServer):
         self._connection.create_task(work)
 
 
-class Session(asyncssh.SSHServerSession[bytes]):
+class Session(Paced, asyncssh.SSHServerSession[bytes]):
     """One program for the client: shell, command or subsystem."""
 
     def __init__(self, server: Server) -> None:
@@ -238,7 +239,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if self._gone:
             found.close()
             return
-        self._channel = found
+        self._channel = self.source = found
         for frame in self._early:
             found.write(frame)
         self._early.clear()
@@ -273,14 +274,6 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if self._channel is not None:
             self._channel.close()
 
-    def pause_writing(self) -> None:
-        if self._channel is not None:
-            self._channel.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self._channel is not None:
-            self._channel.resume_reading()
-
     def _send(self, frame: bytes) -> None:
         if self._channel is not None:
             self._channel.write(frame)
@@ -314,17 +307,22 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self._chan.write_stderr(f"picloud: the session ended: job {self._server.jid} is over, or its worker\r\n".encode())
             self._chan.exit(REFUSED)
 
-    def hold(self, *, full: bool) -> None:
-        """The channel has no room for what the client says, or has again."""
+    def pause_reading(self) -> None:
+        """The channel has no room for what the client says."""
         if not self._gone:
-            (self._chan.pause_reading if full else self._chan.resume_reading)()
+            self._chan.pause_reading()
+
+    def resume_reading(self) -> None:
+        """It has again."""
+        if not self._gone:
+            self._chan.resume_reading()
 
 
-class Back:
+class Back(Paced):
     """The way from a channel to a session."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self._session = self.source = session
 
     def data_received(self, data: bytes) -> None:
         self._session.hear(data)
@@ -334,61 +332,3 @@ class Back:
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._session.lose()
-
-    def pause_writing(self) -> None:
-        self._session.hold(full=True)
-
-    def resume_writing(self) -> None:
-        self._session.hold(full=False)
-
-
-class Forward(asyncssh.SSHTCPSession[bytes]):
-    """One connection of ``-L``."""
-
-    def __init__(self, found: Channel) -> None:
-        self._channel = found
-        self._chan: SSHTCPChannel[bytes]
-
-    def connection_made(self, chan: SSHTCPChannel[bytes]) -> None:
-        self._chan = chan
-
-    def session_started(self) -> None:
-        self._channel.attach(ForwardBack(self._chan))
-
-    def data_received(self, data: bytes, datatype: Any) -> None:
-        self._channel.write(data)
-
-    def eof_received(self) -> bool:
-        self._channel.write_eof()
-        return True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._channel.close()
-
-    def pause_writing(self) -> None:
-        self._channel.pause_reading()
-
-    def resume_writing(self) -> None:
-        self._channel.resume_reading()
-
-
-class ForwardBack:
-    """The way from a channel to a connection of ``-L``."""
-
-    def __init__(self, chan: SSHTCPChannel[bytes]) -> None:
-        self._chan = chan
-
-    def data_received(self, data: bytes) -> None:
-        self._chan.write(data)
-
-    def eof_received(self) -> None:
-        self._chan.write_eof()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._chan.close()
-
-    def pause_writing(self) -> None:
-        self._chan.pause_reading()
-
-    def resume_writing(self) -> None:
-        self._chan.resume_reading()

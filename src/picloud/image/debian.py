@@ -113,6 +113,7 @@ def _bootstrap(argv: list[str], tar: Path, progress: Progress) -> None:
     env.setdefault("TMPDIR", "/var/tmp")
     env["PATH"] = f"{env.get('PATH', '')}:{base.PATH}"
     last: deque[str] = deque(maxlen=12)
+    told = ""
     with (
         tar.open("wb") as out,
         subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, env=env) as process,
@@ -121,8 +122,10 @@ def _bootstrap(argv: list[str], tar: Path, progress: Progress) -> None:
             for line in process.stderr or ():
                 text = line.decode(errors="replace").strip()
                 last.append(text)
-                if text.startswith("I: "):  # a hook's own text is a whole script
-                    progress("finishing" if "-hook" in text else text.removeprefix("I: "))
+                step = "finishing" if "-hook" in text else text.removeprefix("I: ")  # a hook's own text is a whole script
+                if text.startswith("I: ") and step != told:
+                    told = step
+                    progress(step)
         except BaseException:
             process.terminate()  # it unmounts what it mounted
             raise

@@ -13,6 +13,9 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
+PROCESSES = 1024
+"""Processes and threads of a job, for each of its cores; more than that only make each other slow."""
+
 
 class Limits(Struct, frozen=True):
     """What the processes of one sandbox may use together."""
@@ -41,6 +44,7 @@ class Gauge(Struct, frozen=True):
     net_out: int | None = None
     disk_used: int | None = None  # bytes in the root layer, home and /tmp now
     processes: int | None = None
+    forks_refused: int | None = None  # times that there could not be one process or thread more
 
 
 class Terminal(Struct, frozen=True):
@@ -135,6 +139,9 @@ class Sandbox(Protocol):
     @property
     def inside(self) -> Inside:
         """The way in."""
+
+    def held(self) -> int:
+        """Bytes of RAM that everything inside holds now: a quick look, for where the kernel does not see to the limit."""
 
     def oom_kills(self) -> int:
         """Processes killed for lack of memory, so far."""

@@ -1,4 +1,4 @@
-"""What the kernel counts for a control group: memory and CPU time, v1 and v2, read from descriptors that stay open.
+"""What the kernel counts for a control group: memory, CPU time, refused processes; v1 and v2, from descriptors that stay open.
 
 *Memory* is what cannot be given back under pressure: anonymous pages and shared memory, on v2 also what the kernel holds for the
 group's processes (stacks, page tables, sockets, slabs that cannot shrink). Pages of files and slabs that shrink are *cache*.
@@ -135,3 +135,16 @@ class CpuV2:
         """Microseconds in user and in system mode."""
         stat = _named(self._stat, self._STAT)
         return stat.get(b"user_usec", 0), stat.get(b"system_usec", 0)
+
+
+class Pids:
+    """Processes and threads of a group; v1 and v2 count alike."""
+
+    _EVENTS = _fields("max")
+
+    def __init__(self, files: Descriptors) -> None:
+        self._events = files.open("pids.events")
+
+    def refused(self) -> int | None:
+        """How many more were wanted than the limit allows; None: this kernel does not count them."""
+        return _named(self._events, self._EVENTS).get(b"max", 0) if self._events >= 0 else None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from picloud.sandbox import ration
 from picloud.sandbox.base import Gauge, Limits
-from picloud.sandbox.figures import CpuV1, CpuV2, Descriptors, MemoryV1, MemoryV2
+from picloud.sandbox.figures import CpuV1, CpuV2, Descriptors, MemoryV1, MemoryV2, Pids
 from picloud.sandbox.hierarchy import Place
 
 _ROUND = 256  # processes that are killed at a time: each takes a descriptor
@@ -34,6 +34,8 @@ class Cgroup:
         memory, cpu = self.places.get("memory"), self.places.get("cpuacct")
         self._memory = (MemoryV1 if memory.version == 1 else MemoryV2)(self._files[memory]) if memory else None
         self._cpu = (CpuV1 if cpu.version == 1 else CpuV2)(self._files[cpu]) if cpu else None
+        pids = self.places.get("pids")
+        self._pids = Pids(self._files[pids]) if pids else None
         self._last, self._closed = Gauge(), False
         self._lock = threading.Lock()
 
@@ -78,12 +80,11 @@ class Cgroup:
                 return self._last
             try:
                 user, system = self._cpu.read() if self._cpu else (0, 0)
-                found = self._memory.read() if self._memory else None
+                found = self._memory.read()._asdict() if self._memory else {}
+                forks = self._pids.refused() if self._pids else None
             except OSError:  # ENODEV: somebody else removed the group
                 return self._last
-            self._last = Gauge(user, system)
-            if found:
-                self._last = Gauge(user, system, *found)
+            self._last = Gauge(user, system, forks_refused=forks, **found)
             return self._last
 
     def oom(self) -> int:
@@ -132,7 +133,7 @@ class Cgroup:
     def close(self) -> None:
         """Let go of the group's files; the group stays."""
         with self._lock:
-            self._memory, self._cpu, self._closed = None, None, True
+            self._memory, self._cpu, self._pids, self._closed = None, None, None, True
             for files in self._files.values():
                 files.close()
 

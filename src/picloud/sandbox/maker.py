@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import Struct, field, structs
 
 from picloud.sandbox import cgroup, kit, lacks, platform, ration, routes, seccomp, system, tree
-from picloud.sandbox.base import Limits
+from picloud.sandbox.base import PROCESSES, Limits
 from picloud.sandbox.boxed import BoxSandbox
 from picloud.sandbox.cgroup import Cgroup
 from picloud.sandbox.userns import Ids, ids_for
@@ -29,7 +29,6 @@ CAPABILITIES = ("SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE", "FOWNER", "
 """Of the shim, which starts programs as the job's user; they themselves have none."""
 SLIRP = ("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp")
 NAMESERVER = "10.0.2.3"  # slirp4netns passes questions on to whom the host asks
-PROCESSES = 1024  # processes and threads of a job, for each of its cores; more than that only make each other slow
 LARGEST = 1 << 18
 
 
@@ -194,13 +193,21 @@ class BoxMaker:
         }
 
     def _words(self) -> list[str]:
-        words = ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc", "--unshare-pid"]
+        words = ["--dev", "/dev", *self._shared_memory(), "--proc", "/proc", "--unshare-pid"]
         words += ["--as-pid-1", "--die-with-parent", *self._rights()]
         words += ["--clearenv", "--setenv", "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         words += ["--symlink", f"{kit.PLACE}/log", "/dev/log"]
         words += ["--seccomp", "4"] if self._filter else []
-        most = 0 if self._grouped("pids") else self._setting.limits.pids or PROCESSES * self._setting.limits.cores
-        return [*words, *platform.command(self._foreign), "-I", "-S", f"{kit.PLACE}/shim.py", "3", str(JOB), str(most)]
+        return [*words, *platform.command(self._foreign), "-I", "-S", f"{kit.PLACE}/shim.py", "3", str(JOB), str(self.most())]
+
+    def most(self) -> int:
+        """Processes and threads that the job's user may have; 0: the control group sees to it."""
+        return 0 if self._grouped("pids") else self._setting.limits.pids or PROCESSES * self._setting.limits.cores
+
+    def _shared_memory(self) -> list[str]:
+        """Where the kernel does not count it as the job's memory, it holds no more than the job may have."""
+        most = 0 if self._grouped("memory") else self._setting.limits.memory
+        return ["--perms", "1777", *(["--size", str(most)] if most else []), "--tmpfs", "/dev/shm"]
 
     def _rights(self) -> list[str]:
         """The shim's, in bubblewrap's words. Where there is one id, shim and jobs are the same user, in a namespace below."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from picloud.sandbox.base import PROCESSES
 from picloud.wire.message import Sample
 from picloud.worker.death import bigger, size
 from picloud.worker.order import Order
@@ -40,15 +41,17 @@ def of(slot: Slot, job: Running, sample: Sample, limit: int) -> None:
     if limit and meter.peak > NEARLY * limit and "nearly" not in said:
         said["nearly"] = 1
         slot.tell(job, f"the memory limit is nearly hit: {size(meter.peak)} of {size(limit)}; {bigger(limit, slot.owner.order)}")
-    for name, text in _COUNTS.items():
-        count = getattr(sample, name) or 0
+    counts = {name: getattr(sample, name) or 0 for name in _MEMORY} | {"forks_refused": meter.forks_refused}
+    for name, count in counts.items():
         if count and count >= 2 * said.get(name, 0):  # the first, and each doubling: not a line each two seconds
             said[name] = count
-            slot.tell(job, text.format(count))
+            slot.tell(job, _TEXTS[name].format(count))
 
 
-_COUNTS = {
+_MEMORY = ("limit_hits", "refused", "kernel_kills")
+_TEXTS = {
     "limit_hits": "the memory limit was hit ({} times so far): the kernel took back page cache, which slows the job down",
     "refused": "requests for memory were refused ({} so far): MemAlloc Fails",
     "kernel_kills": "the kernel killed processes of the job for lack of memory ({} so far)",
+    "forks_refused": f"processes or threads were refused ({{}} so far): a job may have {PROCESSES} at a time for each core",
 }

@@ -181,6 +181,7 @@ def test_processes_are_limited_and_a_fork_bomb_dies(root: cgroup.Root, group: cg
     assert process.stdout
     assert process.stdout.readline()  # a fork has failed
     assert 2 <= len(group.members()) <= 30
+    assert group.gauge().forks_refused
     assert group.kill(WAIT)
     assert group.members() == []
     assert process.wait(WAIT) == -signal.SIGKILL
