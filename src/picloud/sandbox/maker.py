@@ -193,7 +193,7 @@ class BoxMaker:
         }
 
     def _words(self) -> list[str]:
-        words = ["--dev", "/dev", *self._shared_memory(), "--proc", "/proc", "--unshare-pid"]
+        words = ["--dev", "/dev", *self._shared_memory(), "--proc", "/proc", "--unshare-pid", "--unshare-cgroup-try"]
         words += ["--as-pid-1", "--die-with-parent", *self._rights()]
         words += ["--clearenv", "--setenv", "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         words += ["--symlink", f"{kit.PLACE}/log", "/dev/log"]
