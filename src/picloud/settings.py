@@ -69,6 +69,7 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     min_free_disk: int = 2 * GIB  # below it nothing new is accepted
     keep_payloads: float = 30 * 86400.0  # arguments, results and logs of a finished job
     keep_jobs: float = 180 * 86400.0  # the rows of finished jobs
+    bucket_mount: bool = True  # jobs see their bucket as the folder /bucket
     storage_quota: int = 0  # bytes that each account may keep in its bucket and volumes; 0 = no limit
     max_body: int = 64 * MIB  # of one API request
     interpreters: list[str] = field(

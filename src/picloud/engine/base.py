@@ -29,6 +29,7 @@ class Order(Struct, kw_only=True):
     slots: int  # to begin with
     image: Image | None = None  # what its jobs see; None = base/host with the worker's interpreter
     layers: str = ""  # folder of the host's unpacked layers
+    cache: str = ""  # folder of the blocks that mounts on this host share; "" = nothing is mounted
     core_types: dict[str, CoreType] = field(default_factory=dict)  # the installation's table, for advice to failed jobs
     rung: str = ""  # of the sandbox ladder, A to D; "" = the best that works
     account: int = 0  # whose sandboxes they are

@@ -44,7 +44,7 @@ def serve(order: Order) -> None:
     at = order.device
     if at < 0:
         at = device.mount(order.folder, read_only=order.read_only, allow_other=order.allow_other)
-    session = Session(at, Operations(tree).table())
+    session = Session(at, Operations(tree).table(), greeted=order.device >= 0)
     tree.feed.start()
     threading.Thread(target=_announce, args=(session,), daemon=True).start()
     _hear_signals(order)

@@ -11,11 +11,7 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
-MAJOR, MINOR = 7, 31
-MAX_WRITE = 1 << 20
 ROOT = 1
-READ_SIZE = MAX_WRITE + 4096 * 2
-"""Bytes that one request may have."""
 
 
 class Opcode(IntEnum):
@@ -25,9 +21,6 @@ class Opcode(IntEnum):
     CREATE, INTERRUPT, DESTROY, BATCH_FORGET, FALLOCATE, RENAME2 = 35, 36, 38, 42, 43, 45
 
 
-ASYNC_READ, ATOMIC_O_TRUNC, BIG_WRITES, AUTO_INVAL_DATA = 1 << 0, 1 << 3, 1 << 5, 1 << 12
-PARALLEL_DIROPS, ABORT_ERROR, MAX_PAGES = 1 << 18, 1 << 21, 1 << 22
-WANTED = ASYNC_READ | ATOMIC_O_TRUNC | BIG_WRITES | AUTO_INVAL_DATA | PARALLEL_DIROPS | ABORT_ERROR | MAX_PAGES
 KEEP_CACHE = 1 << 1
 """Of an open: the kernel's pages of this file are still true."""
 SET_SIZE, SET_HANDLE = 1 << 3, 1 << 6
@@ -46,10 +39,6 @@ class Head(NamedTuple):
     extensions: int
 
 
-HEAD = struct.Struct("=IIQQIIII")
-ANSWER = struct.Struct("=IiQ")
-_INIT_IN = struct.Struct("=IIII")
-_INIT_OUT = struct.Struct("=IIIIHHIIHHI28x")
 ATTRIBUTE = struct.Struct("=QQQQQQIIIIIIIIII")
 _ENTRY = struct.Struct("=QQQQII")
 _ATTR_OUT = struct.Struct("=QII")
@@ -66,13 +55,6 @@ FORGET = struct.Struct("=Q")
 FORGET_ONE = struct.Struct("=QQ")
 FALLOCATE = struct.Struct("=QQQII")
 FILE, FOLDER = 0o100664, 0o040775
-
-
-def answer_init(body: memoryview) -> bytes:
-    """What we agree to, by what the kernel offers."""
-    _, _, readahead, offered = _INIT_IN.unpack_from(body)
-    pages = MAX_WRITE // 4096 if offered & MAX_PAGES else 0
-    return _INIT_OUT.pack(MAJOR, MINOR, readahead, offered & WANTED, 64, 48, MAX_WRITE, 1, pages, 0, 0)
 
 
 def attribute(number: int, mode: int, size: int, modified: int, gid: int) -> bytes:

@@ -8,9 +8,10 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from picloud.mount import protocol
 from picloud.mount.failure import number_of
-from picloud.mount.protocol import ANSWER, HEAD, Head, Opcode
+from picloud.mount.protocol import Head, Opcode
+from picloud.wire import fuse
+from picloud.wire.fuse import ANSWER, HEAD
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +29,16 @@ class Session:
     Args:
         device: the open ``/dev/fuse`` of a mount.
         operations: what answers each request.
+        greeted: somebody has answered the kernel's first question already.
     """
 
-    def __init__(self, device: int, operations: Mapping[int, Operation]) -> None:
-        self._device, self._operations = device, operations
+    def __init__(self, device: int, operations: Mapping[int, Operation], *, greeted: bool = False) -> None:
+        self._device, self._operations, self._greeted = device, operations, greeted
         self.ready = threading.Event()
 
     def run(self) -> None:
         """Answer until the folder is unmounted."""
-        if not self._greet():
+        if not self._greeted and not fuse.greet(self._device):
             return
         self.ready.set()
         threads = [threading.Thread(target=self._serve, name="fuse", daemon=True) for _ in range(THREADS)]
@@ -45,28 +47,16 @@ class Session:
         for thread in threads:
             thread.join()
 
-    def _greet(self) -> bool:
-        buffer = bytearray(protocol.READ_SIZE)
-        size = self._next(buffer)
-        if size is None:
-            return False
-        head = Head(*HEAD.unpack_from(buffer))
-        self._answer(head.unique, 0, protocol.answer_init(memoryview(buffer)[HEAD.size : size]))
-        return True
-
     def _next(self, buffer: bytearray) -> int | None:
         """Bytes of the next request; None when there will be none."""
-        while True:
-            try:
-                return os.readv(self._device, [buffer])
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.EINTR, errno.EAGAIN):
-                    if error.errno not in (errno.ENODEV, errno.ECONNABORTED):
-                        log.error("the kernel asks no more: %s", error)
-                    return None
+        try:
+            return fuse.next_request(self._device, buffer)
+        except OSError as error:
+            log.error("the kernel asks no more: %s", error)
+            return None
 
     def _serve(self) -> None:
-        buffer = bytearray(protocol.READ_SIZE)
+        buffer = bytearray(fuse.READ_SIZE)
         view = memoryview(buffer)
         while (size := self._next(buffer)) is not None:
             head = Head(*HEAD.unpack_from(buffer))

@@ -169,6 +169,25 @@ class Journaled(Protocol):
         """Bytes that it holds on disk; may take a while."""
 
 
+@runtime_checkable
+class Mounting(Protocol):
+    """A sandbox in which further folders can be shown while it lives."""
+
+    def mount(self, place: str, *, fixed: bool = False) -> int:
+        """Show a folder whose content comes over FUSE; what was mounted there and has died is replaced.
+
+        Args:
+            place: an absolute path inside; made if it is not there.
+            fixed: read-only.
+
+        Returns:
+            The device on which the kernel asks; the caller closes it, with which the folder is dead.
+
+        Raises:
+            SetupError: this machine has no FUSE, or the sandbox has ended.
+        """
+
+
 class Maker(Protocol):
     """Makes sandboxes of one kind; one for each worker."""
 

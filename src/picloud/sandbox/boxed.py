@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from picloud.sandbox import disk, kit, platform, proc
+from picloud.sandbox import disk, kit, platform, proc, system
 from picloud.sandbox.base import Gauge
 from picloud.sandbox.box import Box
 from picloud.sandbox.cgroup import Cgroup
@@ -33,7 +33,7 @@ class BoxSandbox:
     """See :class:`picloud.sandbox.base.Sandbox`.
 
     Args:
-        handle: pidfd of the process that the sandbox ends with.
+        outer: pid and pidfd of the process that the sandbox ends with.
         journal: socket of its system log; readable when a line came.
     """
 
@@ -42,9 +42,16 @@ class BoxSandbox:
     kit = f"{kit.PLACE}/kit"
 
     def __init__(
-        self, maker: BoxMaker, folder: Path, line: socket.socket, handle: int, group: Cgroup | None, journal: socket.socket
+        self,
+        maker: BoxMaker,
+        folder: Path,
+        line: socket.socket,
+        outer: tuple[int, int],
+        group: Cgroup | None,
+        journal: socket.socket,
     ) -> None:
-        self._maker, self._folder, self._handle, self._group = maker, folder, handle, group
+        self._maker, self._folder, self._group = maker, folder, group
+        self._outer, self._handle = outer
         self._lock, self._leaving = threading.Lock(), threading.Lock()
         self.run, self.journal = folder / "run", journal
         self.inside = Box(line, maker.shell(), self.gauge)
@@ -121,6 +128,34 @@ class BoxSandbox:
         """
         packed = pack_layer(self._maker.view.uppers(self._folder), path, self._maker.ids)
         return packed.digest if packed.files else ""
+
+    def mount(self, place: str, *, fixed: bool = False) -> int:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        errors, told = os.pipe()
+        try:
+            with ours:
+                try:
+                    asked: dict[str, object] = {"mount": {"pid": self._inner(), "place": place, "fixed": fixed}}
+                    _, handle = self._maker.ask(asked, [theirs.fileno(), told])
+                finally:
+                    theirs.close()
+                    os.close(told)
+                os.close(handle)
+                ours.settimeout(START)
+                _, devices = system.receive(ours, 16, 1)
+            if not devices:
+                said = os.read(errors, 4000).decode(errors="replace").strip() or "it ended"
+                raise SetupError(f"{place} could not be mounted: {said}", hint="see picloud doctor")
+        finally:
+            os.close(errors)
+        return devices[0]
+
+    def _inner(self) -> int:
+        """The first process inside, as the host numbers it: a child of bubblewrap that counts itself as 1."""
+        for at in proc.family(self._outer):
+            if proc.innermost(at) == 1 and at != self._outer:
+                return at
+        raise SetupError("the sandbox has ended", hint="see worker.log")
 
     def oom_kills(self) -> int:
         group = self._group

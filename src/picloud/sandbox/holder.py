@@ -5,6 +5,7 @@ When the worker dies it dies, and with it every sandbox.
 
     worker -> holder        {"id", "plan"} with descriptors: the shim's socket, the error pipe, the filter, control groups
     holder -> worker        {"id", "pid"} with a pidfd of what became the sandbox
+    worker -> holder        {"id", "mount": {"pid", "place", "fixed"}} with a socket for the device and the error pipe
     a launcher, forked      stage -> user namespace -> the other namespaces -> bubblewrap -> shim
 
 Standard library only; started as ``python -I -S holder.py SOCKET``.
@@ -24,13 +25,14 @@ from typing import Any
 if __name__ == "__main__":  # -I and -S: nothing of ours is on the path
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from picloud.sandbox import routes, system, tree
+from picloud.sandbox import fuse, routes, system, tree
 from picloud.sandbox.stage import Stage
 from picloud.sandbox.userns import Ids, become_root, write_maps
 
 LARGEST = 1 << 18
 TUN = "/dev/net/tun"
 CAP_NET_ADMIN = 12
+JOB = 1000  # uid and gid of the job's user inside (view.JOB)
 
 
 class Holder:
@@ -73,12 +75,22 @@ class Holder:
         if child == 0:
             if "remove" in asked:
                 _or_exit(lambda: self._remove(asked["remove"]))
+            if "mount" in asked:
+                _or_report(handles[1], lambda: self._mount(asked["mount"], handles[0]))
             _or_report(handles[1], lambda: Launcher(self.users, self._ids, asked["plan"], handles).run())
         handle = os.pidfd_open(child)
         socket.send_fds(self._line, [json.dumps({"id": asked["id"], "pid": child}).encode()], [handle])
         for one in [handle, *handles]:
             os.close(one)
         return True
+
+    def _mount(self, asked: dict[str, Any], answer: int) -> None:
+        """Mount inside a living sandbox, and send the device out."""
+        enter(self.users, self._ids)
+        owner = (JOB, JOB) if self._ids.count > 1 else (0, 0)
+        device = fuse.attach(asked["pid"], asked["place"], asked["fixed"], owner)
+        socket.send_fds(socket.socket(fileno=answer), [b"+"], [device])
+        os._exit(0)
 
     def _remove(self, paths: list[str]) -> None:
         """Remove trees whose owners only the namespace knows."""

@@ -156,12 +156,12 @@ class BoxMaker:
         filtered = os.open(self._filter or os.devnull, os.O_RDONLY)
         entrances = group.entrances() if group else []
         try:
-            _, handle = self.ask({"plan": self._plan(folder)}, [theirs.fileno(), told, filtered, *entrances])
+            outer = self.ask({"plan": self._plan(folder)}, [theirs.fileno(), told, filtered, *entrances])
         finally:
             theirs.close()
             for one in (told, filtered, *entrances):
                 os.close(one)
-        made = BoxSandbox(self, folder, ours, handle, group, journal)
+        made = BoxSandbox(self, folder, ours, outer, group, journal)
         self._living.add(made)
         made.await_ready(errors)
         return made

@@ -47,6 +47,12 @@ def parent(pid: int) -> int:
     return int(words[1]) if len(words) > 1 else 0
 
 
+def innermost(pid: int) -> int:
+    """Its number in the pid namespace that it lives in; 0 = it has ended."""
+    _, found, rest = _read(f"/proc/{pid}/status").partition(b"NSpid:")
+    return int(rest.partition(b"\n")[0].split()[-1]) if found else 0
+
+
 def gauge(pid: int) -> Gauge | None:
     """What a process and its descendants use, and have used since it began; None = it has ended.
 

@@ -130,6 +130,7 @@ class Placer:
             slots=slots,
             image=image,
             layers=str(Path(self._settings.home) / "layers"),
+            cache=str(Path(self._settings.home) / "cache") if self._settings.bucket_mount else "",
             core_types=self._settings.core_types,
             rung=rung,
             account=kind.account,

@@ -35,6 +35,7 @@ class Order(Struct):
     rung: str = ""  # A to D; "" = the best that works here
     image: Image | None = None  # None = base/host with this worker's interpreter
     layers: str = ""  # folder of the host's unpacked layers
+    cache: str = ""  # folder of the blocks that mounts on this host share; "" = nothing is mounted
     account: int = 0
     units: int = 1000  # compute units of a slot, thousandths
     disk: int = 0  # bytes that a slot may hold on disk; 0 = no limit

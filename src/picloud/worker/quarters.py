@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from picloud.sandbox.base import Gauge, Journaled, Sandbox
+from picloud.sandbox.base import Gauge, Journaled, Mounting, Sandbox
+from picloud.wire.error import SetupError
 from picloud.worker import journal, launch, surroundings
-from picloud.worker.door import Door, Visit
+from picloud.worker.door import NAME, Door, Visit
 from picloud.worker.launch import Launched
+from picloud.worker.mounts import Mounts, Server, Shown
 from picloud.worker.owner import Owner
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ class Quarters:
         self.fit = True  # to be used again: its last runner left in order
         self.visited = False  # others than jobs have been here: it serves no further runner
         self._door: Door | None = None
+        self._mounts: Mounts | None = None
         self._kills = 0  # processes that the kernel had killed here when that was asked last
 
     def launch(self) -> Launched:
@@ -41,17 +44,36 @@ class Quarters:
         sandbox = self.sandbox = launch.place(owner.maker, self._folder, used, self.fit and not self.visited)
         self.visited = False
         if sandbox is not used:
+            if self._mounts is not None:
+                self._mounts.end()  # before the door opens for the next job
             if self._door is not None:
                 self._door.close()
             self._kills = 0
             self._door = Door(owner.order, sandbox, self._in_hand)
             launch.pipe_of_sessions(sandbox)
+            self._show(sandbox)
         image = owner.order.image
         return launch.runner(sandbox, owner.feed.out.fileno(), owner.order.cores, bool(image and image.setup))
+
+    def _show(self, sandbox: Sandbox) -> None:
+        """Mount what its jobs shall see. Where that cannot be, the Pi log tells it, and jobs run without."""
+        order = self._owner.order
+        self._mounts = None
+        if not isinstance(sandbox, Mounting) or not order.cache:
+            return
+        server = Server(order.url, sandbox.run / NAME, Path(order.cache))
+        self._mounts = Mounts(self._owner.loop, sandbox, server, [Shown("/bucket")])
+        try:
+            self._mounts.attach()
+        except SetupError as error:
+            log.warning("jobs have no /bucket: %s", error)
 
     def end(self) -> None:
         """End the sandbox; waits for it."""
         sandbox, self.sandbox = self.sandbox, None
+        if self._mounts is not None:
+            self._mounts.end()
+            self._mounts = None
         if self._door is not None:
             self._door.close()
             self._door = None

@@ -1,0 +1,57 @@
+"""A folder of a living sandbox whose content a process outside gives, by FUSE. Standard library only: the holder does it.
+
+The kernel wants the device opened and the mount made by the same user namespace, the sandbox's; the sandbox itself may do
+neither. So a child of the holder goes in, mounts, and hands the device out. The same takes the place of a mount that died.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from picloud.sandbox import system
+
+DEVICE = "/dev/fuse"
+
+
+def attach(pid: int, place: str, fixed: bool, owner: tuple[int, int]) -> int:
+    """Mount at a place inside; the device on which the kernel asks. This process, root of the user namespace already, goes in.
+
+    Args:
+        pid: a process of the sandbox, as this process numbers it.
+        place: an absolute path inside; made if it is not there.
+        fixed: read-only.
+        owner: of folders that have to be made.
+
+    Raises:
+        OSError: there is no FUSE here, or the sandbox has ended.
+    """
+    inside = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    device = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+    system.setns(inside, system.CLONE_NEWNS)
+    _leave(place)
+    _make(place, owner)
+    flags = system.MS_NOSUID | system.MS_NODEV | (system.MS_RDONLY if fixed else 0)
+    options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other"
+    system.mount("picloud", place, "fuse.picloud", flags, options)
+    return device
+
+
+def _leave(place: str) -> None:
+    """Take away a mount whose server has died."""
+    try:
+        os.stat(place)
+    except OSError as error:
+        if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
+            system.detach(place)
+
+
+def _make(place: str, owner: tuple[int, int]) -> None:
+    at = ""
+    for part in place.strip("/").split("/"):
+        at += f"/{part}"
+        try:
+            os.mkdir(at, 0o755)
+        except FileExistsError:
+            continue
+        os.chown(at, *owner)

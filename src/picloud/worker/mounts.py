@@ -1,0 +1,181 @@
+"""The folders of a sandbox that show a bucket or volumes: mounted when it is made, served when somebody looks in.
+
+A mount costs its sandbox a few milliseconds. The process that serves it (``python -m picloud.mount``) starts with the first
+question of the kernel's, so a job that never looks into ``/bucket`` pays nothing for it. It speaks to control through the
+slot's door, so with the right of the job in hand and no longer than that. One that dies takes its open files with it; the
+folder is mounted anew.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from picloud.sandbox import system
+from picloud.sandbox.base import Mounting
+from picloud.wire import fuse
+from picloud.wire.error import SetupError
+from picloud.worker.loop import Loop
+
+log = logging.getLogger(__name__)
+
+JOB = 1000  # gid of the group picloud inside
+MODULE = "picloud.mount"
+
+
+class Shown(NamedTuple):
+    """What one folder shows."""
+
+    place: str  # inside
+    volume: str = ""  # "" = the bucket
+
+
+class Server(NamedTuple):
+    """How the processes that serve mounts reach control, and where they keep blocks."""
+
+    url: str
+    door: Path
+    cache: Path
+
+
+class Mounts:
+    """All of one sandbox."""
+
+    def __init__(self, loop: Loop, sandbox: Mounting, server: Server, shown: Sequence[Shown]) -> None:
+        self._mounts = [Mount(loop, sandbox, server, one) for one in shown]
+
+    def attach(self) -> None:
+        """Mount them. Blocks some milliseconds.
+
+        Raises:
+            SetupError: this machine cannot.
+        """
+        for one in self._mounts:
+            one.attach()
+
+    def end(self) -> None:
+        """Let nothing be stored any more; before the next job can be in hand."""
+        for one in self._mounts:
+            one.end()
+
+
+class Mount:
+    """One folder, from the first mount of it to the end of its sandbox. Its state changes on the loop alone."""
+
+    def __init__(self, loop: Loop, sandbox: Mounting, server: Server, shown: Shown) -> None:
+        self._loop, self._sandbox, self._server, self._shown = loop, sandbox, server, shown
+        self._device = self._handle = -1
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = self._starting = False
+
+    def attach(self) -> None:
+        """Mount it, or mount it anew; from a thread.
+
+        Raises:
+            SetupError: this machine cannot, or the sandbox has ended.
+        """
+        device = self._sandbox.mount(self._shown.place)
+        try:
+            if not fuse.greet(device):
+                raise SetupError(f"{self._shown.place} was unmounted at once", hint="see picloud doctor")
+        except BaseException:
+            os.close(device)
+            raise
+        self._loop.call(lambda: self._attached(device))
+
+    def _attached(self, device: int) -> None:
+        if self._ended:
+            os.close(device)
+            return
+        self._device = device
+        self._loop.watch(device, self._wanted)
+
+    def _wanted(self) -> None:
+        """Somebody looks in, or the sandbox has ended."""
+        self._loop.forget(self._device)
+        self._starting = True
+        self._loop.work(self._start, self._started)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        device, server = self._device, self._server
+        os.set_blocking(device, True)
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[device],
+            cwd="/",
+            start_new_session=True,
+            preexec_fn=_die_with_us,
+        )
+        order = {"url": server.url, "folder": self._shown.place, "cache": str(server.cache), "door": str(server.door),
+                 "volume": self._shown.volume, "gid": JOB, "device": device}  # fmt: skip
+        assert child.stdin is not None
+        try:
+            with child.stdin:
+                child.stdin.write(json.dumps(order).encode() + b"\n")
+        except BrokenPipeError:
+            log.error("the server of %s ended at once", self._shown.place)
+        return child
+
+    def _started(self, child: subprocess.Popen[bytes] | None, error: BaseException | None) -> None:
+        os.close(self._device)  # now it alone keeps the folder alive
+        self._device, self._starting = -1, False
+        if child is None:
+            log.error("%s cannot be served: %r", self._shown.place, error)
+            return
+        self._process, self._handle = child, os.pidfd_open(child.pid)
+        if self._ended:
+            self._kill()
+        else:
+            self._loop.watch(self._handle, self._died)
+
+    def _died(self) -> None:
+        """It has ended: with its sandbox, or else the folder is mounted anew."""
+        status = self._bury()
+        if not self._ended:
+            log.warning("the server of %s ended with status %s", self._shown.place, status)
+            self._loop.work(self.attach, self._again)
+
+    def _again(self, _: object, error: BaseException | None) -> None:
+        if error is not None and not self._ended:
+            log.info("%s is not mounted again: %s", self._shown.place, error)  # as where the sandbox has ended
+
+    def end(self) -> None:
+        """See :meth:`Mounts.end`; from any thread."""
+        self._ended = True
+        process = self._process
+        if process is not None:
+            process.send_signal(signal.SIGKILL)
+        self._loop.call(self._let_go)
+
+    def _let_go(self) -> None:
+        if self._device >= 0 and not self._starting:
+            self._loop.forget(self._device)
+            os.close(self._device)
+            self._device = -1
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._bury()
+
+    def _bury(self) -> int | None:
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        self._loop.forget(self._handle)
+        os.close(self._handle)
+        return process.wait()
+
+
+def _die_with_us() -> None:
+    system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
