@@ -43,11 +43,15 @@ def listing(tx: Connection, account: int, names: Sequence[str]) -> list[Volume]:
         NotFound: one of them is not there.
     """
     rows = run(tx, _EVERY, account=account).fetchall()
-    found = {row[0]: Volume(*row[:5], bool(row[5]), *row[6:]) for row in rows}
+    found = {row[0]: _volume(*row) for row in rows}
     for name in names:
         if name not in found:
             raise NotFound(f"there is no volume {name[:80]!r}", hint="picloud volume list shows yours", volume=name[:80])
     return [found[name] for name in names] if names else list(found.values())
+
+
+def _volume(name: str, mount: str, created: int, description: str, host: str, read_only: int, count: int, size: int) -> Volume:
+    return Volume(name, mount, created, description, host, bool(read_only), count, size)
 
 
 def delete_one(tx: Connection, account: int, name: str) -> None:
@@ -57,7 +61,7 @@ def delete_one(tx: Connection, account: int, name: str) -> None:
         NotFound: no such volume.
     """
     listing(tx, account, [name])
-    number = trees.find(tx, account, name)
+    number = trees.number(tx, account, name)
     store.remove_below(tx, account, number, "")
     run(tx, _DELETE, id_=number)
 
