@@ -29,6 +29,7 @@ from picloud.server.api import (
     server,
     shell,
     submission,
+    volume,
     watch,
     worker,
 )
@@ -109,6 +110,9 @@ ROUTES = [
     Route("POST", "/v1/object/copy", object.copy),
     Route("POST", "/v1/object/publish", object.publish),
     Route("POST", "/v1/object/md5", object.md5),
+    Route("GET", "/v1/volume", volume.listing),
+    Route("POST", "/v1/volume", volume.create),
+    Route("POST", "/v1/volume/delete", volume.delete),
     Route("POST", "/v1/admin/account", server.add_account),
     Route("POST", "/v1/worker/blob", blob.new, Access.worker),
     Route("POST", "/v1/worker/blob/get", blob.get, Access.worker),

@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Connection, bindparam, func, select, update
 from picloud.store.index.schema import tree
 from picloud.store.rows import add, one, run
 from picloud.store.schema import account as owners
-from picloud.wire.error import NotFound, StorageFull
+from picloud.wire.error import BadRequest, NotFound, StorageFull
 
 
 def bucket(tx: Connection, account: int, now: int) -> int:
@@ -28,15 +28,29 @@ def bucket(tx: Connection, account: int, now: int) -> int:
 
 
 def find(tx: Connection, account: int, name: str) -> int:
-    """A tree of the account by its name; 0 for a bucket that was never used.
+    """The tree whose objects are asked for; 0 for a bucket that was never used.
+
+    Raises:
+        NotFound: no such volume.
+        BadRequest: it shows a folder of the host, and has no objects.
+    """
+    found = one(tx, _FIND, account=account, name=name)
+    if found is not None and found[1]:
+        raise BadRequest(f"volume {name!r} shows the folder {found[1]} of the server's machine", volume=name,
+                         hint="its files are seen in jobs alone (_vol), and there")  # fmt: skip
+    return int(found[0]) if found is not None else number(tx, account, name) if name else 0
+
+
+def number(tx: Connection, account: int, name: str) -> int:
+    """The tree of a volume.
 
     Raises:
         NotFound: no such volume.
     """
     found = one(tx, _FIND, account=account, name=name)
-    if found is None and name:
+    if found is None:
         raise NotFound(f"there is no volume {name[:80]!r}", hint="picloud volume list shows yours", volume=name[:80])
-    return int(found[0]) if found else 0
+    return int(found[0])
 
 
 def of_owner(tx: Connection, owner: str) -> int:
@@ -82,7 +96,7 @@ def used(tx: Connection, account: int) -> tuple[int, int]:
     return int(count), int(size)
 
 
-_FIND = select(tree.c.id).where(tree.c.account == bindparam("account"), tree.c.name == bindparam("name"))
+_FIND = select(tree.c.id, tree.c.host).where(tree.c.account == bindparam("account"), tree.c.name == bindparam("name"))
 _OF_OWNER = (
     select(tree.c.id).join(owners, owners.c.id == tree.c.account).where(owners.c.name == bindparam("owner"), tree.c.name == "")
 )
