@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from cloud._jids import asked
-from picloud.wire.error import NotYet
 from picloud.wire.job import Options
+from picloud.wire.volume import check_name
 
 Callback = Callable[..., Any]
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,30}|/[a-z0-9_-]{1,32}/[A-Za-z0-9_-]{1,30}|base/[A-Za-z0-9_.-]{1,30}")
 LABEL = 255
 """Characters of a label at most."""
+MOST_VOLUMES = 16
 
 
 class Chosen:
@@ -38,7 +39,6 @@ def read(keywords: dict[str, Any], *, many: bool = False) -> Chosen:
     Raises:
         TypeError: a wrong type, or a reserved keyword that does not exist (close ones are named).
         ValueError: a bad value; for a map, a keyword of the function.
-        NotYet: an option that is documented but not available yet.
     """
     chosen = Chosen()
     for word, value in keywords.items():
@@ -190,9 +190,12 @@ def _callbacks(field: str) -> Reader:
     return reader
 
 
-def _not_yet(chosen: Chosen, word: str, value: Any) -> None:
-    if value:
-        raise NotYet(f"{word} is not available yet", hint="jobs run in the server's own file system until it is")
+def _vol(chosen: Chosen, word: str, value: Any) -> None:
+    names = [] if value is None else [value] if isinstance(value, str) else value
+    _typed(word, names, (list, tuple), "the name of a volume, or a list of them")
+    if len(names) > MOST_VOLUMES:
+        raise ValueError(f"{word}: {len(names)} volumes, at most {MOST_VOLUMES}")
+    chosen.options.vol = sorted({check_name(name) for name in names})
 
 
 _READERS: dict[str, Reader] = {
@@ -215,7 +218,7 @@ _READERS: dict[str, Reader] = {
     "_retry_delay": _milliseconds("retry_delay_ms", 1000, "seconds", 0),
     "_retry_on": _retry_on,
     "_type": _core_type,
-    "_vol": _not_yet,
+    "_vol": _vol,
 }
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from picloud.settings import CoreType
 from picloud.wire.image import Image
+from picloud.wire.volume import Volume
 
 
 class Order(Struct, kw_only=True):
@@ -30,6 +31,7 @@ class Order(Struct, kw_only=True):
     image: Image | None = None  # what its jobs see; None = base/host with the worker's interpreter
     layers: str = ""  # folder of the host's unpacked layers
     cache: str = ""  # folder of the blocks that mounts on this host share; "" = nothing is mounted
+    volumes: list[Volume] = field(default_factory=list)  # mounted in its jobs, besides the bucket
     core_types: dict[str, CoreType] = field(default_factory=dict)  # the installation's table, for advice to failed jobs
     rung: str = ""  # of the sandbox ladder, A to D; "" = the best that works
     account: int = 0  # whose sandboxes they are

@@ -45,6 +45,7 @@ class Setting(Struct, frozen=True):
     shared: dict[str, str] = field(default_factory=dict)  # place below /run/picloud -> folder of the host, shown read-only
     env: dict[str, str] = field(default_factory=dict)  # variables that every job gets
     rung: str = ""  # A to C; "" = the best that this user may have
+    folders: list[tuple[str, str, bool]] = field(default_factory=list)  # of the host, where they are shown, read-only
 
 
 class BoxMaker:
@@ -183,7 +184,7 @@ class BoxMaker:
         files = {"hosts": str(self._folder / "hosts"), "resolv.conf": str(self._folder / "resolv.conf")}
         return {
             "stage": str(folder / "stage"),
-            "steps": self.view.steps(folder, self._shared, files),
+            "steps": [*self.view.steps(folder, self._shared, files), *(["show", *one] for one in self._setting.folders)],
             "own": own,
             "words": self._words(),
             "network": [*SLIRP] if self._network else [],

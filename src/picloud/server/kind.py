@@ -19,6 +19,7 @@ class Kind(Struct, frozen=True):
     memory: int  # bytes of RAM of a slot: the smaller of core type x cores and the host's
     full: int  # slots that fill the host: one per core
     env: str = ""  # its image, see picloud.store.image
+    vol: str = ""  # its volumes, see picloud.store.kind
 
 
 def size(settings: Settings, core_type: str, cores: int) -> CoreType:

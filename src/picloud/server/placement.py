@@ -28,9 +28,11 @@ from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
 from picloud.store import account as accounts
 from picloud.store import job as jobs
+from picloud.store import kind as kinds
 from picloud.store import worker as workers
 from picloud.store.act import revoke
 from picloud.store.act.answer import Finish
+from picloud.store.index import volume as volumes
 from picloud.wire.error import NotFound
 from picloud.wire.message import Slots, Stop
 
@@ -69,7 +71,7 @@ class Placer:
         if row.kind not in self._kinds:
             account = await self._storage.read(accounts.get, row.account)
             self.weights[account.id] = account.weight
-            self._kinds[row.kind] = self._kind(row.kind, row.account, account.name, row.core_type, row.cores, row.env)
+            self._kinds[row.kind] = self._kind(row, account.name)
         return self._kinds[row.kind]
 
     def units(self, kind: int) -> int:
@@ -111,9 +113,10 @@ class Placer:
         self._fleet.add(worker)
         try:
             image = await self._storage.read(images.draw, kind.env)
+            shown = await self._storage.read(volumes.listing, kind.account, kinds.volumes(kind.vol)) if kind.vol else []
         except NotFound as error:
-            log.error("no worker for environment %s: %s", kind.env, error)
-            await self.ended(incarnation, f"its environment is gone: {error.parameter}")
+            log.error("no worker for kind %d: %s", kind.id, error)
+            await self.ended(incarnation, f"its environment or volume is gone: {error.parameter}")
             return
         capacity = self._engine.capacity()
         order = Order(
@@ -131,6 +134,7 @@ class Placer:
             image=image,
             layers=str(Path(self._settings.home) / "layers"),
             cache=str(Path(self._settings.home) / "cache") if self._settings.bucket_mount else "",
+            volumes=shown,
             core_types=self._settings.core_types,
             rung=rung,
             account=kind.account,
@@ -234,19 +238,20 @@ class Placer:
             stop.add_done_callback(self._stops.discard)
         return min(target, 1) if idle > self._settings.idle_slot else target
 
-    def _kind(self, kind: int, account: int, account_name: str, core_type: str, cores: int, env: str) -> Kind:
-        slot = size(self._settings, core_type, cores)
+    def _kind(self, row: jobs.Ready | workers.Worker, account_name: str) -> Kind:
+        slot = size(self._settings, row.core_type, row.cores)
         capacity = self._engine.capacity()
         return Kind(
-            kind,
-            account,
+            row.kind,
+            row.account,
             account_name,
-            core_type,
-            cores,
+            row.core_type,
+            row.cores,
             slot.units,
             min(slot.memory, capacity.memory),
-            max(1, capacity.cores // cores) if not env.startswith("s") else 1,
-            env,
+            max(1, capacity.cores // row.cores) if not row.env.startswith("s") else 1,
+            row.env,
+            row.vol,
         )
 
     def _disk(self) -> int:

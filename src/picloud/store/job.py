@@ -245,6 +245,7 @@ class Ready(Struct):
     count: int  # ready jobs, at most READY_CAP
     priority: int  # the lowest number among them: the most urgent
     env: str = ""
+    vol: str = ""
 
 
 def ready(tx: Connection) -> list[Ready]:
@@ -357,7 +358,7 @@ _capped = select(job.c.priority).where(job.c.kind == kind.c.id, READY).correlate
 _first = select(job.c.priority).where(job.c.kind == kind.c.id, READY).order_by(job.c.priority).limit(1).scalar_subquery()
 _READY = select(
     gathered(kind.c.id, kind.c.account, kind.c.core_type, kind.c.cores,
-             select(func.count()).select_from(_capped).scalar_subquery(), func.coalesce(_first, _zero), kind.c.env)
+             select(func.count()).select_from(_capped).scalar_subquery(), func.coalesce(_first, _zero), kind.c.env, kind.c.vol)
 )  # fmt: skip
 _own = (job.c.jid == _bound("jid"), job.c.account == _bound("account"))
 _PARTS = {

@@ -1,11 +1,13 @@
 """Kinds: what decides which worker may run a job. Rows are made once and never change.
 
-ensure(tx, account, core_type, cores, env="") -> int        the kind's id
+ensure(tx, account, core_type, cores, env="", vol="") -> int    the kind's id
 FIND                                                a query: the id of such a kind
 get(tx, kind) -> Kind                               NotFound
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from msgspec import Struct
 from sqlalchemy import Connection, bindparam, select
@@ -23,16 +25,27 @@ class Kind(Struct, frozen=True):
     core_type: str
     cores: int
     env: str  # its image, see :mod:`picloud.store.image`
+    vol: str = ""  # names of its volumes, see :func:`volumes`
 
 
-def ensure(tx: Connection, account: int, core_type: str, cores: int, env: str = "") -> int:
+def ensure(tx: Connection, account: int, core_type: str, cores: int, env: str = "", vol: str = "") -> int:
     """The id of the kind, which is made where it is new."""
-    key: dict[str, object] = {"account": account, "core_type": core_type, "cores": cores, "env": env}
+    key: dict[str, object] = {"account": account, "core_type": core_type, "cores": cores, "env": env, "vol": vol}
     found = one(tx, FIND, **key)
     if found is None:
-        tx.execute(add(kind), {**key, "vol": ""})
+        tx.execute(add(kind), key)
         found = one(tx, FIND, **key)
     return int(found[0])
+
+
+def text_of(volumes: Iterable[str]) -> str:
+    """Names of volumes as they stand in a kind: what is the same set is the same kind."""
+    return ",".join(sorted(set(volumes)))
+
+
+def volumes(text: str) -> list[str]:
+    """The names of volumes in a kind."""
+    return text.split(",") if text else []
 
 
 def get(tx: Connection, kind_id: int) -> Kind:
@@ -49,6 +62,8 @@ def get(tx: Connection, kind_id: int) -> Kind:
 
 FIND = select(kind.c.id).where(
     kind.c.account == bindparam("account"), kind.c.core_type == bindparam("core_type"), kind.c.cores == bindparam("cores"),
-    kind.c.env == bindparam("env"), kind.c.vol == "",
+    kind.c.env == bindparam("env"), kind.c.vol == bindparam("vol"),
 )  # fmt: skip
-_GET = select(kind.c.id, kind.c.account, kind.c.core_type, kind.c.cores, kind.c.env).where(kind.c.id == bindparam("id"))
+_GET = select(kind.c.id, kind.c.account, kind.c.core_type, kind.c.cores, kind.c.env, kind.c.vol).where(
+    kind.c.id == bindparam("id")
+)

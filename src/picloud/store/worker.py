@@ -34,6 +34,7 @@ class Worker(Struct, frozen=True):
     created: int
     secret_hash: bytes
     env: str = ""
+    vol: str = ""
 
 
 def create(tx: Connection, incarnation: str, kind_id: int, secret: str, now: int) -> int:
@@ -71,7 +72,7 @@ def _hash(secret: str) -> bytes:
 _CREATE = insert(worker).returning(worker.c.id)
 _ROWS = select(
     worker.c.id, worker.c.incarnation, worker.c.kind, kind.c.account, kind.c.core_type, kind.c.cores, worker.c.pid,
-    worker.c.pid_start, worker.c.created, worker.c.secret_hash, kind.c.env,
+    worker.c.pid_start, worker.c.created, worker.c.secret_hash, kind.c.env, kind.c.vol,
     worker.c.closed,
 ).join_from(worker, kind, kind.c.id == worker.c.kind)  # fmt: skip
 _FIND = _ROWS.where(worker.c.incarnation == bindparam("incarnation"))

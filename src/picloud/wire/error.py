@@ -5,7 +5,6 @@ CloudException
  |- JobError               a job ended in error, stalled or killed (``failure`` has the evidence)
  |- BadRequest             the request cannot be served as it stands      400
  |   |- TooLarge           a size limit was passed                        413
- |   |- NotYet             a documented option that is not available yet  501
  |   |- Skew               Python or wire versions do not fit             409
  |- NotAuthorized          no key, a wrong key, a closed attempt          401
  |- Forbidden              the key may not do this                        403
@@ -88,13 +87,6 @@ class TooLarge(BadRequest):
 
     code = "too_large"
     http_status = 413
-
-
-class NotYet(BadRequest):
-    """This option is documented but not available yet."""
-
-    code = "not_yet"
-    http_status = 501
 
 
 class Skew(BadRequest):

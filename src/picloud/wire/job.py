@@ -123,6 +123,7 @@ class Options(Struct, omit_defaults=True):
     env_names: list[str] = field(default_factory=list)  # names alone: shown
     interactive: bool = False  # shell command: result is bytes
     env: str = ""  # environment: "name", "/owner/name" or "base/name"; "" = base/host
+    vol: list[str] = field(default_factory=list)  # volumes, by name
 
 
 def spread(ranges: list[tuple[int, int]]) -> int:

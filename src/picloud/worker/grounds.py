@@ -45,6 +45,7 @@ def maker(order: Order, layers: list[Path]) -> Maker:
         shared=shared,
         env=surroundings.passed(surroundings.ANYWHERE),
         rung=order.rung,
+        folders=[(one.host, one.mount, one.read_only) for one in order.volumes if one.host],
     )
     try:
         return BoxMaker(setting, folder, layers)

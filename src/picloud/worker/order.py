@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from picloud.settings import CoreType
 from picloud.wire.image import Image
+from picloud.wire.volume import Volume
 
 CONTROL = "control"
 """File in the worker's folder: the URL of the server that took over, where it listens elsewhere than the one before."""
@@ -36,6 +37,7 @@ class Order(Struct):
     image: Image | None = None  # None = base/host with this worker's interpreter
     layers: str = ""  # folder of the host's unpacked layers
     cache: str = ""  # folder of the blocks that mounts on this host share; "" = nothing is mounted
+    volumes: list[Volume] = field(default_factory=list)  # mounted in its jobs, besides the bucket
     account: int = 0
     units: int = 1000  # compute units of a slot, thousandths
     disk: int = 0  # bytes that a slot may hold on disk; 0 = no limit

@@ -62,7 +62,8 @@ class Quarters:
         if not isinstance(sandbox, Mounting) or not order.cache:
             return
         server = Server(order.url, sandbox.run / NAME, Path(order.cache))
-        self._mounts = Mounts(self._owner.loop, sandbox, server, [Shown("/bucket")])
+        shown = [Shown("/bucket"), *(Shown(one.mount, one.name) for one in order.volumes if not one.host)]
+        self._mounts = Mounts(self._owner.loop, sandbox, server, shown)
         try:
             self._mounts.attach()
         except SetupError as error:

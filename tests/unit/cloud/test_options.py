@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cloud import _options
-from picloud.wire.error import NotYet
+from picloud.wire.error import BadRequest
 
 
 def test_all_options_are_understood() -> None:
@@ -62,10 +62,15 @@ def test_map_takes_neither_callbacks_nor_keywords_of_the_function() -> None:
         _options.read({"y": 1}, many=True)
 
 
-@pytest.mark.parametrize("word", ["_vol"])
-def test_not_yet(word: str) -> None:
-    with pytest.raises(NotYet, match=word):
-        _options.read({word: "mine"})
+def test_volumes_are_a_name_or_several() -> None:
+    assert _options.read({"_vol": "mine"}).options.vol == ["mine"]
+    assert _options.read({"_vol": ["mine", "data", "mine"]}).options.vol == ["data", "mine"]
+    assert _options.read({"_vol": None}).options.vol == []
+    for wrong in (5, {"mine": 1}):
+        with pytest.raises(TypeError, match="_vol"):
+            _options.read({"_vol": wrong})
+    with pytest.raises(BadRequest):
+        _options.read({"_vol": "a/b"})
 
 
 def test_environment_variables_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

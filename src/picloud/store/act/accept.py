@@ -22,6 +22,7 @@ from picloud.store import blob, code, image, kind
 from picloud.store import job as jobs
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
+from picloud.store.index import volume
 from picloud.store.rows import EVERY, Given, Listed, add, as_list, constant, cut, from_json, one, pack, run, text, to_json
 from picloud.store.schema import argument, counter, job, submission, submission_env
 from picloud.store.schema import chunk as chunk_table
@@ -57,24 +58,26 @@ def submit(
 
     Raises:
         Conflict: the token was used with another content.
-        NotFound: a job or blob it names is not of this account, or there is no such environment.
+        NotFound: a job, blob or volume it names is not of this account, or there is no such environment.
         BadRequest, Skew: it contradicts itself, or its environment does not fit.
     """
-    digest, needed = body_digest(m), [m.function, *m.modules]
+    digest, needed, vol = body_digest(m), [m.function, *m.modules], kind.text_of(m.options.vol)
     seen = Seen(*one(tx, _LOOK, account=account, token=m.token, digests=as_list(needed), core_type=m.options.core_type,
-                     cores=m.options.cores, env=host if env is None else env))  # fmt: skip
+                     cores=m.options.cores, env=host if env is None else env, vol=vol))  # fmt: skip
     if seen.id is not None:
         return _repeated(seen, digest), set()
     check(m)
     if env is None and m.options.env:
         env = image.resolve(tx, account, m.options.env, host=host, python=m.python, program=m.options.interactive)
         seen = seen._replace(kind=seen.kind if env == host else None)
+    if m.options.vol:
+        volume.listing(tx, account, m.options.vol)
     if missing := code.missing(tx, account, needed, from_json(seen.code), m.code, now):
         return Submitted(0, 0, 0, missing), set()
     head = len(m.arguments.ends)
     blob.refer(tx, account, m.arguments.blobs.values(), now)
     parents = gate.look(tx, account, m.options)
-    kind_id = seen.kind or kind.ensure(tx, account, m.options.core_type, m.options.cores, host if env is None else env)
+    kind_id = seen.kind or kind.ensure(tx, account, m.options.core_type, m.options.cores, host if env is None else env, vol)
     first = reserve(tx, head if m.count is None else m.count)
     (made,) = one(
         tx, _SUBMISSION, account=account, token=m.token, digest=digest, function=m.function, modules=as_list(m.modules),
