@@ -46,6 +46,7 @@ class Setting(Struct, frozen=True):
     env: dict[str, str] = field(default_factory=dict)  # variables that every job gets
     rung: str = ""  # A to C; "" = the best that this user may have
     folders: list[tuple[str, str, bool]] = field(default_factory=list)  # of the host, where they are shown, read-only
+    places: list[str] = field(default_factory=list)  # folders that are there to be mounted on
 
 
 class BoxMaker:
@@ -72,7 +73,8 @@ class BoxMaker:
         self._answers: dict[int, Future[tuple[int, int]]] = {}
         self._holder = self._start_holder()
         cores = setting.limits.cores
-        self.view = View(setting.image, folder / "view", layers, self.ids.base if self.ids.root else 0, self.ids.root, cores)
+        base = self.ids.base if self.ids.root else 0
+        self.view = View(setting.image, folder / "view", layers, base, self.ids.root, cores, setting.places)
         self.groups = cgroup.find(setting.instance)
         self._foreign = not setting.image.host
         self._filter: Path | None = None

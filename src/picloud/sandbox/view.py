@@ -16,6 +16,7 @@ import contextlib
 import os
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,16 @@ class View:
         base: on a root host, the first id of the account's range; else 0.
         root: whether we are the machine's root, who may map owners.
         cores: what programs are told that they have.
+        places: further folders to mount on.
     """
 
-    def __init__(self, image: Image, folder: Path, layers: list[Path], base: int, root: bool, cores: int) -> None:
+    def __init__(
+        self, image: Image, folder: Path, layers: list[Path], base: int, root: bool, cores: int, places: Sequence[str] = ()
+    ) -> None:
         self._image, self._folder, self._layers, self._base, self._root = image, folder, layers, base, root
         self._pieces = _host_pieces(image) if image.host else []
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
-        self._skeleton(cores)
+        self._skeleton(cores, places)
         if image.host:
             _mask(Path("/etc"), folder / "mask")
             self._sources = {"etc": _copy(Path("/etc"), folder / "etc")} if not root and _crowded("/etc") else {}
@@ -66,13 +70,11 @@ class View:
 
     # -- folders of ours ------------------------------------------------------------------------------------------
 
-    def _skeleton(self, cores: int) -> None:
+    def _skeleton(self, cores: int, wanted: Sequence[str]) -> None:
         top = self._folder / "skeleton"
-        places = [*FOLDERS, *(piece.lstrip("/") for piece in self._pieces)]
-        if self._image.host:
-            places += [one.lstrip("/") for one in self._image.folders]
+        places = [*FOLDERS, *self._pieces, *wanted, *(self._image.folders if self._image.host else [])]
         for place in places:
-            (top / place).mkdir(parents=True, exist_ok=True)
+            (top / place.lstrip("/")).mkdir(parents=True, exist_ok=True)
         for name in ("hosts", "resolv.conf"):  # ours are shown there, also where the image has none
             (top / "etc" / name).touch()
         for name in ("online", "possible", "present"):  # what libc answers to "how many processors"

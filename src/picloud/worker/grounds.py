@@ -46,6 +46,7 @@ def maker(order: Order, layers: list[Path]) -> Maker:
         env=surroundings.passed(surroundings.ANYWHERE),
         rung=order.rung,
         folders=[(one.host, one.mount, one.read_only) for one in order.volumes if one.host],
+        places=[one.mount for one in order.volumes],
     )
     try:
         return BoxMaker(setting, folder, layers)
