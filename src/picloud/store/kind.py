@@ -25,7 +25,7 @@ class Kind(Struct, frozen=True):
     core_type: str
     cores: int
     env: str  # its image, see :mod:`picloud.store.image`
-    vol: str = ""  # names of its volumes, see :func:`volumes`
+    vol: str = ""  # numbers of its volumes, see :func:`volumes`
 
 
 def ensure(tx: Connection, account: int, core_type: str, cores: int, env: str = "", vol: str = "") -> int:
@@ -38,14 +38,14 @@ def ensure(tx: Connection, account: int, core_type: str, cores: int, env: str = 
     return int(found[0])
 
 
-def text_of(volumes: Iterable[str]) -> str:
-    """Names of volumes as they stand in a kind: what is the same set is the same kind."""
-    return ",".join(sorted(set(volumes)))
+def text_of(volumes: Iterable[int]) -> str:
+    """Numbers of volumes as they stand in a kind: what is the same set is the same kind."""
+    return ",".join(map(str, sorted(set(volumes))))
 
 
-def volumes(text: str) -> list[str]:
-    """The names of volumes in a kind."""
-    return text.split(",") if text else []
+def volumes(text: str) -> list[int]:
+    """The numbers of volumes in a kind."""
+    return list(map(int, text.split(","))) if text else []
 
 
 def get(tx: Connection, kind_id: int) -> Kind:

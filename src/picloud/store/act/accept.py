@@ -61,7 +61,8 @@ def submit(
         NotFound: a job, blob or volume it names is not of this account, or there is no such environment.
         BadRequest, Skew: it contradicts itself, or its environment does not fit.
     """
-    digest, needed, vol = body_digest(m), [m.function, *m.modules], kind.text_of(m.options.vol)
+    digest, needed = body_digest(m), [m.function, *m.modules]
+    vol = kind.text_of(volume.numbers(tx, account, m.options.vol)) if m.options.vol else ""
     seen = Seen(*one(tx, _LOOK, account=account, token=m.token, digests=as_list(needed), core_type=m.options.core_type,
                      cores=m.options.cores, env=host if env is None else env, vol=vol))  # fmt: skip
     if seen.id is not None:
@@ -70,8 +71,6 @@ def submit(
     if env is None and m.options.env:
         env = image.resolve(tx, account, m.options.env, host=host, python=m.python, program=m.options.interactive)
         seen = seen._replace(kind=seen.kind if env == host else None)
-    if m.options.vol:
-        volume.listing(tx, account, m.options.vol)
     if missing := code.missing(tx, account, needed, from_json(seen.code), m.code, now):
         return Submitted(0, 0, 0, missing), set()
     head = len(m.arguments.ends)
