@@ -113,7 +113,7 @@ class Placer:
         self._fleet.add(worker)
         try:
             image = await self._storage.read(images.draw, kind.env)
-            shown = await self._storage.read(volumes.listing, kind.account, kinds.volumes(kind.vol)) if kind.vol else []
+            shown = await self._storage.read(volumes.of_numbers, kind.account, kinds.volumes(kind.vol)) if kind.vol else []
         except NotFound as error:
             log.error("no worker for kind %d: %s", kind.id, error)
             await self.ended(incarnation, f"its environment or volume is gone: {error.parameter}")

@@ -2,6 +2,7 @@
 
 create(tx, account, made: Volume, now)      Conflict: the name is taken
 listing(tx, account, names) -> list         NotFound names the first that is not there
+numbers(tx, account, names) -> list[int]    their trees, as kinds name them; of_numbers(..) the other way round
 delete_one(tx, account, name)               with all that is in it; NotFound
 """
 
@@ -54,6 +55,29 @@ def _volume(name: str, mount: str, created: int, description: str, host: str, re
     return Volume(name, mount, created, description, host, bool(read_only), count, size)
 
 
+def numbers(tx: Connection, account: int, names: Sequence[str]) -> list[int]:
+    """The trees of volumes.
+
+    Raises:
+        NotFound: names the first that is not there.
+    """
+    listing(tx, account, names)
+    return [trees.number(tx, account, name) for name in names]
+
+
+def of_numbers(tx: Connection, account: int, wanted: Sequence[int]) -> list[Volume]:
+    """The volumes with these trees.
+
+    Raises:
+        NotFound: one of them was deleted.
+    """
+    names = dict(run(tx, _NAMES, account=account).fetchall())
+    for number in wanted:
+        if number not in names:
+            raise NotFound("a volume of the job was deleted", hint="make it again, and submit the job again")
+    return listing(tx, account, [names[number] for number in wanted])
+
+
 def delete_one(tx: Connection, account: int, name: str) -> None:
     """Remove a volume with all that is in it. What it showed of the host stays.
 
@@ -72,4 +96,5 @@ _EVERY = (
     .where(tree.c.account == bindparam("account"), tree.c.name != "")
     .order_by(tree.c.name)
 )
+_NAMES = select(tree.c.id, tree.c.name).where(tree.c.account == bindparam("account"))
 _DELETE = delete(tree).where(tree.c.id == bindparam("id_"))
