@@ -18,7 +18,7 @@ Key = Text().with_variant(Text(collation="C"), "postgresql")
 tree = Table(
     "tree",
     metadata,
-    Column("id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),  # never given twice: kinds of jobs name volumes by it
     col("account"),
     col("name", Text),  # "" = the bucket; else a volume
     col("mount", Text, ""),  # where jobs see a volume
@@ -29,6 +29,7 @@ tree = Table(
     col("bytes", BigInteger, "0"),
     col("created"),
     UniqueConstraint("account", "name", name="tree_name"),
+    sqlite_autoincrement=True,
 )
 
 objects = Table(

@@ -33,6 +33,7 @@ def _tree() -> None:
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("account", "name", name="tree_name"),
+        sqlite_autoincrement=True,
     )
 
 
