@@ -14,6 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from picloud.mount.turn import waiting
+
 BLOCK = 4 << 20
 """Bytes of a piece, and of a block of a file that is written."""
 SHARE = 0.8
@@ -73,6 +75,7 @@ class Blocks:
             if coming is None:
                 coming = self._coming[blob, index] = Future()
         if not mine:
+            waiting()
             return coming.result()
         try:
             data = self._fetch(blob, index * BLOCK, (index + 1) * BLOCK)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from picloud.mount.base import Base
 from picloud.mount.blocks import BLOCK, Blocks
 from picloud.mount.failure import refused
+from picloud.mount.turn import Lock
 
 AHEAD = 3
 """Blocks that are brought before they are asked for, where somebody reads on and on."""
@@ -28,7 +28,7 @@ class Content:
     """The bytes of an open file."""
 
     def __init__(self, base: Base, blocks: Blocks, folder: Path, ahead: Callable[[str, int], None]) -> None:
-        self.lock = threading.RLock()
+        self.lock = Lock()
         self.opened = 0  # handles
         self.gone = False  # its name was removed here: it is not stored any more
         self.stale = False  # another version is there, and nothing was written here: load it before the next read

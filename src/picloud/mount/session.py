@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from picloud.mount import protocol
 from picloud.mount.failure import number_of
 from picloud.mount.protocol import ANSWER, HEAD, Head, Opcode
+from picloud.mount.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Session:
 
     def __init__(self, device: int, operations: Mapping[int, Operation]) -> None:
         self._device, self._operations = device, operations
+        self._turn = Turn()
         self.ready = threading.Event()
 
     def run(self) -> None:
@@ -68,7 +70,12 @@ class Session:
     def _serve(self) -> None:
         buffer = bytearray(protocol.READ_SIZE)
         view = memoryview(buffer)
-        while (size := self._next(buffer)) is not None:
+        while True:
+            self._turn.take()
+            size = self._next(buffer)
+            if size is None:
+                self._turn.give()
+                return
             head = Head(*HEAD.unpack_from(buffer))
             self._act(head, view[HEAD.size : size])
 

@@ -94,14 +94,18 @@ class Tree:
 
     # -- attributes -------------------------------------------------------------------------------------------------
 
-    def attributes(self, node: Node) -> bytes:
-        """What stat tells."""
+    def attributes(self, node: Node, known: bool = False) -> bytes:
+        """What stat tells.
+
+        Args:
+            known: the name has just been looked up.
+        """
         if node.folder:
             return protocol.attribute(node.inode, protocol.FOLDER, 4096, node.made, self.gid)
         content = node.content
         if content is not None and (content.changed or content.gone):
             return self._file(node, content.size, content.modified)
-        newest = self.newest(node)
+        newest = node.object if known and content is None else self.newest(node)
         if newest is None and content is None:
             raise refused(errno.ESTALE)
         if newest is None and content is not None:
