@@ -56,7 +56,7 @@ class Blocks:
     def _read_one(self, blob: str, index: int, inside: int, size: int) -> bytes:
         try:
             file = os.open(self._path(blob, index), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except OSError:  # not there, or a disk that gives nothing back: the server has it
             return bytes(memoryview(self.bring(blob, index))[inside : inside + size])
         try:
             return os.pread(file, size, inside)
