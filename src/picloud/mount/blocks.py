@@ -79,20 +79,27 @@ class Blocks:
             return coming.result()
         try:
             data = self._fetch(blob, index * BLOCK, (index + 1) * BLOCK)
+            coming.set_result(data)  # who waits need not wait for the disk
             self._keep(blob, index, data)
-            coming.set_result(data)
         except BaseException as error:
-            coming.set_exception(error)
+            if not coming.done():
+                coming.set_exception(error)
             raise
         finally:
             with self._lock:
                 del self._coming[blob, index]
         return data
 
+    def adopt(self, blob: str, data: bytes | memoryview) -> None:
+        """Keep the bytes of a blob that was just sent: who writes is often read on the same host."""
+        view = memoryview(data)
+        for index in range((len(view) + BLOCK - 1) // BLOCK):
+            self._keep(blob, index, view[index * BLOCK : (index + 1) * BLOCK])
+
     def _path(self, blob: str, index: int) -> str:
         return f"{self._folder}/{blob[:2]}/{blob}.{index}"
 
-    def _keep(self, blob: str, index: int, data: bytes | bytearray) -> None:
+    def _keep(self, blob: str, index: int, data: bytes | bytearray | memoryview) -> None:
         path = self._path(blob, index)
         passing = f"{self._folder}/{blob}.{index}.{os.getpid()}.{threading.get_ident()}"
         try:

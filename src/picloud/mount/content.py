@@ -32,7 +32,7 @@ class Content:
         self.opened = 0  # handles
         self.gone = False  # its name was removed here: it is not stored any more
         self.stale = False  # another version is there, and nothing was written here: load it before the next read
-        self._blocks, self._folder, self._ahead = blocks, folder, ahead
+        self.blocks, self._folder, self._ahead = blocks, folder, ahead
         self._file: int | None = None
         self._last = -1
         self.begin(base)
@@ -88,7 +88,7 @@ class Content:
     def _joined(self, parts: list[tuple[int, int, bytes | None]], base: Base, kept: int) -> bytes:
         found = []
         for a, b, part in parts:
-            data = part if part is not None else base.read(self._blocks, a, min(b, kept))
+            data = part if part is not None else base.read(self.blocks, a, min(b, kept))
             found.append(data if len(data) == b - a else data + bytes(b - a - len(data)))
         return found[0] if len(found) == 1 else b"".join(found)
 
@@ -188,7 +188,7 @@ class Content:
             self.dirty.add(block)
 
     def _fill(self, low: int, high: int) -> None:
-        data, file = memoryview(self.base.read(self._blocks, low, high)), self._open()
+        data, file = memoryview(self.base.read(self.blocks, low, high)), self._open()
         at = 0
         while at < len(data):
             at += os.pwrite(file, data[at:], low + at)

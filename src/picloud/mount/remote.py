@@ -107,12 +107,15 @@ class Remote:
         found: Object = self._ask("append", one, Object)
         return found
 
-    def send(self, sizes: Sequence[int], read: Callable[[int], bytes | memoryview]) -> list[str]:
+    def send(
+        self, sizes: Sequence[int], read: Callable[[int], bytes], sent: Callable[[str, bytes], None] | None = None
+    ) -> list[str]:
         """Store new blobs.
 
         Args:
             sizes: bytes of each.
             read: gives the bytes of the one with this index.
+            sent: told of each blob and its bytes.
 
         Returns:
             Their ids.
@@ -123,7 +126,10 @@ class Remote:
             made += self.link.json("POST", "/v1/blob", {"sizes": list(sizes[at : at + BATCH])})["blobs"]
 
         def send(i: int) -> None:
-            self.link.put(made[i]["url"], [read(i)])
+            data = read(i)
+            self.link.put(made[i]["url"], [data])
+            if sent is not None:
+                sent(made[i]["id"], data)
 
         work = [self.pool.submit(send, i) for i in range(len(made))]
         for one in work:

@@ -116,12 +116,16 @@ class Tree:
         when = modified or (node.object.modified if node.object else 0)
         return protocol.attribute(node.inode, protocol.FILE, size, when, self.gid)
 
-    def newest(self, node: Node) -> Object | None:
-        """The version of a stored file that is there now; None where it has been removed."""
+    def newest(self, node: Node, ask: bool = False) -> Object | None:
+        """The version of a stored file that is there now; None where it has been removed.
+
+        Args:
+            ask: the server, whatever is known.
+        """
         if node.object is None:
             return None
         self.feed.catch_up()
-        found = self.names.look(*split(node.key))
+        found = self.names.look(*split(node.key)) if not ask else None
         if found is None or found.id != node.object.id:
             found = self.remote.find_id(node.object.id)
         if found is None:
@@ -141,7 +145,8 @@ class Tree:
             OSError: ESTALE where it has been removed elsewhere (the kernel then looks the name up again).
         """
         truncate, blind = bool(flags & os.O_TRUNC), flags & (os.O_APPEND | os.O_ACCMODE) == os.O_APPEND | os.O_WRONLY
-        newest = self.newest(node) if self.feed.exact or truncate or blind or node.content is not None else None
+        ask = node.content is not None and not self.feed.exact
+        newest = self.newest(node, ask) if self.feed.exact or truncate or blind or node.content is not None else None
         with self.nodes.lock:
             if node.content is None:
                 node.content = self._content(Base.unseen(newest) if newest else Base())

@@ -112,6 +112,14 @@ def test_a_key_that_became_another_object_is_asked() -> None:
     assert answers.asked == ["/*", "a"]
 
 
+def test_what_may_have_come_is_asked() -> None:
+    names, answers = known("a", "d/b")
+    shown(names)
+    answers.keys["copy"] = 9
+    names.apply([Event("copy"), Event("copy/"), Event("d"), Event("d/")])
+    assert shown(names) == ["a", "copy", "d/"]
+
+
 def test_a_new_key_makes_the_folders_around_it() -> None:
     names, answers = known("a")
     shown(names)
