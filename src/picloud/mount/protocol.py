@@ -77,18 +77,19 @@ def answer_init(body: memoryview) -> bytes:
     return _INIT_OUT.pack(MAJOR, MINOR, readahead, offered & WANTED, 64, 48, MAX_WRITE, 1, pages, 0, 0)
 
 
-def attribute(number: int, mode: int, size: int, modified: int, gid: int) -> bytes:
+def attribute(number: int, mode: int, size: int, modified: int, owner: tuple[int, int]) -> bytes:
     """Attributes of a file or folder.
 
     Args:
         number: the inode number that programs see.
         modified: epoch ms.
+        owner: user and group.
     """
     seconds, rest = divmod(modified, 1000)
     ns = rest * 1_000_000
     links = 2 if mode == FOLDER else 1
     return ATTRIBUTE.pack(
-        number, size, (size + 511) // 512, seconds, seconds, seconds, ns, ns, ns, mode, links, 0, gid, 0, 4096, 0
+        number, size, (size + 511) // 512, seconds, seconds, seconds, ns, ns, ns, mode, links, *owner, 0, 4096, 0
     )
 
 

@@ -37,11 +37,11 @@ class Tree:
         remote: the server.
         cache: folder of the blocks, and of what is written.
         most: bytes of blocks.
-        gid: the group that everything belongs to.
+        owner: user and group that everything belongs to.
     """
 
-    def __init__(self, remote: Remote, cache: Path, most: int, gid: int) -> None:
-        self.remote, self.gid, self._cache = remote, gid, cache
+    def __init__(self, remote: Remote, cache: Path, most: int, owner: tuple[int, int]) -> None:
+        self.remote, self._owner, self._cache = remote, owner, cache
         self.names = Names(remote)
         self.feed = Feed(remote.link, remote.volume, self.names)
         self.blocks = Blocks(cache / "blocks", most, remote.fetch)
@@ -101,7 +101,7 @@ class Tree:
             known: the name has just been looked up.
         """
         if node.folder:
-            return protocol.attribute(node.inode, protocol.FOLDER, 4096, node.made, self.gid)
+            return protocol.attribute(node.inode, protocol.FOLDER, 4096, node.made, self._owner)
         content = node.content
         if content is not None and (content.changed or content.gone):
             return self._file(node, content.size, content.modified)
@@ -114,7 +114,7 @@ class Tree:
 
     def _file(self, node: Node, size: int, modified: int) -> bytes:
         when = modified or (node.object.modified if node.object else 0)
-        return protocol.attribute(node.inode, protocol.FILE, size, when, self.gid)
+        return protocol.attribute(node.inode, protocol.FILE, size, when, self._owner)
 
     def newest(self, node: Node, ask: bool = False) -> Object | None:
         """The version of a stored file that is there now; None where it has been removed.
