@@ -193,6 +193,16 @@ def test_a_folder_is_renamed_while_a_file_in_it_is_open(place: Path, api: Api, s
     assert sorted(os.listdir(place)) == ["f"]
 
 
+def test_a_reader_that_leaves_publishes_nothing(place: Path, api: Api) -> None:
+    writer = held(place / "a", "wb")
+    writer.write(bytes(MIB))
+    writer.flush()
+    assert (place / "a").stat().st_size == MIB and len((place / "a").read_bytes()) == MIB
+    assert api.names(place.name) == []
+    writer.close()
+    assert api.get(f"{place.name}/a") == bytes(MIB)
+
+
 def test_the_later_of_two_writers_wins_and_nothing_is_lost(place: Path, first: Mounted, second: Mounted) -> None:
     (place / "a.txt").write_text("old")
     one, other = held(place / "a.txt", "r+"), held(second.folder / place.name / "a.txt", "r+")

@@ -112,6 +112,7 @@ def _order(place: str, volume: str, read_only: bool) -> Order:
         fingerprint=server.fingerprint,
         volume=volume,
         read_only=read_only,
+        uid=os.geteuid(),  # who is not the owner cannot `cp -p`: the kernel refuses ACLs before it asks us
         gid=_group(),
     )
 

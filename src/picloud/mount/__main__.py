@@ -40,7 +40,7 @@ def serve(order: Order) -> None:
     link.first_patience = DEADLINE
     remote = Remote(link, order.volume)
     remote.find("a")  # a wrong key or volume is told now, not by each file
-    tree = Tree(remote, Path(order.cache), order.cache_bytes, order.gid)
+    tree = Tree(remote, Path(order.cache), order.cache_bytes, (order.uid, order.gid))
     at = order.device
     if at < 0:
         at = device.mount(order.folder, read_only=order.read_only, allow_other=order.allow_other)

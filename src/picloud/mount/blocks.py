@@ -14,6 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
+from picloud.mount.turn import waiting
+
 BLOCK = 4 << 20
 """Bytes of a piece, and of a block of a file that is written."""
 SHARE = 0.8
@@ -54,7 +56,7 @@ class Blocks:
     def _read_one(self, blob: str, index: int, inside: int, size: int) -> bytes:
         try:
             file = os.open(self._path(blob, index), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except OSError:  # not there, or a disk that gives nothing back: the server has it
             return bytes(memoryview(self.bring(blob, index))[inside : inside + size])
         try:
             return os.pread(file, size, inside)
@@ -73,23 +75,31 @@ class Blocks:
             if coming is None:
                 coming = self._coming[blob, index] = Future()
         if not mine:
+            waiting()
             return coming.result()
         try:
             data = self._fetch(blob, index * BLOCK, (index + 1) * BLOCK)
+            coming.set_result(data)  # who waits need not wait for the disk
             self._keep(blob, index, data)
-            coming.set_result(data)
         except BaseException as error:
-            coming.set_exception(error)
+            if not coming.done():
+                coming.set_exception(error)
             raise
         finally:
             with self._lock:
                 del self._coming[blob, index]
         return data
 
+    def adopt(self, blob: str, data: bytes | memoryview) -> None:
+        """Keep the bytes of a blob that was just sent: who writes is often read on the same host."""
+        view = memoryview(data)
+        for index in range((len(view) + BLOCK - 1) // BLOCK):
+            self._keep(blob, index, view[index * BLOCK : (index + 1) * BLOCK])
+
     def _path(self, blob: str, index: int) -> str:
         return f"{self._folder}/{blob[:2]}/{blob}.{index}"
 
-    def _keep(self, blob: str, index: int, data: bytes | bytearray) -> None:
+    def _keep(self, blob: str, index: int, data: bytes | bytearray | memoryview) -> None:
         path = self._path(blob, index)
         passing = f"{self._folder}/{blob}.{index}.{os.getpid()}.{threading.get_ident()}"
         try:

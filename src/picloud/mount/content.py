@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 from picloud.mount.base import Base
 from picloud.mount.blocks import BLOCK, Blocks
 from picloud.mount.failure import refused
+from picloud.mount.turn import Lock
 
 AHEAD = 3
 """Blocks that are brought before they are asked for, where somebody reads on and on."""
@@ -28,11 +28,11 @@ class Content:
     """The bytes of an open file."""
 
     def __init__(self, base: Base, blocks: Blocks, folder: Path, ahead: Callable[[str, int], None]) -> None:
-        self.lock = threading.RLock()
+        self.lock = Lock()
         self.opened = 0  # handles
         self.gone = False  # its name was removed here: it is not stored any more
         self.stale = False  # another version is there, and nothing was written here: load it before the next read
-        self._blocks, self._folder, self._ahead = blocks, folder, ahead
+        self.blocks, self._folder, self._ahead = blocks, folder, ahead
         self._file: int | None = None
         self._last = -1
         self.begin(base)
@@ -88,7 +88,7 @@ class Content:
     def _joined(self, parts: list[tuple[int, int, bytes | None]], base: Base, kept: int) -> bytes:
         found = []
         for a, b, part in parts:
-            data = part if part is not None else base.read(self._blocks, a, min(b, kept))
+            data = part if part is not None else base.read(self.blocks, a, min(b, kept))
             found.append(data if len(data) == b - a else data + bytes(b - a - len(data)))
         return found[0] if len(found) == 1 else b"".join(found)
 
@@ -188,7 +188,7 @@ class Content:
             self.dirty.add(block)
 
     def _fill(self, low: int, high: int) -> None:
-        data, file = memoryview(self.base.read(self._blocks, low, high)), self._open()
+        data, file = memoryview(self.base.read(self.blocks, low, high)), self._open()
         at = 0
         while at < len(data):
             at += os.pwrite(file, data[at:], low + at)

@@ -32,6 +32,7 @@ class Feed:
         self._link, self._volume, self._names = link, volume, names
         self._lock = threading.Lock()
         self._stream: Stream | None = None
+        self._poll = select.poll()
         self._data = bytearray()  # of frames, not whole yet
         self._raw = bytearray()  # of chunks, not whole yet
         self._closed = threading.Event()
@@ -73,6 +74,8 @@ class Feed:
             sock = stream.connection.sock
             with self._lock:
                 sock.settimeout(0)
+                self._poll = select.poll()
+                self._poll.register(sock, select.POLLIN)
                 self._data, self._raw = bytearray(), bytearray(stream.response.fp.peek() if stream.response.fp else b"")
                 self._stream, self.exact = stream, sock.family == socket.AF_UNIX and not self._link.origin.door
                 self._names.reset(live=True)
@@ -92,7 +95,7 @@ class Feed:
             self._names.reset(live=False)
 
     def _drain(self, sock: socket.socket) -> None:
-        while True:
+        while self._poll.poll(0):
             try:
                 came = sock.recv(1 << 16)
             except (BlockingIOError, InterruptedError):

@@ -171,7 +171,7 @@ class Names:
 
     def _change(self, known: Known, name: str, event: Event) -> None:
         there, now = known.names.get(name), event.object
-        same = there is not None and there.id == event.id
+        same = there is not None and there.id == event.id and event.id > 0
         if now is not None and there is not None and same:
             if now.version >= there.version:
                 known.names[name] = now
@@ -184,8 +184,8 @@ class Names:
                 del known.names[name]
             else:
                 known.names[name] = None
-        else:
-            known.unsure.add(name)
+        elif now is not None or there is not None or not event.id or not (known.complete or name in known.names):
+            known.unsure.add(name)  # and what goes though it was known not to be there, changes nothing
 
     def _forget_below(self, below: str) -> None:
         for path in [path for path in self._folders if f"{path}/".startswith(below)]:

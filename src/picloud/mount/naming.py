@@ -63,7 +63,7 @@ class Naming:
     def _entry(self, node: Node) -> bytes:
         self._nodes.hold(node)
         try:
-            return protocol.entry(node.number, self._tree.attributes(node))
+            return protocol.entry(node.number, self._tree.attributes(node, known=True))
         except BaseException:
             self._nodes.forget(node.number, 1)
             raise

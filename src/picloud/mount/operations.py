@@ -29,6 +29,7 @@ class Operations:
     def __init__(self, tree: Tree) -> None:
         self._tree, self._nodes = tree, tree.nodes
         self._handles: dict[int, Node] = {}
+        self._readers: set[int] = set()  # handles that cannot write: their close stores nothing of others
         self._numbers = count(1)
 
     def table(self) -> Mapping[int, Operation]:
@@ -89,12 +90,14 @@ class Operations:
         if node.folder:
             raise refused(errno.EISDIR)
         same = self._tree.open(node, flags)
-        return self._opened(node, protocol.KEEP_CACHE if same else 0)
+        return self._opened(node, protocol.KEEP_CACHE if same else 0, flags)
 
-    def _opened(self, node: Node, flags: int) -> bytes:
+    def _opened(self, node: Node, told: int, flags: int) -> bytes:
         handle = next(self._numbers)
         self._handles[handle] = node
-        return protocol.OPENED.pack(handle, flags, 0)
+        if flags & os.O_ACCMODE == os.O_RDONLY:
+            self._readers.add(handle)
+        return protocol.OPENED.pack(handle, told, 0)
 
     def create(self, head: Head, body: memoryview) -> bytes:
         flags, mode = protocol.TWO.unpack_from(body)
@@ -114,7 +117,7 @@ class Operations:
             if flags & os.O_EXCL:
                 self._claim(node)
         self._nodes.hold(node)
-        return protocol.entry(node.number, self._tree.attributes(node)) + self._opened(node, 0)
+        return protocol.entry(node.number, self._tree.attributes(node)) + self._opened(node, 0, flags | os.O_WRONLY)
 
     def _claim(self, node: Node) -> None:
         """Store a file that must be new, now: two mounts may want to be the one who made it."""
@@ -141,10 +144,12 @@ class Operations:
     def flush(self, head: Head, body: memoryview) -> None:
         """close and fsync: back when it is on the server's disk."""
         (handle,) = protocol.HANDLE.unpack_from(body)
-        self._tree.flush(self._handles[handle])
+        if handle not in self._readers:
+            self._tree.flush(self._handles[handle])
 
     def release(self, head: Head, body: memoryview) -> None:
         (handle,) = protocol.HANDLE.unpack_from(body)
+        self._readers.discard(handle)
         self._tree.release(self._handles.pop(handle))
 
     def fallocate(self, head: Head, body: memoryview) -> None:

@@ -18,6 +18,7 @@ class Order(Struct, omit_defaults=True, forbid_unknown_fields=True):
     volume: str = ""  # "" = the bucket
     read_only: bool = False
     allow_other: bool = False  # other users than the one who mounts may enter
+    uid: int = 0  # to whom everything belongs
     gid: int = 0
     device: int = -1  # an open /dev/fuse that is mounted already, its first question answered
     cache_bytes: int = 4 << 30

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from picloud.mount.turn import waiting
 from picloud.wire.link import Link
 from picloud.wire.object import Append, Change, Content, Contents, Keys, List, Listing, New, Object, Put
 
@@ -34,6 +35,7 @@ class Remote:
         self.pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bytes")
 
     def _ask(self, route: str, question: Struct, kind: type[T] | Any) -> Any:
+        waiting()
         answer = self.link.request("POST", f"/v1/object/{route}", _encode(question))
         return msgspec.msgpack.decode(answer, type=kind)
 
@@ -77,6 +79,7 @@ class Remote:
 
     def usage(self) -> dict[str, Any]:
         """``objects``, ``bytes`` and ``quota`` of the account."""
+        waiting()
         answer: dict[str, Any] = self.link.json("GET", "/v1/object")
         return answer
 
@@ -104,22 +107,29 @@ class Remote:
         found: Object = self._ask("append", one, Object)
         return found
 
-    def send(self, sizes: Sequence[int], read: Callable[[int], bytes | memoryview]) -> list[str]:
+    def send(
+        self, sizes: Sequence[int], read: Callable[[int], bytes], sent: Callable[[str, bytes], None] | None = None
+    ) -> list[str]:
         """Store new blobs.
 
         Args:
             sizes: bytes of each.
             read: gives the bytes of the one with this index.
+            sent: told of each blob and its bytes.
 
         Returns:
             Their ids.
         """
+        waiting()
         made: list[dict[str, str]] = []
         for at in range(0, len(sizes), BATCH):
             made += self.link.json("POST", "/v1/blob", {"sizes": list(sizes[at : at + BATCH])})["blobs"]
 
         def send(i: int) -> None:
-            self.link.put(made[i]["url"], [read(i)])
+            data = read(i)
+            self.link.put(made[i]["url"], [data])
+            if sent is not None:
+                sent(made[i]["id"], data)
 
         work = [self.pool.submit(send, i) for i in range(len(made))]
         for one in work:
@@ -128,6 +138,7 @@ class Remote:
 
     def fetch(self, blob: str, start: int, end: int) -> bytearray:
         """Bytes of a blob; fewer where it ends before."""
+        waiting()
         made, url = self._tickets.get(blob, (0.0, ""))
         if not url or time.monotonic() - made > FRESH:
             (url,) = json.loads(self.link.request("POST", "/v1/blob/get", json.dumps({"ids": [blob]}).encode()))["urls"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from picloud.mount.failure import number_of
 from picloud.mount.protocol import Head, Opcode
+from picloud.mount.turn import Turn
 from picloud.wire import fuse
 from picloud.wire.fuse import ANSWER, HEAD
 
@@ -34,6 +35,7 @@ class Session:
 
     def __init__(self, device: int, operations: Mapping[int, Operation], *, greeted: bool = False) -> None:
         self._device, self._operations, self._greeted = device, operations, greeted
+        self._turn = Turn()
         self.ready = threading.Event()
 
     def run(self) -> None:
@@ -58,7 +60,12 @@ class Session:
     def _serve(self) -> None:
         buffer = bytearray(fuse.READ_SIZE)
         view = memoryview(buffer)
-        while (size := self._next(buffer)) is not None:
+        while True:
+            self._turn.take()
+            size = self._next(buffer)
+            if size is None:
+                self._turn.give()
+                return
             head = Head(*HEAD.unpack_from(buffer))
             self._act(head, view[HEAD.size : size])
 

@@ -37,11 +37,11 @@ class Tree:
         remote: the server.
         cache: folder of the blocks, and of what is written.
         most: bytes of blocks.
-        gid: the group that everything belongs to.
+        owner: user and group that everything belongs to.
     """
 
-    def __init__(self, remote: Remote, cache: Path, most: int, gid: int) -> None:
-        self.remote, self.gid, self._cache = remote, gid, cache
+    def __init__(self, remote: Remote, cache: Path, most: int, owner: tuple[int, int]) -> None:
+        self.remote, self._owner, self._cache = remote, owner, cache
         self.names = Names(remote)
         self.feed = Feed(remote.link, remote.volume, self.names)
         self.blocks = Blocks(cache / "blocks", most, remote.fetch)
@@ -94,14 +94,18 @@ class Tree:
 
     # -- attributes -------------------------------------------------------------------------------------------------
 
-    def attributes(self, node: Node) -> bytes:
-        """What stat tells."""
+    def attributes(self, node: Node, known: bool = False) -> bytes:
+        """What stat tells.
+
+        Args:
+            known: the name has just been looked up.
+        """
         if node.folder:
-            return protocol.attribute(node.inode, protocol.FOLDER, 4096, node.made, self.gid)
+            return protocol.attribute(node.inode, protocol.FOLDER, 4096, node.made, self._owner)
         content = node.content
         if content is not None and (content.changed or content.gone):
             return self._file(node, content.size, content.modified)
-        newest = self.newest(node)
+        newest = node.object if known and content is None else self.newest(node)
         if newest is None and content is None:
             raise refused(errno.ESTALE)
         if newest is None and content is not None:
@@ -110,14 +114,18 @@ class Tree:
 
     def _file(self, node: Node, size: int, modified: int) -> bytes:
         when = modified or (node.object.modified if node.object else 0)
-        return protocol.attribute(node.inode, protocol.FILE, size, when, self.gid)
+        return protocol.attribute(node.inode, protocol.FILE, size, when, self._owner)
 
-    def newest(self, node: Node) -> Object | None:
-        """The version of a stored file that is there now; None where it has been removed."""
+    def newest(self, node: Node, ask: bool = False) -> Object | None:
+        """The version of a stored file that is there now; None where it has been removed.
+
+        Args:
+            ask: the server, whatever is known.
+        """
         if node.object is None:
             return None
         self.feed.catch_up()
-        found = self.names.look(*split(node.key))
+        found = self.names.look(*split(node.key)) if not ask else None
         if found is None or found.id != node.object.id:
             found = self.remote.find_id(node.object.id)
         if found is None:
@@ -137,7 +145,8 @@ class Tree:
             OSError: ESTALE where it has been removed elsewhere (the kernel then looks the name up again).
         """
         truncate, blind = bool(flags & os.O_TRUNC), flags & (os.O_APPEND | os.O_ACCMODE) == os.O_APPEND | os.O_WRONLY
-        newest = self.newest(node) if self.feed.exact or truncate or blind or node.content is not None else None
+        ask = node.content is not None and not self.feed.exact
+        newest = self.newest(node, ask) if self.feed.exact or truncate or blind or node.content is not None else None
         with self.nodes.lock:
             if node.content is None:
                 node.content = self._content(Base.unseen(newest) if newest else Base())

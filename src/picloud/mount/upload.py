@@ -148,5 +148,5 @@ def _send(remote: Remote, content: Content, stretches: list[tuple[int, int]]) ->
     if not stretches:
         return []
     sizes = [b - a for a, b in stretches]
-    names = remote.send(sizes, lambda i: content.piece(*stretches[i]))
+    names = remote.send(sizes, lambda i: content.piece(*stretches[i]), content.blocks.adopt)
     return [Extent(name, 0, size) for name, size in zip(names, sizes, strict=True)]

@@ -43,7 +43,7 @@ class Request(NamedTuple):
     path: str
     parts: Sequence[Buffer]
     kind: str = MSGPACK
-    headers: str = ""  # further ones, whole lines
+    more: str = ""  # further lines of the head, each with its end
 
 
 class Patience:
@@ -209,7 +209,7 @@ class Link:
         part = f"Range: bytes={start}-{end - 1}\r\n" if end else ""
         patience = Patience(self, None)
         while True:
-            connection, response = self._answered(origin, Request("GET", path, [], headers=part), None, None)
+            connection, response = self._answered(origin, Request("GET", path, [], more=part), None, None)
             if response.status >= 300:
                 response.read()
                 origin.give(connection, response)
@@ -284,7 +284,7 @@ class Link:
         mine = self.headers if origin is self.origin else ""  # a ticket in the address is its own right
         head = (
             f"{request.method} {request.path} HTTP/1.1\r\nHost: {origin.name}\r\n{mine}"
-            f"{request.headers}Content-Type: {request.kind}\r\nContent-Length: {size}\r\n\r\n"
+            f"Content-Type: {request.kind}\r\nContent-Length: {size}\r\n{request.more}\r\n"
         )
         try:
             connection.send(head.encode("ascii"), request.parts)

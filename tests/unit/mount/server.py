@@ -66,7 +66,9 @@ class Server:
         self.objects[number], self.bytes_of[number] = made, data
         return made
 
-    def send(self, sizes: Sequence[int], read: Callable[[int], bytes | memoryview]) -> list[str]:
+    def send(
+        self, sizes: Sequence[int], read: Callable[[int], bytes], sent: Callable[[str, bytes], None] | None = None
+    ) -> list[str]:
         names = []
         for at, size in enumerate(sizes):
             data = bytes(read(at))
@@ -74,6 +76,8 @@ class Server:
             names.append(f"{len(self.blobs):032x}")
             self.blobs[names[-1]] = data
             self.sent.append(size)
+            if sent is not None:
+                sent(names[-1], data)
         return names
 
     def fetch(self, blob: str, start: int, end: int) -> bytes:

@@ -119,6 +119,16 @@ def test_whole_blocks_are_written_without_being_fetched(tmp_path: Path) -> None:
     assert file.server.fetched == [] and file.stored == some(BLOCK, 1) + some(2 * BLOCK, 0)[BLOCK:]
 
 
+def test_what_was_written_is_read_again_without_being_fetched(tmp_path: Path) -> None:
+    file = File(tmp_path, new=True)
+    data = some(6 * BLOCK + 7, 2)
+    file.write(0, data)
+    file.flush()
+    again = File(tmp_path, b"")
+    again.content.begin(file.content.base)
+    assert again.content.read(0, len(data)) == data and file.server.fetched == again.server.fetched == []
+
+
 def test_holes_travel_once(tmp_path: Path) -> None:
     file = File(tmp_path, new=True)
     file.content.truncate(20 * BLOCK)

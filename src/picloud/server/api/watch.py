@@ -22,10 +22,12 @@ _HEAD = [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]
 async def watch(control: Control, request: Request) -> None:
     """POST /v1/object/watch: Keys (its volume) -> frames, each a list of Event; the first, an empty one, when it listens"""
     try:
-        volume = msgspec.msgpack.decode(await request.body(), type=Keys).volume
+        asked = msgspec.msgpack.decode(await request.body(), type=Keys)
     except msgspec.MsgspecError as error:
         raise BadRequest(f"the body is not what this route takes: {error}") from error
-    account = request.principal.account
+    if asked.keys or asked.ids or asked.prefix:
+        raise BadRequest("single keys cannot be watched", hint="watch a bucket or volume as a whole")
+    account, volume = request.principal.account, asked.volume
     await control.storage.read(tree.find, account, volume)
     watcher = control.changes.watch(account, volume)
     gone = asyncio.ensure_future(_until_gone(request, watcher))
