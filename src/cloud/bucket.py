@@ -5,9 +5,9 @@
     for line in cloud.bucket.getf("points.csv"): ...
     cloud.bucket.get("points.csv", "copy.csv")
 
-A key is text with ``/`` between its parts, each at most 255 bytes, together at most 1,024. ``prefix`` is a folder, or a list of
-the parts of its name: the key is then ``prefix/obj_path``. A key cannot be a folder at the same time. A put is atomic: readers see
-the old object or the new one. The same functions work in jobs.
+A key is text with ``/`` between its parts, each at most 255 bytes, together at most 1,024. ``prefix`` is a folder, or a list
+of the parts of its name: the key is then ``prefix/obj_path``. A key cannot be a folder at the same time. A put is atomic:
+readers see the old object or the new one. The same functions work in jobs.
 """
 
 from __future__ import annotations
