@@ -12,6 +12,8 @@ from typing import IO, Any
 
 from picloud.wire.error import CloudTimeoutError
 
+OPEN = ("/dev/", "/proc/")
+"""Below these are names of what is open, and of devices."""
 PAUSE = 0.05
 """Seconds between two looks at a lock that somebody holds."""
 
@@ -32,7 +34,9 @@ def path_for(file_path: Any, name: str) -> str:
         raise ValueError("the path is empty or holds a NUL character")
     if os.path.isdir(path) or path.endswith(os.sep):
         path = os.path.join(path, name)
-    return os.path.realpath(path)  # what a link leads to is replaced, not the link
+    absolute = os.path.abspath(path)
+    # What a link leads to is replaced, not the link; but /dev/stdout stands for something that is open already.
+    return absolute if absolute.startswith(OPEN) else os.path.realpath(path)
 
 
 @contextlib.contextmanager
@@ -42,8 +46,8 @@ def replacing(path: str) -> Iterator[IO[bytes]]:
     What is no regular file, as ``/dev/stdout`` or a pipe, is written to as it is.
     """
     mode = _mode(path)
-    if mode is not None and not stat.S_ISREG(mode):
-        with open(path, "wb", buffering=0) as direct:
+    if path.startswith(OPEN) or (mode is not None and not stat.S_ISREG(mode)):
+        with open(path, "ab", buffering=0) as direct:
             yield direct
         return
     folder = os.path.dirname(path)

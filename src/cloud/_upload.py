@@ -45,16 +45,16 @@ def put(source: Source, key: str, headers: dict[str, str], if_match: str | None 
 
 def _upload(link: Link, source: Source, tell: Tell) -> tuple[list[Extent], str]:
     """The blobs that hold the bytes now, and their md5."""
-    digest, extents, before = Digest(), list[Extent](), None
+    digest, extents, under_way = Digest(), list[Extent](), list[_Part]()
     try:
         for start in range(0, source.size, PART):
             part = _Part(link, source, start, min(PART, source.size - start), digest, tell)
             part.send()
-            if before is not None:
-                extents.append(before.arrived())
-            before = part
-        if before is not None:
-            extents.append(before.arrived())
+            under_way.append(part)
+            # One that broke off is brought to its end now: the bytes are hashed in their order.
+            while len(under_way) > 1 or (under_way and not under_way[0].is_sent):
+                extents.append(under_way.pop(0).arrived())
+        extents += [part.arrived() for part in under_way]
         return extents, digest.hexdigest()
     finally:
         digest.close()
@@ -74,6 +74,11 @@ class _Part:
         ticket = self._link.json("POST", "/v1/blob", {"sizes": [self._size]})["blobs"][0]
         self._blob = ticket["id"]
         self._pending = self._link.send_put(ticket["url"], Body(self._size, self._pieces))
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether all of it was sent at least once."""
+        return self._farthest == self._size
 
     def arrived(self) -> Extent:
         """Where the bytes are, when they are on the server's disk."""
