@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from cloud import _download, _objects, _source, _upload
 from cloud._digest import md5
 from picloud.wire.bulk import download
 from picloud.wire.error import Forbidden
+from picloud.wire.link import Pending
 from picloud.wire.object import BATCH, BATCH_BYTES, Content, Contents, Keys, New
 
 SMALL = 1 << 18
@@ -18,23 +19,48 @@ GAP = 1 << 16
 
 
 def put_many(items: Mapping[str, Any] | Iterable[tuple[str, Any]], prefix: _objects.Prefix) -> int:
-    """Store objects, in batches; how many."""
-    batch, size, count = dict[str, New](), 0, 0
+    """Store objects, in batches; how many. The next batch is made and sent while the server stores the one before."""
+    sender, batch, size, count = _Sender(), dict[str, New](), 0, 0
     for path, data in items.items() if isinstance(items, Mapping) else items:
         key, data = _objects.key_of(path, prefix), _bytes(path, data)
         count += 1
         if len(data) > SMALL:
+            batch.pop(key, None)
+            sender.wait(key)
             with _source.of_object(data, repr(key)) as source:
-                batch.pop(key, None)
                 _upload.put(source, key, _source.headers_for(key))
             continue
         if len(batch) == BATCH or size + len(data) > BATCH_BYTES:
-            _send(batch)
+            sender.send(batch)
             batch, size = {}, 0
         batch[key] = New(key, len(data), md5(data), _source.headers_for(key), data, token=_objects.token())
         size += len(data)
-    _send(batch)
+    sender.send(batch)
+    sender.wait()
     return count
+
+
+class _Sender:
+    """Sends batches, one while another is being stored, unless they have a key in common: the later content shall stay."""
+
+    def __init__(self) -> None:
+        self._pending: Pending | None = None
+        self._keys: Collection[str] = ()
+
+    def send(self, batch: dict[str, New]) -> None:
+        if not batch:
+            return
+        if not batch.keys().isdisjoint(self._keys):
+            self.wait()
+        pending = _objects.send_put(list(batch.values()))
+        self.wait()
+        self._pending, self._keys = pending, batch.keys()
+
+    def wait(self, key: str | None = None) -> None:
+        """Until the batch under way is stored; with ``key``, only if it is in it."""
+        if self._pending is not None and (key is None or key in self._keys):
+            pending, self._pending, self._keys = self._pending, None, ()
+            pending.read_response()
 
 
 def _bytes(path: str, data: Any) -> bytes:
@@ -43,11 +69,6 @@ def _bytes(path: str, data: Any) -> bytes:
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(f"the content of {path!r} must be bytes or a str, not {type(data).__name__}")
     return bytes(data)
-
-
-def _send(batch: dict[str, New]) -> None:
-    if batch:
-        _objects.put(list(batch.values()))
 
 
 def get_many(keys: list[str]) -> Iterator[tuple[str, bytes]]:

@@ -12,7 +12,7 @@ import msgspec
 
 from cloud import _session
 from picloud.wire.error import NotFound, SetupError
-from picloud.wire.link import Link
+from picloud.wire.link import Link, Pending
 from picloud.wire.object import (
     BATCH,
     Change,
@@ -98,6 +98,11 @@ def missing(key: str) -> NotFound:
 def put(made: Sequence[New]) -> list[Object]:
     """Objects that come to be together."""
     return ask("put", Put(list(made)), list[Object])
+
+
+def send_put(made: Sequence[New]) -> Pending:
+    """The same; the answer is read later."""
+    return link().send_request("POST", "/v1/object/put", msgspec.msgpack.encode(Put(list(made))))
 
 
 def find(keys: Sequence[str]) -> list[Object]:
