@@ -20,8 +20,16 @@ GAP = 1 << 16
 
 def put_many(items: Mapping[str, Any] | Iterable[tuple[str, Any]], prefix: _objects.Prefix) -> int:
     """Store objects, in batches; how many. The next batch is made and sent while the server stores the one before."""
-    sender, batch, size, count = _Sender(), dict[str, New](), 0, 0
-    for path, data in items.items() if isinstance(items, Mapping) else items:
+    sender = _Sender()
+    try:
+        return _put_all(sender, items.items() if isinstance(items, Mapping) else items, prefix)
+    finally:
+        sender.wait()  # also if the iterable failed: what was sent before is stored
+
+
+def _put_all(sender: _Sender, items: Iterable[tuple[str, Any]], prefix: _objects.Prefix) -> int:
+    batch, size, count = dict[str, New](), 0, 0
+    for path, data in items:
         key, data = _objects.key_of(path, prefix), _bytes(path, data)
         count += 1
         if len(data) > SMALL:
@@ -36,7 +44,6 @@ def put_many(items: Mapping[str, Any] | Iterable[tuple[str, Any]], prefix: _obje
         batch[key] = New(key, len(data), md5(data), _source.headers_for(key), data, token=_objects.token())
         size += len(data)
     sender.send(batch)
-    sender.wait()
     return count
 
 
