@@ -53,11 +53,14 @@ def _upload(link: Link, source: Source, tell: Tell) -> tuple[list[Extent], str]:
             under_way.append(part)
             # One that broke off is brought to its end now: the bytes are hashed in their order.
             while len(under_way) > 1 or (under_way and not under_way[0].is_sent):
-                extents.append(under_way.pop(0).arrived())
+                extents.append(under_way[0].arrived())
+                del under_way[0]
         extents += [part.arrived() for part in under_way]
         return extents, digest.hexdigest()
     finally:
         digest.close()
+        for part in under_way:
+            part.leave()
 
 
 class _Part:
@@ -74,6 +77,11 @@ class _Part:
         ticket = self._link.json("POST", "/v1/blob", {"sizes": [self._size]})["blobs"][0]
         self._blob = ticket["id"]
         self._pending = self._link.send_put(ticket["url"], Body(self._size, self._pieces))
+
+    def leave(self) -> None:
+        """It is not wanted any more."""
+        if self._pending is not None:
+            self._pending.close()
 
     @property
     def is_sent(self) -> bool:

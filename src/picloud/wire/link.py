@@ -117,6 +117,12 @@ class Pending:
         connection, self.connection = self.connection, None
         return self.link.finish(self.request, connection, self.origin)
 
+    def close(self) -> None:
+        """Leave it: the answer is not wanted any more."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.sock.close()
+
 
 class Stream:
     """A response read frame by frame (u32 big-endian length, then so many bytes)."""
