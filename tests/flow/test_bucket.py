@@ -24,12 +24,18 @@ from picloud.wire.error import BadRequest, Conflict, NotFound
 DATA = os.urandom(1_500_000)
 
 
+def clear() -> None:
+    """Have an empty bucket."""
+    for one in bucket.list(folderize=True):
+        bucket.remove_prefix(one) if one.endswith("/") else bucket.remove(one)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left(server: Any) -> Iterator[None]:
     server.use()
+    clear()
     yield
-    for one in bucket.list(folderize=True):
-        bucket.remove_prefix(one) if one.endswith("/") else bucket.remove(one)
+    clear()
     assert bucket.usage()["objects"] == 0
 
 

@@ -15,12 +15,18 @@ from cloud import bucket
 from tests.conftest import PICLOUD
 
 
+def clear() -> None:
+    """Have an empty bucket."""
+    for one in bucket.list(folderize=True):
+        bucket.remove_prefix(one) if one.endswith("/") else bucket.remove(one)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left(server: Any) -> Iterator[None]:
     server.use()
+    clear()
     yield
-    for one in bucket.list(folderize=True):
-        bucket.remove_prefix(one) if one.endswith("/") else bucket.remove(one)
+    clear()
 
 
 @pytest.fixture
