@@ -19,17 +19,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import Connection, Executable, SmallInteger, Table, Text, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, SmallInteger, Text, bindparam, delete, select, update
 
 from picloud.store import blob as blobs
 from picloud.store.index import tree as trees
 from picloud.store.index.schema import Key, content, extent, objects
-from picloud.store.rows import Listed, add, as_list, from_json, run, to_json
+from picloud.store.rows import Listed, add, as_list, from_json, run, run_rows, to_json
 from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.object import Extent, New, Object
 
-FEW = 16
-"""Rows below which a statement for each is quicker than SQLAlchemy's way for many."""
 PUBLIC = "public"
 """Stands in :class:`Object` for the URL, which only the server knows."""
 
@@ -115,14 +113,13 @@ def _write_rows(tx: Connection, tree: int, made: Sequence[New], there: Mapping[s
             fresh.append(row | {"tree": tree, "key": one.key, "created": now})
         else:
             known.append({f"{name}_": value for name, value in row.items()} | {"id_": old.id})
-    _insert(tx, objects, _ADD, fresh)
-    if known:
-        tx.execute(_CHANGE, known)
+    run_rows(tx, _ADD, fresh)
+    run_rows(tx, _CHANGE, known)
 
 
 def _write_contents(tx: Connection, made: Sequence[New], found: Mapping[str, Object], old: Sequence[int]) -> None:
     _drop_contents(tx, old)
-    _insert(tx, content, _ADD_CONTENT, [{"object": found[one.key].id, "data": one.data} for one in made if one.data])
+    run_rows(tx, _ADD_CONTENT, [{"object": found[one.key].id, "data": one.data} for one in made if one.data])
     pieces = []
     for one in made:
         at = 0
@@ -131,16 +128,7 @@ def _write_contents(tx: Connection, made: Sequence[New], found: Mapping[str, Obj
                 {"object": found[one.key].id, "at": at, "blob": piece.blob, "start": piece.start, "length": piece.length}
             )
             at += piece.length
-    _insert(tx, extent, _ADD_EXTENT, pieces)
-
-
-def _insert(tx: Connection, table: Table, prepared: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add rows that are not there: few by the quick way, many at once."""
-    if len(rows) > FEW:
-        tx.execute(insert(table), rows)
-        return
-    for row in rows:
-        run(tx, prepared, **row)
+    run_rows(tx, _ADD_EXTENT, pieces)
 
 
 def _drop_contents(tx: Connection, ids: Sequence[int]) -> None:
