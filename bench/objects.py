@@ -1,7 +1,7 @@
 """How fast is the bucket? ``python -m bench.objects``
 
 256 MB there and back, beside a copy with fsync and md5 of the same bytes; 10 KB objects one by one from 8 threads, beside a bare
-aiohttp file server that syncs nothing; the same in batches; the rename of a folder.
+aiohttp file server, which syncs nothing, or each file; the same in batches; the rename of a folder.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ GROWTH = 64 << 20
 
 def measure(rounds: int = 3) -> list[Row]:
     """Each question ``rounds`` times, in turns."""
-    found: dict[str, list[dict[str, float]]] = {"large": [], "small": [], "plain": [], "many": []}
+    found: dict[str, list[dict[str, float]]] = {"large": [], "small": [], "plain": [], "synced": [], "many": []}
     with Server() as server, _client(server) as ask, _plain(server.home) as port:
-        before = _server_memory(server)
         for _ in range(rounds):
+            before = _server_memory(server)
             found["large"].append(ask(f"large {LARGE} {server.home}"))
             found["large"][-1]["server"] = _server_memory(server) - before
             found["small"].append(ask(f"small {SMALL} {THREADS}"))
             if port:
-                found["plain"].append(ask(f"plain {SMALL} {THREADS} {port}"))
+                found["plain"].append(ask(f"plain {SMALL} {THREADS} {port} 0"))
+                found["synced"].append(ask(f"plain {SMALL} {THREADS} {port} 1"))
             found["many"].append(ask(f"many {MANY}"))
-    return [*_large(found["large"]), *_small(found["small"], found["plain"]), *_many(found["many"])]
+    return [*_large(found["large"]), *_small(found["small"], found["plain"], found["synced"]), *_many(found["many"])]
 
 
 def _large(found: list[dict[str, float]]) -> Iterator[Row]:
@@ -52,10 +53,12 @@ def _large(found: list[dict[str, float]]) -> Iterator[Row]:
     yield Row("memory that it takes", text, "< 64 MiB each", grown < GROWTH)
 
 
-def _small(found: list[dict[str, float]], plain: list[dict[str, float]]) -> Iterator[Row]:
+def _small(found: list[dict[str, float]], plain: list[dict[str, float]], synced: list[dict[str, float]]) -> Iterator[Row]:
     for verb in ("put", "get"):
         ours, theirs = [one[verb] for one in found], [one[verb] for one in plain]
         rivals = {"aiohttp, files": f"{span(theirs)}/s"} if theirs else {}
+        if synced and verb == "put":
+            rivals["the same with fsync"] = f"{span([one[verb] for one in synced])}/s"
         met = median(ours) >= median(theirs) if theirs else None
         yield Row(
             f"10 KB objects, {verb}, {THREADS} threads", f"{span(ours)}/s", "the file server's", met, rivals, {"rounds": found}

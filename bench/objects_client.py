@@ -66,14 +66,14 @@ def small(count: int, threads: int) -> dict[str, float]:
     return _rates(count, threads, lambda number: bucket.putf(data, f"small/{number}"), get)
 
 
-def plain(count: int, threads: int, port: int) -> dict[str, float]:
-    """Files of the bare server one by one."""
-    data, local = os.urandom(SMALL), threading.local()
+def plain(count: int, threads: int, port: int, synced: int) -> dict[str, float]:
+    """Files of the bare server one by one. ``synced``: 1 = on its disk before it answers."""
+    data, local, name = os.urandom(SMALL), threading.local(), "synced" if synced else "file"
 
     def ask(method: str, number: int, body: bytes | None = None) -> bytes:
         if not hasattr(local, "link"):
             local.link = http.client.HTTPConnection("127.0.0.1", port)
-        local.link.request(method, f"/{number}", body)
+        local.link.request(method, f"/{name}-{number}", body)
         found: bytes = local.link.getresponse().read()
         return found
 

@@ -1,9 +1,12 @@
-"""A bare file server on aiohttp: PUT writes a file, GET sends it. No accounts, no index, nothing synced to disk.
+"""A bare file server on aiohttp: PUT writes a file, GET sends it. No accounts, no index.
+
+Nothing is synced to the disk, or, where the name begins with ``synced``, file and folder before the answer.
 
 python run_files.py FOLDER    ->  its port on stdout; ends with its stdin
 """
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -13,8 +16,22 @@ FOLDER = Path(sys.argv[1])
 
 
 async def put(request):
-    (FOLDER / request.match_info["name"]).write_bytes(await request.read())
+    name, data = request.match_info["name"], await request.read()
+    if name.startswith("synced"):
+        await asyncio.get_running_loop().run_in_executor(None, write_synced, FOLDER / name, data)
+    else:
+        (FOLDER / name).write_bytes(data)
     return web.Response()
+
+
+def write_synced(path, data):
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(FOLDER, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 async def get(request):
