@@ -6,6 +6,7 @@ import io
 import mimetypes
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -133,8 +134,14 @@ def md5_of(source: Source, tell: Callable[[int], None]) -> str:
 def headers_for(*names: str) -> dict[str, str]:
     """Type and encoding of an object by the first of the names that tells one."""
     for name in names:
-        kind, encoding = mimetypes.guess_type(name)
-        if kind or encoding:
-            found = {"content-type": kind, "content-encoding": encoding}
-            return {header: value for header, value in found.items() if value}
+        _, dot, endings = name[name.rfind("/") + 1 :].partition(".")
+        if dot and (found := _headers_of(endings)):
+            return dict(found)
     return {}
+
+
+@lru_cache(1000)
+def _headers_of(endings: str) -> dict[str, str]:
+    kind, encoding = mimetypes.guess_type(f"name.{endings}")
+    found = {"content-type": kind, "content-encoding": encoding}
+    return {header: value for header, value in found.items() if value}
