@@ -44,8 +44,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "delete": ("job:delete", "Erase finished jobs."),
         "rerun": ("job:rerun", "Run jobs again; prints the new jids."),
     },
-    "File systems": {
+    "Storage": {
         "bucket": ("mount:bucket", "The bucket: objects by key."),
+    },
+    "File systems": {
         "env": ("env:env", "Environments: what jobs find installed."),
     },
     "In running jobs": {

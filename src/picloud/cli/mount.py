@@ -17,8 +17,9 @@ from typing import IO
 import click
 import msgspec
 
+from picloud.cli.bucket import bucket as bucket
 from picloud.cli.call import configured
-from picloud.cli.flags import GlobalFlags, Group
+from picloud.cli.flags import GlobalFlags
 from picloud.cli.output import answer
 from picloud.mount import device
 from picloud.mount.order import Order
@@ -28,11 +29,6 @@ from picloud.wire.error import SetupError, from_dict
 PATIENCE = 2.0
 """Seconds of waiting after which a person is told what for."""
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path())
-
-
-@click.group("bucket", cls=Group)
-def bucket() -> None:
-    """The bucket: objects by key."""
 
 
 @bucket.command("mount", cls=GlobalFlags)
