@@ -15,7 +15,6 @@ from typing import Any
 
 from bench import rival
 from bench.machine import ROOT
-from bench.processes import memory
 from bench.row import Row, show
 from bench.server import Server
 from bench.statistic import median, span
@@ -74,8 +73,10 @@ def _many(found: list[dict[str, float]]) -> Iterator[Row]:
 
 
 def _server_memory(server: Server) -> float:
+    """The most that control and edge together had so far."""
     processes = server.processes()
-    return float(max(memory(processes.control), memory(processes.edge)))
+    texts = [Path(f"/proc/{one.pid}/status").read_text() for one in processes.control + processes.edge]
+    return float(sum(int(text.split("VmHWM:")[1].split()[0]) * 1024 for text in texts))
 
 
 @contextmanager

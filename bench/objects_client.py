@@ -33,8 +33,9 @@ def large(size: int, folder: Path) -> dict[str, float]:
         with source.open("wb") as file:
             for _ in range(size // PIECE):
                 file.write(os.urandom(PIECE))
-    bucket.put(str(source), "large")  # everything is warm, and there is something to replace
+    bucket.putf(b"", "warm")
     before = _resident()
+    bucket.put(str(source), "large")  # everything is warm, and there is something to replace
     limit = _seconds(lambda: _copied(source, folder / "copy"))
     put = _seconds(lambda: bucket.put(str(source), "large"))
     get = _seconds(lambda: bucket.get("large", str(target)))
@@ -43,6 +44,7 @@ def large(size: int, folder: Path) -> dict[str, float]:
 
 
 def _resident() -> int:
+    """The most that there was."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
