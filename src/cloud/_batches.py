@@ -20,14 +20,14 @@ GAP = 1 << 16
 
 def put_many(items: Mapping[str, Any] | Iterable[tuple[str, Any]], prefix: _objects.Prefix) -> int:
     """Store objects, in batches; how many. The next batch is made and sent while the server stores the one before."""
-    sender = _Sender()
+    sender = Sender()
     try:
         return _put_all(sender, items.items() if isinstance(items, Mapping) else items, prefix)
     finally:
         sender.wait()  # also if the iterable failed: what was sent before is stored
 
 
-def _put_all(sender: _Sender, items: Iterable[tuple[str, Any]], prefix: _objects.Prefix) -> int:
+def _put_all(sender: Sender, items: Iterable[tuple[str, Any]], prefix: _objects.Prefix) -> int:
     batch, size, count = dict[str, New](), 0, 0
     for path, data in items:
         key, data = _objects.key_of(path, prefix), _bytes(path, data)
@@ -47,10 +47,11 @@ def _put_all(sender: _Sender, items: Iterable[tuple[str, Any]], prefix: _objects
     return count
 
 
-class _Sender:
+class Sender:
     """Sends batches, one while another is being stored, unless they have a key in common: the later content shall stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, volume: str = "") -> None:
+        self._volume = volume
         self._pending: Pending | None = None
         self._keys: Collection[str] = ()
 
@@ -59,7 +60,7 @@ class _Sender:
             return
         if not batch.keys().isdisjoint(self._keys):
             self.wait()
-        pending = _objects.send_put(list(batch.values()))
+        pending = _objects.send_put(list(batch.values()), self._volume)
         self.wait()
         self._pending, self._keys = pending, batch.keys()
 
@@ -78,7 +79,7 @@ def _bytes(path: str, data: Any) -> bytes:
     return bytes(data)
 
 
-def get_many(keys: list[str]) -> Iterator[tuple[str, bytes]]:
+def get_many(keys: list[str], volume: str = "") -> Iterator[tuple[str, bytes]]:
     """Each object's key and bytes, in order.
 
     Raises:
@@ -87,12 +88,12 @@ def get_many(keys: list[str]) -> Iterator[tuple[str, bytes]]:
     at = 0
     while at < len(keys):
         wanted = keys[at : at + BATCH]
-        told = _objects.ask("get", Keys(list(dict.fromkeys(wanted))), Contents)
+        told = _objects.ask("get", Keys(list(dict.fromkeys(wanted)), volume), Contents)
         asked = set(list(dict.fromkeys(wanted))[: told.asked])
         found = {one.object.key: one for one in told.found}
         good = next((n for n, key in enumerate(wanted) if key not in asked), len(wanted))
         for run in _runs([_there(found, key) for key in wanted[:good]]):
-            yield from _read(run)
+            yield from _read(run, volume)
         at += good
 
 
@@ -130,36 +131,36 @@ def _follows(run: list[Content], one: Content) -> bool:
     return 0 <= place[1] - last[2] <= GAP and place[2] - first[1] <= BATCH_BYTES
 
 
-def _read(run: list[Content]) -> Iterator[tuple[str, bytes]]:
+def _read(run: list[Content], volume: str) -> Iterator[tuple[str, bytes]]:
     """The bytes of a run of objects."""
     first, last = _place(run[0]), _place(run[-1])
     if len(run) == 1 or first is None or last is None:
         for one in run:
             small = b"" if not one.object.size else one.data
-            yield one.object.key, small if small is not None else _whole(one)
+            yield one.object.key, small if small is not None else _whole(one, volume)
         return
     try:
         held = memoryview(b"".join(download(_objects.link(), run[0].extents[0][1], first[1], last[2])))
     except Forbidden:  # the ticket has ended while the caller was busy with those before
-        yield from get_many([one.object.key for one in run])
+        yield from get_many([one.object.key for one in run], volume)
         return
     for one in run:
         place = _place(one)
         assert place is not None
         data = bytes(held[place[1] - first[1] : place[2] - first[1]])
-        yield one.object.key, data if _is_right(one, data) else _whole(one)
+        yield one.object.key, data if _is_right(one, data) else _whole(one, volume)
 
 
 def _is_right(one: Content, data: bytes) -> bool:
     return not one.object.md5 or md5(data) == one.object.md5
 
 
-def _whole(one: Content) -> bytes:
+def _whole(one: Content, volume: str) -> bytes:
     """The bytes of one object; a wrong md5 is tried once more."""
     parts = list[bytes]()
 
     def keep(_: Content, pieces: Iterator[bytes]) -> None:
         parts[:] = pieces
 
-    _download.save(one.object.key, _download.Range(), keep)
+    _download.save(one.object.key, _download.Range(), keep, volume)
     return b"".join(parts)

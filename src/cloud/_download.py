@@ -44,7 +44,7 @@ class Range:
         return self.start, size if self.end is None else min(self.end, size)
 
 
-def pieces(found: Content, start: int, end: int) -> Iterator[bytes]:
+def pieces(found: Content, start: int, end: int, volume: str = "") -> Iterator[bytes]:
     """The bytes of an object from ``start`` up to ``end`` (exclusive).
 
     Raises:
@@ -59,7 +59,7 @@ def pieces(found: Content, start: int, end: int) -> Iterator[bytes]:
                 start += len(piece)
                 yield piece
         except Forbidden:  # a ticket is good for an hour
-            found = renewed(found)
+            found = renewed(found, volume)
 
 
 def _stored(found: Content, start: int, end: int) -> Iterator[bytes]:
@@ -72,15 +72,15 @@ def _stored(found: Content, start: int, end: int) -> Iterator[bytes]:
         at += length
 
 
-def renewed(found: Content) -> Content:
+def renewed(found: Content, volume: str = "") -> Content:
     """The same object with new tickets."""
-    fresh = _objects.content(found.object.key)
+    fresh = _objects.content(found.object.key, volume)
     if fresh.object.etag != found.object.etag:
         raise Conflict(f"{found.object.key!r} was changed while it was read", key=found.object.key, hint="read it again")
     return fresh
 
 
-def save(key: str, part: Range, write: Callable[[Content, Iterator[bytes]], None]) -> None:
+def save(key: str, part: Range, write: Callable[[Content, Iterator[bytes]], None], volume: str = "") -> None:
     """Bring bytes of an object to ``write``. A whole object whose md5 is not right is brought once more.
 
     Args:
@@ -91,28 +91,28 @@ def save(key: str, part: Range, write: Callable[[Content, Iterator[bytes]], None
         Corrupt: the md5 was wrong twice.
     """
     for last in (False, True):
-        found = _objects.content(key)
+        found = _objects.content(key, volume)
         start, end = part.within(found)
         try:
-            write(found, checked(found, start, end))
+            write(found, checked(found, start, end, volume))
             return
         except Corrupt:
             if last:
                 raise
 
 
-def checked(found: Content, start: int, end: int) -> Iterator[bytes]:
+def checked(found: Content, start: int, end: int, volume: str = "") -> Iterator[bytes]:
     """The same as :func:`pieces`; of whole objects the md5 is compared at the end.
 
     Raises:
         Corrupt: it is another.
     """
     if not found.object.md5 or (start, end) != (0, found.object.size):
-        yield from pieces(found, start, end)
+        yield from pieces(found, start, end, volume)
         return
     digest = Digest()
     try:
-        for piece in pieces(found, start, end):
+        for piece in pieces(found, start, end, volume):
             digest.update(piece)
             yield piece
         compare(found, digest.hexdigest())

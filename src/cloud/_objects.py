@@ -95,19 +95,19 @@ def missing(key: str) -> NotFound:
     return NotFound(f"there is no object {key[:200]!r}", key=key[:200], hint="picloud bucket list shows what is there")
 
 
-def put(made: Sequence[New]) -> list[Object]:
-    """Objects that come to be together."""
-    return ask("put", Put(list(made)), list[Object])
+def put(made: Sequence[New], volume: str = "") -> list[Object]:
+    """Objects that come to be together, in the bucket or in a volume."""
+    return ask("put", Put(list(made), volume), list[Object])
 
 
-def send_put(made: Sequence[New]) -> Pending:
+def send_put(made: Sequence[New], volume: str = "") -> Pending:
     """The same; the answer is read later."""
-    return link().send_request("POST", "/v1/object/put", msgspec.msgpack.encode(Put(list(made))))
+    return link().send_request("POST", "/v1/object/put", msgspec.msgpack.encode(Put(list(made), volume)))
 
 
-def find(keys: Sequence[str]) -> list[Object]:
+def find(keys: Sequence[str], volume: str = "") -> list[Object]:
     """Those of the objects that are there."""
-    return ask("find", Keys(list(keys)), list[Object])
+    return ask("find", Keys(list(keys), volume), list[Object])
 
 
 def get(key: str) -> Object:
@@ -121,34 +121,34 @@ def get(key: str) -> Object:
     raise missing(key)
 
 
-def content(key: str) -> Content:
+def content(key: str, volume: str = "") -> Content:
     """One object, and where its bytes are.
 
     Raises:
         NotFound: there is none.
     """
-    for one in ask("get", Keys([key]), Contents).found:
+    for one in ask("get", Keys([key], volume), Contents).found:
         return one
     raise missing(key)
 
 
-def digest(key: str) -> str:
+def digest(key: str, volume: str = "") -> str:
     """The md5 of an object, computed by the server if it is not known yet."""
-    return ask("md5", Keys([key]), Object).md5
+    return ask("md5", Keys([key], volume), Object).md5
 
 
-def remove(keys: Sequence[str]) -> int:
+def remove(keys: Sequence[str], volume: str = "") -> int:
     """Remove objects; how many of them were there."""
     batches = (keys[at : at + BATCH] for at in range(0, len(keys), BATCH))
-    return sum(ask("remove", Keys(list(batch)), dict[str, int])["removed"] for batch in batches)
+    return sum(ask("remove", Keys(list(batch), volume), dict[str, int])["removed"] for batch in batches)
 
 
-def remove_below(prefix: Prefix) -> int:
+def remove_below(prefix: Prefix, volume: str = "") -> int:
     """Remove all that lies in a folder; how many objects."""
     name = folder(prefix)
-    if not name:
+    if not name and not volume:
         raise ValueError("name the folder that is to be removed: an empty prefix would be the whole bucket")
-    return ask("remove", Keys(prefix=name), dict[str, int])["removed"]
+    return ask("remove", Keys(volume=volume, prefix=name), dict[str, int])["removed"]
 
 
 def totals() -> dict[str, Any]:
@@ -180,9 +180,9 @@ def pages(prefix: Prefix, folderize: bool, size: int) -> Iterator[Page]:
         marker = found[-1]
 
 
-def change(what: str, key: str, to: str = "", replace: bool = True) -> dict[str, int]:
+def change(what: str, key: str, to: str = "", replace: bool = True, volume: str = "") -> dict[str, int]:
     """Rename or copy; make a folder."""
-    return ask(what, Change(key, to=to, replace=replace), dict[str, int])
+    return ask(what, Change(key, volume, to, volume, replace), dict[str, int])
 
 
 def publish(key: str, public: bool, headers: dict[str, str] | None = None, reset: bool = False) -> Object:

@@ -22,7 +22,7 @@ from picloud.wire.object import INLINE, PART, Extent, New, Object
 Tell = Callable[[int], None]
 
 
-def put(source: Source, key: str, headers: dict[str, str], if_match: str | None = None) -> Object:
+def put(source: Source, key: str, headers: dict[str, str], if_match: str | None = None, volume: str = "") -> Object:
     """Store a source as an object; what the index says of it.
 
     Raises:
@@ -40,7 +40,7 @@ def put(source: Source, key: str, headers: dict[str, str], if_match: str | None 
         with Bar(source.size, what=key, unit="bytes") as bar:
             made.extents, made.md5 = _upload(link, source, bar.step)
     source.check_end()
-    return _objects.put([made])[0]
+    return _objects.put([made], volume)[0]
 
 
 def _upload(link: Link, source: Source, tell: Tell) -> tuple[list[Extent], str]:

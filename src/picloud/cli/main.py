@@ -46,6 +46,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Storage": {
         "bucket": ("mount:bucket", "The bucket: objects by key."),
+        "volume": ("volume:volume", "Volumes: folders that jobs mount."),
     },
     "File systems": {
         "env": ("env:env", "Environments: what jobs find installed."),

@@ -12,7 +12,7 @@ from picloud.mount.content import Content
 from picloud.mount.failure import number_of, refused
 from picloud.mount.remote import Remote
 from picloud.wire.error import Conflict, NotFound
-from picloud.wire.object import INLINE, Append, Extent, New, Object
+from picloud.wire.object import INLINE, Append, Extent, New, Object, kept_headers
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def _put(remote: Remote, content: Content, key: str, tell: Tell) -> Object:
     base = content.base.object
     one = New(key, size, id=base.id if base else 0, match=content.base.match, extents=extents)
     one.data = data if size <= WHOLE else None
-    one.headers = base.headers if base else {}
+    one.headers = kept_headers(base.headers) if base else {}
     while True:
         try:
             found = remote.put(one)

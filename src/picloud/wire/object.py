@@ -25,6 +25,9 @@ PART = 64 << 20
 """Bytes of one blob of a large object: what is sent again where a connection breaks."""
 HEADERS = ("content-type", "content-encoding", "content-disposition", "cache-control")
 """Those that a public object is served with under their own names; others get ``x-meta-`` before theirs."""
+MTIME, MODE = "mtime", "mode"
+"""Headers of files in volumes: their time of modification (ns) and "x" where they are programs. The time goes with the content:
+whoever stores another content leaves it out."""
 _ILLEGAL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What XML 1.0 cannot hold."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
@@ -200,6 +203,11 @@ def _too_long(key: str, parts: list[str]) -> str:
         return f"{len(key.encode())} bytes, at most {LONGEST_KEY}"
     longest = max(len(part.encode()) for part in parts)
     return f"a part of {longest} bytes, at most {LONGEST_PART}" if longest > LONGEST_PART else ""
+
+
+def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """What stays of an object's headers when its content is changed in place."""
+    return {name: value for name, value in headers.items() if name != MTIME}
 
 
 def check_headers(headers: Mapping[str, str]) -> dict[str, str]:

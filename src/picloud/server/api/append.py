@@ -16,7 +16,7 @@ from picloud.store.db import Transaction
 from picloud.store.index import object as store
 from picloud.store.index import tree
 from picloud.wire.error import BadRequest, Conflict
-from picloud.wire.object import INLINE, Append, Extent, New, Object
+from picloud.wire.object import INLINE, Append, Extent, New, Object, kept_headers
 
 MERGED = 4 << 20
 """Bytes of the piece that small appends grow into."""
@@ -67,7 +67,9 @@ async def _once(control: Control, account: int, volume: str, added: New) -> Obje
     quota, made = control.settings.storage_quota, structs.replace(added, match=None if added.id else "")
     if there is not None:
         pieces, data = await asyncio.to_thread(_gathered, control, held, added.data or b"")
-        whole = structs.replace(added, size=there.size + added.size, match=there.etag, headers=there.headers, md5="")
+        whole = structs.replace(
+            added, size=there.size + added.size, match=there.etag, headers=kept_headers(there.headers), md5=""
+        )
         if data and (pieces or added.extents or len(data) > INLINE):
             pieces.append(await objects.blob_of(control, account, data))
             data = b""
