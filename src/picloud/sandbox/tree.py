@@ -1,6 +1,6 @@
 """Removing what a job has left, however it is built: folders nested deeper than any path is long, or closed to their owner.
 
-Links are never followed, nobody can lead us elsewhere meanwhile, and two descriptors are enough for any depth: what is
+Links are never followed, what is mounted is never entered, nobody can lead us elsewhere meanwhile, and two descriptors are enough for any depth: what is
 nested is moved up, to the top, before the folder that held it goes. Standard library only, quick to import.
 """
 
@@ -53,7 +53,7 @@ def _away(top: int, name: str, mine: int | None) -> bool:
         if not stat.S_ISDIR(found.st_mode):
             os.unlink(name, dir_fd=top)
             return True
-        if mine is not None and found.st_uid != mine:
+        if found.st_dev != os.fstat(top).st_dev or (mine is not None and found.st_uid != mine):
             return False
         with contextlib.suppress(OSError):
             os.rmdir(name, dir_fd=top)

@@ -1,6 +1,8 @@
 """Whatever a job has built, it goes; and nothing beside it."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from picloud.sandbox import tree
@@ -62,3 +64,26 @@ def test_emptied_the_folder_itself_stays(tmp_path: Path) -> None:
     tree.empty(handle, os.geteuid())
     os.close(handle)
     assert os.listdir(tmp_path) == []
+
+
+def test_what_is_mounted_stays(tmp_path: Path) -> None:
+    """A volume at the top, and one in a folder; whose they are does not matter."""
+    script = f"""
+import os
+import subprocess
+import sys
+from picloud.sandbox import tree
+top = {str(tmp_path)!r}
+for place in ("volume", "folder/deep/volume"):
+    os.makedirs(f"{{top}}/{{place}}")
+    assert os.system(f"mount -t tmpfs none {{top}}/{{place}}") == 0
+    open(f"{{top}}/{{place}}/kept", "w").close()
+open(f"{{top}}/file", "w").close()
+open(f"{{top}}/folder/file", "w").close()
+handle = os.open(top, os.O_RDONLY)
+tree.empty(handle, os.geteuid())
+kept = [(folder, files) for folder, _, files in os.walk(top) if files]
+assert len(kept) == 2 and all(files == ["kept"] for _, files in kept), kept
+"""
+    words = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), sys.executable, "-c", script]
+    subprocess.run(words, check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
