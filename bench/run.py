@@ -16,9 +16,23 @@ from datetime import UTC, datetime
 from bench.machine import ROOT, busy, describe
 from bench.row import Row, show
 
-QUESTIONS = ("map", "call", "start", "slot", "sandbox", "layer", "shell", "sampling", "spinning", "fairness", "idle", "million")
+QUESTIONS = (
+    "map",
+    "call",
+    "start",
+    "slot",
+    "sandbox",
+    "layer",
+    "shell",
+    "sampling",
+    "spinning",
+    "fairness",
+    "idle",
+    "mount",
+    "million",
+)
 """Modules of this package with ``measure() -> list[Row]``, in the order they are asked."""
-TAKES_ROUNDS = ("map", "call", "start", "slot", "sandbox", "layer", "shell")
+TAKES_ROUNDS = ("map", "call", "start", "slot", "sandbox", "layer", "shell", "mount")
 
 
 def main() -> int:
