@@ -74,6 +74,7 @@ class Mounted:
         if device.is_mounted(str(self.folder)):
             device.unmount(str(self.folder), lazy=True)
         if self.daemon.poll() is None:
+            self.daemon.terminate()
             self.daemon.wait(20)
 
     def kill(self) -> None:

@@ -317,5 +317,9 @@ def test_mounting_by_command(server: Any, api: Api, tmp_path: Path) -> None:
     os.close(handle)
     assert eventually(lambda: (folder / "by command").read_text()) == "1"
     (folder / "by command").write_text("2")
+    elsewhere = subprocess.Popen(["unshare", "--mount", "--map-root-user", "sh", "-c", "echo; read end"], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)  # fmt: skip
+    assert elsewhere.stdout is not None and elsewhere.stdout.readline() == b"\n"  # a mount namespace that keeps the mount
     server.picloud("bucket", "unmount", str(folder))
     assert api.get("by command") == b"2" and os.listdir(folder) == []
+    elsewhere.communicate(b"\n", 10)

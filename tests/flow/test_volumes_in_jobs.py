@@ -41,6 +41,12 @@ def test_what_a_job_writes_is_there_for_the_next() -> None:
     assert (one["objects"], one["bytes"]) == (1, 2)
 
 
+def test_a_volume_deep_in_home_outlives_what_jobs_leave_there() -> None:
+    ask("POST", "", {"name": "deep", "mount_path": "a/b/c"})
+    for number in range(3):
+        assert shell(f"cd; touch litter; ls a/b/c | wc -l; echo 1 > a/b/c/{number}", _vol="deep") == f"{number}\n"
+
+
 def test_a_job_without_it_does_not_see_it() -> None:
     ask("POST", "", {"name": "data", "mount_path": "/data"})
     shell("echo 1 > /data/x", _vol="data")

@@ -28,6 +28,7 @@ from picloud.wire.error import SetupError, from_dict
 
 PATIENCE = 2.0
 """Seconds of waiting after which a person is told what for."""
+SUPERVISOR = "picloud.mount.supervisor"
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path())
 
 
@@ -71,7 +72,7 @@ def unmount(folder: str) -> None:
         raise SetupError(f"nothing of ours is mounted at {place}", hint="see /proc/mounts for what is mounted where")
     device.unmount(place)
     if pid:
-        _wait(pid, place)
+        _end(pid, place)
     record.unlink(missing_ok=True)
     answer({"folder": place}, f"{place} is unmounted.")
 
@@ -140,7 +141,7 @@ def _start(order: Order, errors: IO[bytes] | None) -> subprocess.Popen[bytes]:
         CloudException: why it cannot be.
     """
     supervisor = subprocess.Popen(
-        [sys.executable, "-m", "picloud.mount.supervisor"],
+        [sys.executable, "-m", SUPERVISOR],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
@@ -167,15 +168,20 @@ def _stay(supervisor: subprocess.Popen[bytes]) -> None:
     supervisor.wait()
 
 
-def _wait(pid: int, place: str) -> None:
-    """Until a supervisor has ended: by then its daemon has stored everything."""
+def _end(pid: int, place: str) -> None:
+    """End a supervisor, and wait for it: by then its daemon has stored everything."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
+        if SUPERVISOR not in Path(f"/proc/{pid}/cmdline").read_text():  # the number is another process's by now
+            return
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
         if not select.select([handle], [], [], PATIENCE)[0]:
             click.echo(f"{place}: storing what was written last", err=True)
             select.select([handle], [], [])
+    except (FileNotFoundError, ProcessLookupError):
+        return  # it has ended by itself
     finally:
         os.close(handle)

@@ -48,7 +48,8 @@ def serve(order: Order) -> None:
     session = Session(at, Operations(tree).table(), greeted=order.device >= 0)
     tree.feed.start()
     threading.Thread(target=_announce, args=(session,), daemon=True).start()
-    _hear_signals(order)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C is for the programs in it
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave, args=(order, tree), daemon=True).start())
     session.run()
     tree.feed.close()
     _store_open(tree)
@@ -59,12 +60,11 @@ def _announce(session: Session) -> None:
     print("ready", flush=True)
 
 
-def _hear_signals(order: Order) -> None:
-    def leave(number: int, frame: object) -> None:
-        threading.Thread(target=device.detach, args=(order.folder,), daemon=True).start()
-
-    signal.signal(signal.SIGTERM, leave)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C is for the programs in it
+def _leave(order: Order, tree: Tree) -> None:
+    """End though the kernel may still ask: other mount namespaces (each sandbox has one) keep a mount that we took away."""
+    device.detach(order.folder)
+    _store_open(tree)
+    os._exit(0)
 
 
 def _store_open(tree: Tree) -> None:

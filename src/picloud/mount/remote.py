@@ -21,6 +21,8 @@ PAGE = 10_000
 BATCH = 1000
 AT_ONCE = 4
 """Blobs that are sent or fetched at the same time."""
+TICKETS = 20_000
+"""Tickets that are remembered; one that is not is asked for."""
 FRESH = 3000.0
 """Seconds for which a ticket is used; it is good for an hour."""
 _encode = msgspec.msgpack.encode
@@ -91,6 +93,8 @@ class Remote:
         if not answer.found:
             return None
         found, now = answer.found[0], time.monotonic()
+        if len(self._tickets) > TICKETS:
+            self._tickets.clear()
         for _, url in found.extents:
             self._tickets[blob_in(url)] = (now, url)
         return found

@@ -14,14 +14,13 @@ from picloud.sandbox import system
 DEVICE = "/dev/fuse"
 
 
-def attach(pid: int, place: str, fixed: bool, owner: tuple[int, int]) -> int:
+def attach(pid: int, place: str, fixed: bool) -> int:
     """Mount at a place inside; the device on which the kernel asks. This process, root of the user namespace already, goes in.
 
     Args:
         pid: a process of the sandbox, as this process numbers it.
-        place: an absolute path inside; made if it is not there.
+        place: an absolute path inside. Folders that are not there are made, and belong to root: no job takes them away.
         fixed: read-only.
-        owner: of folders that have to be made.
 
     Raises:
         OSError: there is no FUSE here, or the sandbox has ended.
@@ -30,7 +29,7 @@ def attach(pid: int, place: str, fixed: bool, owner: tuple[int, int]) -> int:
     device = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
     system.setns(inside, system.CLONE_NEWNS)
     _leave(place)
-    _make(place, owner)
+    os.makedirs(place, 0o755, exist_ok=True)
     flags = system.MS_NOSUID | system.MS_NODEV | (system.MS_RDONLY if fixed else 0)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other"
     system.mount("picloud", place, "fuse.picloud", flags, options)
@@ -44,14 +43,3 @@ def _leave(place: str) -> None:
     except OSError as error:
         if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
             system.detach(place)
-
-
-def _make(place: str, owner: tuple[int, int]) -> None:
-    at = ""
-    for part in place.strip("/").split("/"):
-        at += f"/{part}"
-        try:
-            os.mkdir(at, 0o755)
-        except FileExistsError:
-            continue
-        os.chown(at, *owner)

@@ -32,7 +32,6 @@ from picloud.sandbox.userns import Ids, become_root, write_maps
 LARGEST = 1 << 18
 TUN = "/dev/net/tun"
 CAP_NET_ADMIN = 12
-JOB = 1000  # uid and gid of the job's user inside (view.JOB)
 
 
 class Holder:
@@ -87,8 +86,7 @@ class Holder:
     def _mount(self, asked: dict[str, Any], answer: int) -> None:
         """Mount inside a living sandbox, and send the device out."""
         enter(self.users, self._ids)
-        owner = (JOB, JOB) if self._ids.count > 1 else (0, 0)
-        device = fuse.attach(asked["pid"], asked["place"], asked["fixed"], owner)
+        device = fuse.attach(asked["pid"], asked["place"], asked["fixed"])
         socket.send_fds(socket.socket(fileno=answer), [b"+"], [device])
         os._exit(0)
 

@@ -1,7 +1,8 @@
 """Removing what a job has left, however it is built: folders nested deeper than any path is long, or closed to their owner.
 
-Links are never followed, what is mounted is never entered, nobody can lead us elsewhere meanwhile, and two descriptors are enough for any depth: what is
-nested is moved up, to the top, before the folder that held it goes. Standard library only, quick to import.
+Links are never followed, what is mounted is never entered, nobody can lead us elsewhere meanwhile, and two descriptors are
+enough for any depth: what is nested is moved up, to the top, before the folder that held it goes. Standard library only, quick
+to import.
 """
 
 from __future__ import annotations
