@@ -30,7 +30,6 @@ PATIENCE = 20.0  # seconds for a program in the probe's sandbox
 WORDS = {"A": "root", "B": "an ordinary user with a range of ids", "C": "an ordinary user with one id", "D": "no isolation"}
 NAMESPACES = "sysctl -w user.max_user_namespaces=15000 (Debian: kernel.unprivileged_userns_clone=1)"
 APPARMOR = "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile with `userns,` for bwrap and python"
-FUSE = "/dev/fuse"
 
 
 class Feature(Struct, frozen=True):
@@ -258,11 +257,8 @@ def _filter() -> Feature:
 
 
 def _device() -> Feature:
-    if os.access(FUSE, os.R_OK | os.W_OK):
-        return Feature("fuse", True, FUSE)
-    if os.path.exists(FUSE):
-        return Feature("fuse", False, f"{FUSE} may not be opened by this user", f"chmod 666 {FUSE} (as root)")
-    return Feature("fuse", False, f"{FUSE} is missing: no mounts of buckets and volumes in jobs", "modprobe fuse")
+    missing = lacks.fuse()
+    return Feature("fuse", False, missing.text, missing.remedy) if missing else Feature("fuse", True, lacks.FUSE)
 
 
 def _usermod() -> str:

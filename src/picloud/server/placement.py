@@ -133,7 +133,7 @@ class Placer:
             slots=slots,
             image=image,
             layers=str(Path(self._settings.home) / "layers"),
-            cache=str(Path(self._settings.home) / "cache") if self._settings.bucket_mount else "",
+            cache=str(Path(self._settings.home) / "cache" / "mount") if self._settings.bucket_mount else "",
             volumes=shown,
             core_types=self._settings.core_types,
             rung=rung,
