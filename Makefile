@@ -39,8 +39,9 @@ docs: .venv/.ready  ## write docs/reference anew from the code
 bench: .venv/.ready  ## the table of bench/README.md, rivals beside it (ARGS="--only map,call")
 	@$(BIN)/python -m bench.run $(ARGS)
 
-soak: .venv/.ready  ## 20,000 jobs while everything is killed at random
+soak: .venv/.ready  ## 20,000 jobs while everything is killed at random, then the tests that make test leaves out
 	@$(BIN)/python -m bench.soak $(ARGS)
+	@$(BIN)/python -m pytest --full -m full
 
 clean:           ## remove what setup and the tools made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench/.peers dist

@@ -11,11 +11,20 @@ import pytest
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that use the fixture ``server`` are ``live``: ``-m "not live"`` leaves them out."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--full``: also the tests that are marked so."""
+    parser.addoption("--full", action="store_true", help="run the tests marked full too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that use the fixture ``server`` are ``live``: ``-m "not live"`` leaves them out. ``full`` ones need --full."""
     for item in items:
         if "server" in getattr(item, "fixturenames", ()):
             item.add_marker("live")
+    left_out = [] if config.getoption("--full") else [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -28,11 +28,12 @@ QUESTIONS = (
     "spinning",
     "fairness",
     "idle",
+    "objects",
     "mount",
     "million",
 )
 """Modules of this package with ``measure() -> list[Row]``, in the order they are asked."""
-TAKES_ROUNDS = ("map", "call", "start", "slot", "sandbox", "layer", "shell", "mount")
+TAKES_ROUNDS = ("map", "call", "start", "slot", "sandbox", "layer", "shell", "objects", "mount")
 
 
 def main() -> int:

@@ -17,6 +17,8 @@ import pytest
 
 import cloud
 from cloud import _config
+from picloud.cli.call import Server as At
+from picloud.cli.call import call
 from picloud.server.mounts import OVERLAY, file_system
 
 PICLOUD = [sys.executable, "-c", "import sys; from picloud.cli.main import main; sys.exit(main())"]
@@ -38,6 +40,10 @@ class Server:
     def picloud(self, *words: str) -> Any:
         """Run a command of the command line; its JSON answer."""
         return picloud(self.home, *words)
+
+    def account(self) -> str:
+        """The name of its owner's account: that of the machine's user where it may be one."""
+        return str(call(At(self.url, self.key, self.secret), "GET", "/v1/server")["account"])
 
     def use(self) -> None:
         """Make this process its owner's client."""

@@ -17,10 +17,12 @@ class Bar:
     Args:
         total: how many are awaited.
         done: how many of them need no waiting.
+        what: stands before the bar.
+        unit: ``jobs``, or ``bytes``, which are shown with their speed.
     """
 
-    def __init__(self, total: int, done: int = 0) -> None:
-        self.total, self.done = total, done
+    def __init__(self, total: int, done: int = 0, what: str = "jobs", unit: str = "jobs") -> None:
+        self.total, self.done, self.what, self.unit = total, done, what, unit
         self._shown: Any = None
         self._task: Any = None
         self._timer: threading.Timer | None = None
@@ -30,9 +32,9 @@ class Bar:
             self._timer.daemon = True
             self._timer.start()
 
-    def step(self) -> None:
-        """One more has come."""
-        self.done += 1
+    def step(self, count: int = 1) -> None:
+        """So many more have come."""
+        self.done += count
         shown = self._shown
         if shown is not None:
             self._update(shown)
@@ -42,14 +44,13 @@ class Bar:
             if self._timer is None:
                 return  # closed in the meantime
             if _notebook():
-                self._shown = _tqdm(self.total, self.done)
+                self._shown = _tqdm(self.total, self.done, self.unit)
                 return
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.progress import Progress
 
-            columns = (TextColumn("jobs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-            shown = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._task = shown.add_task("jobs", total=self.total, completed=self.done)
+            shown = Progress(*_columns(self.what, self.unit), console=Console(stderr=True), transient=True)
+            self._task = shown.add_task(self.what, total=self.total, completed=self.done)
             shown.start()
             self._shown = shown
 
@@ -91,9 +92,18 @@ def _notebook() -> bool:
     return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
-def _tqdm(total: int, done: int) -> Any:
+def _columns(what: str, unit: str) -> list[Any]:
+    from rich import progress
+    from rich.markup import escape
+
+    counts = [progress.DownloadColumn(), progress.TransferSpeedColumn()] if unit == "bytes" else [progress.MofNCompleteColumn()]
+    times = [progress.TimeElapsedColumn(), progress.TimeRemainingColumn()]
+    return [progress.TextColumn(escape(what)), progress.BarColumn(), *counts, *times]
+
+
+def _tqdm(total: int, done: int, unit: str) -> Any:
     try:
         from tqdm.auto import tqdm
     except ImportError:
         return None
-    return tqdm(total=total, initial=done, unit="job", leave=False)
+    return tqdm(total=total, initial=done, unit=unit[:-1], unit_scale=unit == "bytes", leave=False)

@@ -14,7 +14,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 UID = 54500
-PATIENCE = 400
+PATIENCE = 600
+ALWAYS = (
+    "contract/test_ladder.py", "contract/test_verbs.py", "fault/test_leftovers.py", "flow/test_isolation.py",
+    "flow/test_containment.py", "flow/test_multicore.py", "flow/test_env_commands.py", "flow/test_shell.py", "flow/test_ports.py",
+    "flow/test_pages.py",
+)  # fmt: skip
+"""Suites that run as such a user each time."""
+FULL = ("flow/test_environments.py", "flow/test_debian_base.py")
+"""And with ``--full``."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.live, pytest.mark.root]
 
@@ -46,11 +54,9 @@ def as_user(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
         )
 
 
-@pytest.mark.parametrize(
-    "suite", ["contract/test_ladder.py", "contract/test_verbs.py", "fault/test_leftovers.py", "flow/test_isolation.py"]
-)
+@pytest.mark.parametrize("suite", [*ALWAYS, *(pytest.param(suite, marks=pytest.mark.full) for suite in FULL)])
 def test_jobs_of_an_ordinary_user(home: Path, suite: str) -> None:
-    words = ["-q", "-x", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")]
+    words = ["-q", "-x", "--full", "-p", "no:cacheprovider", "--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml")]
     env = ["env", "CONTRACT_PLACES=server"]
     done = as_user(
         home, *env, sys.executable, "-m", "pytest", *words, "--basetemp", str(home / "tmp"), str(ROOT / "tests" / suite)

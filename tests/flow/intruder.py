@@ -281,8 +281,11 @@ def devices(facts):
 
 
 def names_of_the_machine(facts):
-    """Its host name, and the machine's own id."""
-    return [name for name in (socket.gethostname(), os.uname().nodename) if name == facts["hostname"]]
+    """Its host name, and its control groups."""
+    groups = [line.partition("/")[2] for line in _content("/proc/self/cgroup").decode().splitlines()]
+    return [name for name in (socket.gethostname(), os.uname().nodename) if name == facts["hostname"]] + [
+        one for one in groups if one
+    ]
 
 
 def descriptors(facts):

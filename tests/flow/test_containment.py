@@ -1,6 +1,7 @@
 """What a job does to itself stays with it: each is ended or bears it, is told why, and the next job runs."""
 
 import ctypes
+import mmap
 import os
 import signal
 import socket
@@ -15,10 +16,12 @@ from typing import Any
 import pytest
 
 import cloud
+from tests.flow.shells import sleeping, ssh
 
 pytestmark = pytest.mark.live
 
 MB = 1 << 20
+HOLDS = f"import time; kept = bytearray({400 * MB}); time.sleep(1)"  # a program; where memory is watched, a look may take a while
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +42,19 @@ def eat(size: int) -> int:
     return len(bytearray(size))
 
 
+def hold(size: int) -> None:
+    kept = bytearray(size)
+    time.sleep(1)
+    del kept
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "kind", "larger"), [(4_000_000_000, "f2", "_cores=2"), (400 * MB, "c1", "c2")])
-def test_more_memory_than_there_is(size: int, kind: str, larger: str) -> None:
+@pytest.mark.parametrize(
+    ("takes", "size", "kind", "larger"), [(eat, 4_000_000_000, "f2", "_cores=2"), (hold, 400 * MB, "c1", "c2")]
+)
+def test_more_memory_than_there_is(takes: Callable[[int], Any], size: int, kind: str, larger: str) -> None:
     cloud.result(cloud.call(len, b"", _type=kind), timeout=60)
-    found = ends(eat, size, _type=kind)["failure"]
+    found = ends(takes, size, _type=kind)["failure"]
     assert found["cause"] == "out_of_memory"
     assert found["peak_memory"] >= 0.9 * found["memory_limit"]
     assert larger in found["advice"] or "split the job" in found["advice"]
@@ -51,15 +62,33 @@ def test_more_memory_than_there_is(size: int, kind: str, larger: str) -> None:
 
 def test_a_program_of_the_job_that_takes_too_much_memory() -> None:
     def runs() -> None:
-        subprocess.run([sys.executable, "-c", f"bytearray({400 * MB})"], check=True)
+        subprocess.run([sys.executable, "-c", HOLDS], check=True)
 
     found = ends(runs, _type="c1")["failure"]
-    assert found["cause"] == "out_of_memory"
-    assert "runs" in found["message"] and "c2" in found["advice"]
-    jid = cloud.shell.execute(f"{sys.executable} -c 'bytearray({400 * MB})'", {}, _type="c1")
+    assert found["cause"] == "out_of_memory" and "c2" in found["advice"]
+    if found.get("kernel_kills") is None:  # where memory is watched, all of the job ends
+        assert "ended by the worker" in found["message"]
+    else:  # the kernel chooses the program, and the job fails of that
+        assert "a program of runs" in found["message"]
+    jid = cloud.shell.execute(f"{sys.executable} -c '{HOLDS}'", {}, _type="c1")
     cloud.join(jid, timeout=60, ignore_errors=True)
     assert cloud.info(jid, "failure")[jid]["failure"]["cause"] == "out_of_memory"
     assert cloud.result(cloud.call(lambda: 7, _type="c1"), timeout=60) == 7
+
+
+def test_shared_memory_is_memory() -> None:
+    def shares() -> None:
+        with mmap.mmap(-1, 400 * MB) as shared:
+            for at in range(0, len(shared), MB):
+                shared[at : at + MB] = bytes(MB)
+            time.sleep(1)
+
+    assert ends(shares, _type="c1")["failure"]["cause"] == "out_of_memory"
+
+
+def test_a_guest_takes_no_more_memory_than_the_job_may() -> None:
+    with sleeping(_type="c1") as jid:
+        assert ssh(jid, f"{sys.executable} -c '{HOLDS}'").returncode not in (0, 1)
 
 
 def test_files_larger_than_memory_are_no_lack_of_it() -> None:
@@ -75,12 +104,7 @@ def test_files_larger_than_memory_are_no_lack_of_it() -> None:
 
 
 def test_the_next_job_has_its_own_peak() -> None:
-    def holds(size: int) -> None:
-        kept = bytearray(size)
-        time.sleep(0.5)
-        del kept
-
-    jids = [cloud.call(holds, size, _type="c1") for size in (200 * MB, MB)]
+    jids = [cloud.call(hold, size, _type="c1") for size in (200 * MB, MB)]
     cloud.join(jids, timeout=60)
     first, second = (cloud.info(jid, "memory")[jid]["memory"]["max_usage"] for jid in jids)
     assert first > 200 * MB > 100 * MB > second

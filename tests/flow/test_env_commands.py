@@ -52,7 +52,7 @@ def test_the_way_of_an_environment(server: Any, tmp_path: Path) -> None:
     server.picloud("env", "clone", "sci")
     server.picloud("env", "edit-info", "sci_clone", "-n", "other")
     server.picloud("env", "publish", "other")
-    assert [found["name"] for found in server.picloud("env", "list", "--public")] == ["/owner/other"]
+    assert [found["name"] for found in server.picloud("env", "list", "--public")] == [f"/{server.account()}/other"]
     server.picloud("env", "unpublish", "other")
     server.picloud("env", "delete", "other")
     assert [found["name"] for found in server.picloud("env", "list")] == ["sci"]

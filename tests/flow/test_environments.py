@@ -139,12 +139,13 @@ def test_each_caller_sees_what_its_own_interpreter_has(server: Any, tmp_path: Pa
         result(lambda: __import__("only_there"))
 
 
-def test_clones_and_public_ones(script: Callable[[str], str]) -> None:
+def test_clones_and_public_ones(server: Any, script: Callable[[str], str]) -> None:
     make("sci", script)
     environment.clone("sci")
     environment.set_public("sci", True)
-    assert [one["name"] for one in environment.list_envs(public=True)] == ["/owner/sci"]
-    environment.clone("/owner/sci", "copy", "mine")
+    (public,) = environment.list_envs(public=True)
+    assert public["name"] == f"/{server.account()}/sci"
+    environment.clone(public["name"], "copy", "mine")
     environment.delete("sci")
     assert result(value, _env="copy") == result(value, _env="sci_clone") == "one"
     environment.edit_info("copy", "other", "text")
@@ -208,7 +209,7 @@ def test_a_restarted_server_goes_on_with_setup_jobs(server: Any, script: Callabl
     assert result(value, _env="sci") == "one"
 
 
-def test_bad_input_is_refused_before_anything_is_stored() -> None:
+def test_bad_input_is_refused_before_anything_is_stored(server: Any) -> None:
     environment.create("sci")
     for wrong, error in (
         (lambda: environment.create("x" * 31), BadRequest),
@@ -219,7 +220,7 @@ def test_bad_input_is_refused_before_anything_is_stored() -> None:
         (lambda: environment.modify("sci"), Conflict),
         (lambda: environment.delete("sci"), Conflict),
         (lambda: environment.modify("sce"), NotFound),
-        (lambda: environment.clone("/owner/sci"), Conflict),
+        (lambda: environment.clone(f"/{server.account()}/sci"), Conflict),
         (lambda: environment.packages("sci"), BadRequest),
         (lambda: cloud.call(value, _env="base/none"), NotFound),
         (lambda: cloud.call(value, _env="/nobody/sci"), NotFound),

@@ -43,7 +43,7 @@ def test_nothing_else_is_public() -> None:
 
 def test_modules_of_the_client_are_private_unless_promised() -> None:
     modules = {path.stem for path in (SRC / "cloud").glob("*.py") if not path.stem.startswith("_")}
-    assert modules == {"environment", "job", "mp", "shell", "wait_for"}
+    assert modules == {"bucket", "environment", "files", "job", "mp", "shell", "wait_for"}
 
 
 def test_import_brings_nothing_heavy() -> None:

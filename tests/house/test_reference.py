@@ -48,7 +48,7 @@ def test_routes_in_the_docs_exist() -> None:
     from picloud.server.app import LINES, ROUTES
 
     known = {route.path for route in ROUTES} | {*LINES}
-    for path in re.findall(r"(?<=[\s`])/v1/[a-z_/{}]+", text_of_all()):
+    for path in re.findall(r"(?<=[\s`])/v1/[a-z0-9_/{}]+", text_of_all()):
         assert path in known
 
 

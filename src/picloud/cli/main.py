@@ -44,8 +44,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "delete": ("job:delete", "Erase finished jobs."),
         "rerun": ("job:rerun", "Run jobs again; prints the new jids."),
     },
+    "Storage": {
+        "bucket": ("bucket:bucket", "The bucket: objects by key."),
+    },
     "File systems": {
-        "bucket": ("mount:bucket", "The bucket: objects by key."),
         "env": ("env:env", "Environments: what jobs find installed."),
     },
     "In running jobs": {

@@ -18,7 +18,7 @@ import click
 import msgspec
 
 from picloud.cli.call import configured
-from picloud.cli.flags import GlobalFlags, Group
+from picloud.cli.flags import GlobalFlags
 from picloud.cli.output import answer
 from picloud.mount import device
 from picloud.mount.order import Order
@@ -31,12 +31,7 @@ SUPERVISOR = "picloud.mount.supervisor"
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path())
 
 
-@click.group("bucket", cls=Group)
-def bucket() -> None:
-    """The bucket: objects by key."""
-
-
-@bucket.command("mount", cls=GlobalFlags)
+@click.command("mount", cls=GlobalFlags)
 @FOLDER
 @click.option("--volume", default="", metavar="NAME", help="A volume instead of the bucket.")
 @click.option("--read-only", is_flag=True, help="Refuse changes.")
@@ -61,7 +56,7 @@ def mount(folder: str, volume: str, read_only: bool, foreground: bool) -> None:
         record.unlink(missing_ok=True)
 
 
-@bucket.command("unmount", cls=GlobalFlags)
+@click.command("unmount", cls=GlobalFlags)
 @FOLDER
 def unmount(folder: str) -> None:
     """Take the mount at DIR away; returns when all that was written there is stored."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from zlib import crc32
 
 from picloud.edge import public
 from picloud.edge.answer import Message, Receive, Send, header, json_answer, safe_headers, stream
 from picloud.edge.proxy import Proxy
 from picloud.edge.public import Public
 from picloud.edge.ranges import span
+from picloud.edge.writing import Writing
 from picloud.store.files import Files
 from picloud.wire import ticket
 from picloud.wire.error import BadRequest, CloudException, NotFound, TooLarge
@@ -62,20 +62,14 @@ class Edge:
 
     async def _put(self, blob: str, parts: AsyncIterator[bytes]) -> int:
         """Store the bytes; their CRC-32, by which the sender knows that they are the same."""
-        sink, found = await asyncio.to_thread(self._files.create, blob), 0
-
-        def add(part: bytes, found: int) -> int:
-            sink.write(part)
-            return crc32(part, found)
-
+        writing = Writing(await asyncio.to_thread(self._files.create, blob))
         try:
             async for part in parts:
-                found = await asyncio.to_thread(add, part, found)
+                await writing.add(part)
+            return await writing.end()
         except BaseException:
-            sink.abort()
+            await writing.abort()
             raise
-        await asyncio.to_thread(sink.commit)
-        return found
 
     async def _get(self, blob: str, asked: str, send: Send) -> None:
         size = await asyncio.to_thread(self._files.size, blob)

@@ -140,6 +140,9 @@ class Sandbox(Protocol):
     def inside(self) -> Inside:
         """The way in."""
 
+    def held(self) -> int:
+        """Bytes of RAM that everything inside holds now: a quick look, for where the kernel does not see to the limit."""
+
     def oom_kills(self) -> int:
         """Processes killed for lack of memory, so far."""
 

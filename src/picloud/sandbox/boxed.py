@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 START = 30.0  # seconds for a sandbox to come up
 END = 10.0  # seconds for it to go
+FULL = 0.99  # share of the processes and threads allowed from which on more are likely refused: nobody counts that but a cgroup
 
 
 class BoxSandbox:
@@ -50,7 +51,8 @@ class BoxSandbox:
         image = maker.image
         self.python = [image.python] if image.python else platform.command(not image.host)  # ours runs programs
         self.kernel_limits = group is not None and "memory" in group.places
-        self._runner = 0
+        self._runner = self._shim = 0
+        self._shared = -1  # its /dev/shm, where the kernel does not count what is in it
         self._walk = disk.Walk([folder / name for name in ("home", "tmp", "vartmp", "upper")])
 
     def await_ready(self, errors: int) -> None:
@@ -73,21 +75,38 @@ class BoxSandbox:
         """What the sandbox has used: memory and CPU time by its control group, the rest by /proc."""
         seen = proc.gauge(self._runner) if self._runner else None
         group = self._group
-        if group is None:
-            return seen or Gauge()
-        found = group.gauge()
         if seen is None:
-            return found
+            return group.gauge() if group else Gauge()
+        if most := self._maker.most():
+            seen = structs.replace(seen, forks_refused=int(proc.tasks(self._runner) >= FULL * most))
+        if group is None:
+            return structs.replace(seen, **self._watched(seen))
+        found = group.gauge()
         kept = {name: getattr(seen, name) for name in ("disk_read", "disk_written", "net_in", "net_out", "processes")}
+        if "pids" not in group.places:
+            kept["forks_refused"] = seen.forks_refused
         if "memory" not in group.places:
-            kept |= {"memory": seen.memory, "swap": seen.swap}
+            kept |= self._watched(seen)
         if "cpuacct" not in group.places:
             kept |= {"cpu_user_us": seen.cpu_user_us, "cpu_system_us": seen.cpu_system_us}
         return structs.replace(found, **kept)
 
+    def _watched(self, seen: Gauge) -> dict[str, int | None]:
+        """Figures of memory that is watched: no request for it is refused."""
+        return {"memory": self.held(), "swap": seen.swap, "refused": 0}
+
+    def held(self) -> int:
+        with self._lock:
+            usage = os.fstatvfs(self._shared) if self._shared >= 0 else None
+        files = (usage.f_blocks - usage.f_bfree) * usage.f_frsize if usage else 0
+        return proc.memory(self._shim, files) if self._shim else 0
+
     def runs(self, pid: int) -> None:
-        """The runner's pid, whose family is looked at in /proc."""
-        self._runner = pid
+        """The runner's pid, whose family is looked at in /proc; its parent is the shim, from which everything inside descends."""
+        self._runner, self._shim = pid, proc.parent(pid)
+        if self._shared < 0 and not self.kernel_limits:
+            with contextlib.suppress(OSError):  # it has ended
+                self._shared = os.open(f"/proc/{pid}/root/dev/shm", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def disk(self) -> int:
         """Bytes on disk that the sandbox holds."""
@@ -131,6 +150,9 @@ class BoxSandbox:
             with self._lock:
                 os.close(self._handle)
                 self._handle = -1
+                if self._shared >= 0:
+                    os.close(self._shared)
+                    self._shared = -1
             self.journal.close()
             self._walk.close()
             group, self._group = self._group, None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ CONTROLLERS = ("memory", "cpu", "cpuacct", "pids")
 HOST = "picloud-host"
 """Child of a delegated group for the processes that sat in the group."""
 
+_SCOPE = "systemd-run --user --scope -p Delegate=yes picloud up"
 _V2 = {"memory", "cpu", "pids"}
 
 
@@ -79,27 +81,27 @@ def explain(controller: str, place: Place, error: OSError) -> Lack:
     if error.errno in (errno.EACCES, errno.EPERM):
         if place.version == 1:
             return Lack(controller, why, "run picloud as root")
-        return Lack(controller, why, "run as root, or: systemd-run --user --scope -p Delegate=yes picloud up")
-    if error.errno == errno.EBUSY:
-        return Lack(controller, why, "other processes sit in that group: systemd-run --user --scope -p Delegate=yes picloud up")
+        return Lack(controller, why, f"run as root, or: {_SCOPE}")
+    if error.errno in (errno.EBUSY, errno.EOPNOTSUPP):  # the latter in a threaded tree
+        return Lack(controller, why, f"other processes sit in that group: {_SCOPE}")
     return Lack(controller, why, "see the kernel log (dmesg)")
 
 
 def switch_on(folder: Path, controllers: set[str]) -> None:
     """Pass controllers of v2 on to the children of a group.
 
+    All at once, and processes move out first: with processes inside, the kernel passes cpu and pids on none the less, by making
+    the group the root of a threaded tree, whose children may neither limit memory nor take processes (EOPNOTSUPP).
+
     Raises:
         OSError: this process may not, or the group has processes that it may not move.
     """
     control = folder / "cgroup.subtree_control"
-    for name in sorted(controllers - set(control.read_text().split())):
-        try:
-            control.write_text(f"+{name}")
-        except OSError as error:
-            if error.errno != errno.EBUSY:
-                raise
+    wanted = sorted(controllers - set(control.read_text().split()))
+    if wanted:
+        if (folder / "cgroup.type").exists():  # not so at the machine's own root, where processes may stay
             _clear(folder)
-            control.write_text(f"+{name}")
+        control.write_text(" ".join(f"+{name}" for name in wanted))
 
 
 def _delegated(point: Path, root: str, own: str, wanted: set[str]) -> tuple[Path, list[Lack]]:
@@ -114,23 +116,25 @@ def _delegated(point: Path, root: str, own: str, wanted: set[str]) -> tuple[Path
         try:
             there = wanted & set((base / "cgroup.controllers").read_text().split())
             if there and not os.access(base, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(base))
+                why = errno.EROFS if os.statvfs(base).f_flag & os.ST_RDONLY else errno.EACCES
+                raise OSError(why, os.strerror(why), str(base))
             switch_on(base, there)
         except OSError as error:
             failed = failed or [explain(name, Place(2, base), error) for name in sorted(wanted)]
             continue
-        return base, [_withheld(name, base) for name in sorted(wanted - there)]
+        lack = partial(_withheld, base=base) if base != point or root != "/" else _unmounted
+        return base, [lack(name) for name in sorted(wanted - there)]
     return point, failed or [_withheld(name, point) for name in sorted(wanted)]
 
 
 def _clear(folder: Path) -> None:
     """Move the processes that sit in a group of v2 to its child for them."""
     child = folder / HOST
-    child.mkdir(exist_ok=True)
     for _ in range(10):  # each may start another meanwhile
         members = (folder / "cgroup.procs").read_text().split()
         if not members:
             return
+        child.mkdir(exist_ok=True)
         for pid in members:
             try:
                 (child / "cgroup.procs").write_text(pid)
@@ -158,4 +162,7 @@ def _unmounted(name: str) -> Lack:
 
 def _withheld(name: str, base: Path) -> Lack:
     remedy = "systemctl edit user@.service: [Service] Delegate=cpu memory pids, then log in again"
+    manager = next((folder for folder in base.parents if folder.name.startswith("user@")), None)
+    if manager and name in (manager / "cgroup.controllers").read_text().split():
+        remedy = _SCOPE
     return Lack(name, f"{base} does not pass the {name} controller on", remedy)

@@ -193,13 +193,21 @@ class BoxMaker:
         }
 
     def _words(self) -> list[str]:
-        words = ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc", "--unshare-pid"]
+        words = ["--dev", "/dev", *self._shared_memory(), "--proc", "/proc", "--unshare-pid", "--unshare-cgroup-try"]
         words += ["--as-pid-1", "--die-with-parent", *self._rights()]
         words += ["--clearenv", "--setenv", "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         words += ["--symlink", f"{kit.PLACE}/log", "/dev/log"]
         words += ["--seccomp", "4"] if self._filter else []
-        most = 0 if self._grouped("pids") else self._setting.limits.pids or PROCESSES * self._setting.limits.cores
-        return [*words, *platform.command(self._foreign), "-I", "-S", f"{kit.PLACE}/shim.py", "3", str(JOB), str(most)]
+        return [*words, *platform.command(self._foreign), "-I", "-S", f"{kit.PLACE}/shim.py", "3", str(JOB), str(self.most())]
+
+    def most(self) -> int:
+        """Processes and threads that the job's user may have; 0: the control group sees to it."""
+        return 0 if self._grouped("pids") else self._setting.limits.pids or PROCESSES * self._setting.limits.cores
+
+    def _shared_memory(self) -> list[str]:
+        """Where the kernel does not count it as the job's memory, it holds no more than the job may have."""
+        most = 0 if self._grouped("memory") else self._setting.limits.memory
+        return ["--perms", "1777", *(["--size", str(most)] if most else []), "--tmpfs", "/dev/shm"]
 
     def _rights(self) -> list[str]:
         """The shim's, in bubblewrap's words. Where there is one id, shim and jobs are the same user, in a namespace below."""

@@ -144,6 +144,9 @@ class PlainSandbox:
         self.inside = PlainInside(folder, limits, dict(env) | own | {"PATH": ":".join(path)})
         self.python = [sys.executable]
 
+    def held(self) -> int:
+        return proc.memory(self.inside.runner.pid) if self.inside.runner is not None else 0
+
     def oom_kills(self) -> int:
         return 0
 

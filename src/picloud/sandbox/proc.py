@@ -14,11 +14,37 @@ PAGE = os.sysconf("SC_PAGESIZE")
 TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 DEEPEST = 2000  # processes of one family that are looked at
 READ_ONCE = 16_384
+LIBRARIES = 16 << 20  # bytes of shared pages below which nobody asks what they are
 
 
-def memory(pid: int) -> int:
-    """Bytes of RAM that a process and its descendants hold, without files that are only mapped; 0 = it has ended."""
-    return sum(map(_memory, family(pid)))
+def memory(pid: int, files: int = 0) -> int:
+    """Bytes of RAM that a process and its descendants hold, without files on disk that are only mapped; 0 = it has ended.
+
+    Shared memory is mapped by several, and may be a file in memory: the largest of these figures is taken, a lower bound.
+
+    Args:
+        files: bytes in files in memory that only they can have written.
+    """
+    own, shared = 0, files
+    for at in family(pid):
+        private, others = _memory(at)
+        own, shared = own + private, max(shared, others)
+    return own + shared
+
+
+def tasks(pid: int) -> int:
+    """Processes and threads of a process and its descendants."""
+    found = 0
+    for at in family(pid):
+        words = _read(f"/proc/{at}/stat").rpartition(b")")[2].split()
+        found += int(words[17]) if len(words) > 17 else 0
+    return found
+
+
+def parent(pid: int) -> int:
+    """Its parent's pid; 0 = it has ended."""
+    words = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return int(words[1]) if len(words) > 1 else 0
 
 
 def gauge(pid: int) -> Gauge | None:
@@ -30,7 +56,7 @@ def gauge(pid: int) -> Gauge | None:
     Args:
         pid: the first of them; orphans come back to it, or are not seen.
     """
-    user = system = held = read = written = swap = count = 0
+    user = system = held = shared = read = written = swap = count = 0
     swaps = _has_swap()
     for at in family(pid):
         times = _times(at)
@@ -38,7 +64,8 @@ def gauge(pid: int) -> Gauge | None:
             continue
         count += 1
         user, system = user + times[0], system + times[1]
-        held += _memory(at)
+        private, others = _memory(at)
+        held, shared = held + private, max(shared, others)
         moved = _moved(at)
         read, written = read + moved[0], written + moved[1]
         swap += _swapped(at) if swaps else 0
@@ -48,7 +75,7 @@ def gauge(pid: int) -> Gauge | None:
     return Gauge(
         cpu_user_us=user * TICK_US,
         cpu_system_us=system * TICK_US,
-        memory=held,
+        memory=held + shared,
         swap=swap,
         disk_read=read,
         disk_written=written,
@@ -70,26 +97,33 @@ def family(pid: int) -> Iterator[int]:
         except OSError:
             continue
         for thread in threads:
-            todo += map(int, _read(f"/proc/{at}/task/{thread}/children").split())
+            todo += map(int, _read(f"/proc/{at}/task/{thread}/children", whole=True).split())
 
 
-def _read(path: str) -> bytes:
-    """A small file of /proc in three system calls; b"" where it is gone, or not for us."""
+def _read(path: str, whole: bool = False) -> bytes:
+    """A small file of /proc in three system calls; b"" where it is gone, or not for us. ``whole``: also beyond a page."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
-        return os.read(fd, READ_ONCE)
+        found = os.read(fd, READ_ONCE)
+        while whole and (more := os.read(fd, READ_ONCE)):
+            found += more
+        return found
     except OSError:
         return b""
     finally:
         os.close(fd)
 
 
-def _memory(pid: int) -> int:
+def _memory(pid: int) -> tuple[int, int]:
+    """Bytes of RAM that are its own, and that it may share with others, files on disk left out."""
     words = _read(f"/proc/{pid}/statm").split(maxsplit=3)
-    return (int(words[1]) - int(words[2])) * PAGE if len(words) > 3 else 0
+    if len(words) < 4:
+        return 0, 0
+    mapped = int(words[2]) * PAGE
+    return int(words[1]) * PAGE - mapped, _status(pid, b"RssShmem:") if mapped > LIBRARIES else 0
 
 
 def _times(pid: int) -> tuple[int, int] | None:
@@ -110,7 +144,12 @@ def _has_swap() -> bool:
 
 
 def _swapped(pid: int) -> int:
-    before, found, rest = _read(f"/proc/{pid}/status").partition(b"VmSwap:")
+    return _status(pid, b"VmSwap:")
+
+
+def _status(pid: int, name: bytes) -> int:
+    """Bytes in a line of its status."""
+    _, found, rest = _read(f"/proc/{pid}/status").partition(name)
     return int(rest.split(maxsplit=1)[0]) * 1024 if found else 0
 
 

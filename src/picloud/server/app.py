@@ -112,6 +112,7 @@ ROUTES = [
     Route("POST", "/v1/admin/account", server.add_account),
     Route("POST", "/v1/worker/blob", blob.new, Access.worker),
     Route("POST", "/v1/worker/blob/get", blob.get, Access.worker),
+    Route("GET", "/v1/worker/edge", blob.edge, Access.worker),
     Route("GET", "/v1/worker/code/{digest}", worker.code, Access.worker),
     Route("GET", "/v1/worker/layer/{digest}", worker.layer, Access.worker),
     Route("POST", "/v1/key/ssh", shell.add_key),

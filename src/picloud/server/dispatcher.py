@@ -387,6 +387,7 @@ class Dispatcher:
             view.busy = min(len(worker.held), view.slots) if worker.connected else 0
             view.lent = worker.lent
             view.ready += max(0, len(worker.held) - view.busy)
+            view.stuck = worker.stuck(view.ready > 0)
             if view.busy or view.ready:
                 worker.idle_since = time.monotonic()
         return views

@@ -7,6 +7,7 @@ workers' own words after a restart.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -23,6 +24,8 @@ SMALL = 1024
 """Bytes of arguments that nobody counts."""
 ACK_AFTER = 0.05
 """Seconds that an acknowledgement may wait for company."""
+STUCK = 10.0
+"""Seconds without an ended job after which what waits behind long jobs gets a further slot, if there is room."""
 
 
 class Line(Protocol):
@@ -53,12 +56,19 @@ class Worker:
         self.outcomes: list[Outcome] = []  # arrived while others were being finished
         self.finishing = False
         self.idle_since = 0.0
+        self.moved = time.monotonic()  # when it last ended a job, changed its size, or had no job that waits
         self.image: Image | None = None  # None: not read from the store yet
         self.neighbours: list[int] = []  # outer ports that it was told of
 
     @property
     def connected(self) -> bool:
         return self.line is not None
+
+    def stuck(self, waiting: bool) -> bool:
+        """Whether its jobs have waited for a long time while none came to an end: all of its slots hold long ones."""
+        if not waiting:
+            self.moved = time.monotonic()
+        return time.monotonic() - self.moved > STUCK
 
     def send(self, message: ToWorker) -> None:
         """Send a message; nothing happens while the worker is away (it will say hello again)."""
@@ -100,6 +110,7 @@ class Worker:
 
     def learn(self, runtimes_us: Iterable[int]) -> None:
         """Take the run times of finished jobs into the smoothed figure."""
+        self.moved = time.monotonic()
         for value in runtimes_us:
             seen = self.runtime_us
             self.runtime_us = float(value) if seen is None else seen + (value - seen) * (0.5 if value > seen else 0.05)

@@ -49,6 +49,13 @@ def checked(one: New) -> New:
     return structs.replace(one, headers=check_headers(one.headers))
 
 
+async def all_checked(made: Sequence[New]) -> list[New]:
+    """The same for many; hashing megabytes would keep everybody else waiting, so it is done in a thread."""
+    if sum(one.size for one in made) > PACKED:
+        return await asyncio.to_thread(lambda: [checked(one) for one in made])
+    return [checked(one) for one in made]
+
+
 def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 

@@ -93,7 +93,7 @@ class Placer:
         if not view.busy and not view.ready:
             target = self._rest(worker, target)
         if target != worker.target:
-            worker.target = target
+            worker.target, worker.moved = target, time.monotonic()
             worker.send(Slots(target))
 
     async def start(self, kind: Kind, slots: int) -> None:

@@ -26,6 +26,7 @@ class KindView(Struct):
     slots: int = 0  # live or starting
     busy: int = 0  # slots with a job, lent ones included
     lent: int = 0  # slots whose job waits for other jobs
+    stuck: bool = False  # its jobs wait while none has come to an end for a long time
 
 
 class Host(Struct):
@@ -81,9 +82,12 @@ def _fill(kinds: list[KindView], host: Host, weights: dict[int, int]) -> dict[in
 
 
 def _ceiling(view: KindView, host: Host) -> int:
-    """One slot a core; beyond that only while cores are idle, one more at a time."""
+    """One slot a core; beyond that one more at a time, while cores are idle or where nothing would ever make room.
+
+    Jobs that serve or wait hold their slots and leave the cores to others: behind them, room there is must not stay empty.
+    """
     running = view.slots - view.lent
-    return max(host.cores, running + 1) if host.idle_cpu else max(host.cores, min(running, view.busy - view.lent))
+    return max(host.cores, running + 1) if host.idle_cpu or view.stuck else max(host.cores, min(running, view.busy - view.lent))
 
 
 def _within_memory(kinds: list[KindView], result: dict[int, int], host: Host) -> dict[int, int]:

@@ -321,9 +321,7 @@ def run(tx: Connection, statement: Executable, **values: Any) -> Any:
     in several steps. Statements must live as long as the program.
     """
     key = (statement, tx.dialect.name)
-    made = _prepared.get(key)
-    if made is None:
-        made = _prepared[key] = _Prepared(tx, statement, values)
+    made = _prepared.get(key) or _prepared.setdefault(key, _Prepared(tx, statement, values))
     cursor = tx.connection.dbapi_connection.cursor()  # type: ignore[union-attr]
     if not made.names and not made.given:
         cursor.execute(made.sql, {**made.fixed, **values})
@@ -339,6 +337,15 @@ def run(tx: Connection, statement: Executable, **values: Any) -> Any:
             for at in range(0, len(fields), most):
                 cursor.execute(*made.block(fields[at : at + most], others))
     return cursor
+
+
+def run_rows(tx: Connection, statement: Executable, rows: Sequence[dict[str, Any]]) -> None:
+    """Execute a constant statement once for each row of values; all have the same names."""
+    if rows:
+        key = (statement, tx.dialect.name)
+        made = _prepared.get(key) or _prepared.setdefault(key, _Prepared(tx, statement, rows[0]))
+        named: list[Any] = [made.parameters(row) if made.names else {**made.fixed, **row} for row in rows]
+        tx.connection.dbapi_connection.cursor().executemany(made.sql, named)  # type: ignore[union-attr]
 
 
 def one(tx: Connection, statement: Executable, **values: Any) -> Any:

@@ -14,6 +14,7 @@ CloudException
  |- Unavailable            try again: starting, stopping, no connection   503
  |   |- StorageFull        the server's disk is nearly full               507
  |- SetupError             this machine or server is not set up rightly   500, local
+ |- Corrupt                bytes arrived as others than were sent          500, local
 """
 
 from __future__ import annotations
@@ -152,6 +153,13 @@ class SetupError(CloudException):
     """This machine or server is not set up rightly."""
 
     code = "setup"
+    http_status = 500
+
+
+class Corrupt(CloudException, RuntimeError):
+    """Bytes arrived as others than were sent or stored."""
+
+    code = "corrupt"
     http_status = 500
 
 

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 from picloud.wire.error import CloudException, Unavailable, from_dict
 from picloud.wire.origin import READ, Buffer, Connection, Origin, Response
 
+BLOBS = "/blob/"
+"""Where the paths of blobs begin, at the edge."""
 MSGPACK, JSON, RAW = "application/msgpack", "application/json", "application/octet-stream"
 
 PATIENCE = 60.0
@@ -36,14 +38,43 @@ TROUBLE = (OSError, http.client.HTTPException)
 """What a connection raises when the far end is gone; everything of it is tried again."""
 
 
+class Body:
+    """Bytes that are read while they are sent, from the beginning at each try.
+
+    Args:
+        size: in bytes.
+        pieces: gives them, anew each time.
+    """
+
+    def __init__(self, size: int, pieces: Callable[[], Iterator[Buffer]]) -> None:
+        self.size, self._pieces = size, pieces
+        self._sent = self._farthest = 0
+
+    def __iter__(self) -> Iterator[Buffer]:
+        self._sent = 0
+        for piece in self._pieces():
+            yield piece
+            self._sent += len(piece)
+
+    def advanced(self) -> bool:
+        """Whether the last try got farther than all before."""
+        before, self._farthest = self._farthest, max(self._farthest, self._sent)
+        return self._farthest > before
+
+
 class Request(NamedTuple):
     """One request, ready to be sent any number of times."""
 
     method: str
     path: str
-    parts: Sequence[Buffer]
+    parts: Sequence[Buffer] | Body
     kind: str = MSGPACK
     more: str = ""  # further lines of the head, each with its end
+
+
+def size_of(parts: Sequence[Buffer] | Body) -> int:
+    """The bytes of a body."""
+    return parts.size if isinstance(parts, Body) else sum(memoryview(part).nbytes for part in parts)
 
 
 class Patience:
@@ -73,8 +104,8 @@ class Patience:
 class Pending:
     """A request under way: the sender may do something else before it reads the answer."""
 
-    def __init__(self, link: Link, request: Request, connection: Connection | None) -> None:
-        self.link, self.request, self.connection = link, request, connection
+    def __init__(self, link: Link, request: Request, connection: Connection | None, origin: Origin) -> None:
+        self.link, self.request, self.connection, self.origin = link, request, connection, origin
 
     def read_response(self) -> bytes:
         """The body of the answer.
@@ -84,7 +115,13 @@ class Pending:
             Unavailable: no answer within the link's patience.
         """
         connection, self.connection = self.connection, None
-        return self.link.finish(self.request, connection)
+        return self.link.finish(self.request, connection, self.origin)
+
+    def close(self) -> None:
+        """Leave it: the answer is not wanted any more."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.sock.close()
 
 
 class Stream:
@@ -179,37 +216,44 @@ class Link:
 
     def send_request(self, method: str, path: str, body: Buffer, *, kind: str = MSGPACK) -> Pending:
         """Send, and let the caller read the answer when it likes (trouble is met there)."""
-        request = Request(method, path, [body], kind)
+        return self._pending(self.origin, Request(method, path, [body], kind))
+
+    def _pending(self, origin: Origin, request: Request) -> Pending:
         connection = None
         try:
-            connection = self.origin.take()
-            self._send(self.origin, connection, request)
+            connection = origin.take()
+            self._send(origin, connection, request)
         except TROUBLE:
             if connection is not None:
                 connection.sock.close()
             connection = None  # read_response sends it again, with patience
-        return Pending(self, request, connection)
+        return Pending(self, request, connection, origin)
 
     def stream(self, path: str, body: Buffer = b"", *, method: str = "POST", patience: float | None = None) -> Stream:
         """A request, and an open stream of frames."""
         request = Request(method, path, [body] if body else [])
-        connection, response = self._answered(self.origin, request, None, patience)
+        connection, response = self.begin(self.origin, request, None, patience)
         return Stream(self.origin, connection, response)
 
     # -- bulk bytes, by ticket, wherever they lie ---------------------------------------------------------------
 
     def put(self, url: str, parts: Sequence[Buffer]) -> None:
         """PUT raw parts, one after the other, without joining them."""
-        origin, path = self._elsewhere(url)
+        origin, path = self.elsewhere(url)
         self.finish(Request("PUT", path, parts, RAW), None, origin)
+
+    def send_put(self, url: str, body: Body) -> Pending:
+        """PUT bytes that are read meanwhile; its answer is read by the caller when it likes."""
+        origin, path = self.elsewhere(url)
+        return self._pending(origin, Request("PUT", path, body, RAW))
 
     def get(self, url: str, start: int = 0, end: int = 0) -> bytearray:
         """GET raw bytes into one buffer, all or (``end``) those from ``start`` up to ``end``; follows a redirection."""
-        origin, path = self._elsewhere(url)
+        origin, path = self.elsewhere(url)
         part = f"Range: bytes={start}-{end - 1}\r\n" if end else ""
         patience = Patience(self, None)
         while True:
-            connection, response = self._answered(origin, Request("GET", path, [], more=part), None, None)
+            connection, response = self.begin(origin, Request("GET", path, [], more=part), None, None)
             if response.status >= 300:
                 response.read()
                 origin.give(connection, response)
@@ -222,11 +266,14 @@ class Link:
                 connection.sock.close()
                 patience.wait(origin, error)
 
-    def _elsewhere(self, url: str) -> tuple[Origin, str]:
+    def elsewhere(self, url: str) -> tuple[Origin, str]:
+        """The far end that a URL names, and the path there."""
         if url.startswith("/"):
             return self.origin, url
         parsed = urlsplit(url)
         base = f"{parsed.scheme}://{parsed.netloc}"
+        if self.origin.door and parsed.path.startswith(BLOBS):
+            return self.origin, url[len(base) :]  # a job reaches the edge by its door, as it does control
         origin = self.others.setdefault(base, Origin(base, self.origin.fingerprint))
         return origin, url[len(base) :]
 
@@ -239,7 +286,7 @@ class Link:
         far = origin or self.origin
         waiting = Patience(self, patience)
         while True:
-            connection, response = self._answered(far, request, connection, patience)
+            connection, response = self.begin(far, request, connection, patience)
             try:
                 body = response.read()
             except TROUBLE as error:
@@ -250,7 +297,7 @@ class Link:
             far.give(connection, response)
             return body
 
-    def _answered(
+    def begin(
         self, origin: Origin, request: Request, connection: Connection | None, seconds: float | None
     ) -> tuple[Connection, Response]:
         """A connection that has begun to answer with success."""
@@ -277,21 +324,28 @@ class Link:
                 if connection is not None:
                     connection.sock.close()
                 connection, sent = None, False
+                if isinstance(request.parts, Body) and request.parts.advanced():
+                    patience = Patience(self, seconds)  # the time in which bytes went well is none of trouble
                 patience.wait(origin, error, stale=stale)
 
     def _send(self, origin: Origin, connection: Connection, request: Request) -> None:
-        size = sum(memoryview(part).nbytes for part in request.parts)
+        size = size_of(request.parts)
         mine = self.headers if origin is self.origin else ""  # a ticket in the address is its own right
         head = (
             f"{request.method} {request.path} HTTP/1.1\r\nHost: {origin.name}\r\n{mine}"
             f"Content-Type: {request.kind}\r\nContent-Length: {size}\r\n{request.more}\r\n"
         )
         try:
-            connection.send(head.encode("ascii"), request.parts)
+            connection.send(head.encode("ascii"), request.parts, size)
         except (BrokenPipeError, ConnectionResetError):
             if connection.used or size < 65536:
                 raise
             # A server that refuses a large body says why and closes: its answer is read by the caller.
+        except TROUBLE:
+            raise
+        except BaseException:  # what makes the body failed, or the user interrupts: nothing can follow half a body
+            connection.sock.close()
+            raise
 
     def close(self) -> None:
         """Close the idle connections; the link opens new ones when it is used again."""

@@ -189,14 +189,17 @@ def _fault(key: str) -> str:
         return "/ stands at its begin or end, or twice"
     if found := _ILLEGAL.search(key):
         return f"it holds the character U+{ord(found[0]):04X}"
-    if len(key.encode()) > LONGEST_KEY:
-        return f"{len(key.encode())} bytes, at most {LONGEST_KEY}"
     parts = key.split("/")
     if "." in parts or ".." in parts:
         return "a part is . or .."
-    if (longest := max(len(part.encode()) for part in parts)) > LONGEST_PART:
-        return f"a part of {longest} bytes, at most {LONGEST_PART}"
-    return ""
+    return _too_long(key, parts) if 4 * len(key) > LONGEST_PART else ""  # no character takes more bytes than 4
+
+
+def _too_long(key: str, parts: list[str]) -> str:
+    if len(key.encode()) > LONGEST_KEY:
+        return f"{len(key.encode())} bytes, at most {LONGEST_KEY}"
+    longest = max(len(part.encode()) for part in parts)
+    return f"a part of {longest} bytes, at most {LONGEST_PART}" if longest > LONGEST_PART else ""
 
 
 def check_headers(headers: Mapping[str, str]) -> dict[str, str]:

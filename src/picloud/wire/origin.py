@@ -6,7 +6,7 @@ import hashlib
 import http.client
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from picloud.wire import nearby
@@ -69,8 +69,9 @@ class Connection:
         self.sock = sock
         self.used = False
 
-    def send(self, head: bytes, parts: Sequence[Buffer]) -> None:
-        if sum(len(part) for part in parts) < 65536:
+    def send(self, head: bytes, parts: Iterable[Buffer], size: int) -> None:
+        """Send a head and a body of ``size`` bytes."""
+        if size < 65536:
             self.sock.sendall(b"".join((head, *parts)))  # one packet, one wake-up of the server
             return
         self.sock.sendall(head)

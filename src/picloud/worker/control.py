@@ -83,6 +83,11 @@ class Control:
         with answered(url, "GET") as response, open(path, "wb") as file:
             _copy(response, file)
 
+    def edge(self) -> str:
+        """The URL below which blobs are."""
+        with answered(f"{self.url}/v1/worker/edge", "GET", headers=self._headers) as response:
+            return str(json.loads(response.read())["url"])
+
     def upload(self, path: Path) -> str:
         """Make a blob of a file; returns its id."""
         size = path.stat().st_size

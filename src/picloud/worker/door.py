@@ -1,6 +1,7 @@
 """A job's way to control: a unix socket in its slot, no token. Whoever can open the socket speaks for the job in hand.
 
 Requests are relayed with the worker's own credential and the attempt in hand; what the job says about either is dropped.
+Those for blobs go to the edge, with no credential: a ticket in the address is the right.
 Answers stream through as they come. While a ``POST /v1/result`` is under way the job waits for other jobs, and its slot is
 lent. One thread a connection: the loop only answers who is in hand.
 """
@@ -22,6 +23,8 @@ from urllib.parse import urlsplit
 from picloud.sandbox.base import Sandbox
 from picloud.wire import nearby
 from picloud.wire.error import CloudException, NotAuthorized, Unavailable
+from picloud.wire.link import BLOBS
+from picloud.worker.control import Control
 from picloud.worker.order import Order
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,7 @@ log = logging.getLogger(__name__)
 PIECE = 1 << 16
 HEAD = 1 << 16  # bytes of a request's head at most
 NAME = "door.sock"
+BLOB = f" {BLOBS}".encode()  # in the first line of a request for the edge
 DROPPED = (b"authorization", b"x-picloud-attempt", b"host", b"connection", b"expect", b"proxy-authorization")
 
 
@@ -54,6 +58,7 @@ class Door:
 
     def __init__(self, order: Order, sandbox: Sandbox, in_hand: Callable[[], Visit | None]) -> None:
         self._order, self._in_hand = order, in_hand
+        self._edge = ""  # its URL, once it was asked for
         self.path = sandbox.run / NAME
         self.path.unlink(missing_ok=True)
         self._socket = _bound(sandbox.run)
@@ -76,7 +81,7 @@ class Door:
             threading.Thread(target=self._serve, args=(guest,), name="guest", daemon=True).start()
 
     def _serve(self, guest: socket.socket) -> None:
-        upstream: socket.socket | None = None
+        upstreams: dict[bool, socket.socket] = {}  # by whether it is the edge
         try:
             with guest, guest.makefile("rb") as reader:
                 while (head := read_head(reader.readline)) is not None:
@@ -85,20 +90,27 @@ class Door:
                     if visit is None:
                         refuse(guest, NotAuthorized("no job is in hand here", hint="ask only while the job runs"))
                         return
-                    upstream = upstream or self._dial(guest)
-                    if upstream is None or not self._relay(guest, upstream, head, body, visit):
+                    blob = BLOB in head.line
+                    upstream = upstreams.get(blob) or self._dial(guest, blob)
+                    if upstream is None:
+                        return
+                    upstreams[blob] = upstream
+                    if not self._relay(guest, upstream, head, body, visit):
                         return
         except (OSError, ValueError) as error:
             log.debug("a guest of the door left: %s", error)
         finally:
-            if upstream is not None:
+            for upstream in upstreams.values():
                 upstream.close()
 
-    def _dial(self, guest: socket.socket) -> socket.socket | None:
-        parts = urlsplit(self._order.url)
+    def _dial(self, guest: socket.socket, blob: bool) -> socket.socket | None:
         try:
+            if blob and not self._edge:
+                self._edge = Control(self._order).edge()
+            parts = urlsplit(self._edge if blob else self._order.url)
             made = nearby.connect(parts.hostname or "", parts.port or 80, 30.0)
-        except OSError as error:
+        except (OSError, CloudException) as error:
+            self._edge = ""  # it may be elsewhere by now
             refuse(guest, Unavailable(f"control does not answer: {error}"))
             return None
         made.settimeout(None)
@@ -137,6 +149,8 @@ class Door:
 
     def _request(self, head: Head, visit: Visit) -> bytes:
         kept = [(name, value) for name, value in head.headers if name not in DROPPED]
+        if BLOB in head.line:
+            return raw(Head(head.line, [*kept, (b"host", urlsplit(self._edge).netloc.encode())]))
         kept += [
             (b"host", urlsplit(self._order.url).netloc.encode()),
             (b"authorization", self._order.authorization.encode()),

@@ -73,6 +73,10 @@ class Quarters:
         found = self.sandbox.inside.gauge() if self.sandbox is not None else None
         return found if found != Gauge() else None
 
+    def held(self) -> int:
+        """Bytes of RAM that everything there holds now."""
+        return self.sandbox.held() if self.sandbox is not None else 0
+
     def memory_ran_out(self) -> bool:
         """Whether the kernel has killed for lack of memory since this was asked last: here, or else on the host."""
         if self.sandbox is None or not self.sandbox.kernel_limits:

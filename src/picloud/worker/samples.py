@@ -13,6 +13,7 @@ from msgspec import structs
 
 from picloud.sandbox.base import Gauge
 from picloud.wire.message import Figures, Outcome, Sample
+from picloud.worker.pace import Pace
 
 EVERY = 2.0  # seconds between two samples of a job
 LAST = 60_000  # milliseconds of samples that a death certificate tells
@@ -34,8 +35,7 @@ class Meter:
         self.figures = Figures(memory_limit=limit or None)
         self.peak = 0
         self.due = 0.0  # when the next sample is taken, seconds of the monotonic clock
-        self.memory_due = 0.0  # the same for a look at the memory alone
-        self.used = 0  # bytes, as that saw it
+        self.pace = Pace()  # of looks at the memory alone
         self.forks_refused = 0
         self.disk_used: int | None = None  # bytes, as the last look at the disk saw it
         self.disk_due = 0.0  # when the disk is looked at next

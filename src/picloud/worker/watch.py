@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from picloud.sandbox import proc
 from picloud.sandbox.base import Journaled
 from picloud.wire.message import Lease, LogChunk, Sample, Samples, ToServer
 from picloud.worker import death, remarks
@@ -14,16 +13,14 @@ from picloud.worker.kernel import KernelLog
 from picloud.worker.logs import LIVE
 from picloud.worker.loop import Loop
 from picloud.worker.order import Order
+from picloud.worker.pace import TURN
 from picloud.worker.running import Running
 from picloud.worker.samples import EVERY, Meter
 from picloud.worker.slot import Slot
 
-MOMENT = 0.1  # seconds; jobs that run longer are reported as started
+MOMENT = TURN  # seconds; jobs that run longer are reported as started
 EACH = round(LIVE / MOMENT)  # turns between two looks at a job's output
 FIRST_AFTER = 0.25  # seconds; jobs that run longer are sampled
-YOUNG = 3.0  # seconds in which a job's memory is looked at in each turn
-CALM = 0.5  # seconds between two looks at the memory of a job that holds steady, far from its limit
-STEADY, NEAR = 0.01, 0.7  # shares of the limit: growth between two looks, and use, above which it is looked at in each turn
 SELDOM = 10.0  # seconds between two looks at a disk that does not fill
 HOW = "ended by the worker, which looks several times a second"
 
@@ -88,7 +85,7 @@ class Watch:
         if job.meter is None:
             job.meter = Meter(*job.key, job.before, self._order.memory_limit)
             remarks.first(slot, job, self._order)
-        if not slot.quarters.kernel_limits and now >= job.meter.memory_due:
+        if not slot.quarters.kernel_limits and now >= job.meter.pace.due:
             self._memory(slot, job, job.meter, now)
         if now >= job.meter.due:
             job.meter.due = now + EVERY
@@ -109,13 +106,19 @@ class Watch:
         limit = self._order.memory_limit
         if slot.process is None:
             return
-        used = proc.memory(slot.process.pid)
-        grown, meter.used = used - meter.used, used
+        used = slot.quarters.held()
         job.peak = max(job.peak, used)
         if limit and used > limit and job.ending is None:
             slot.cut_down(job, death.out_of_memory(used, HOW, self._order))
-        hurried = now - job.began < YOUNG or abs(grown) > STEADY * limit or used > NEAR * limit
-        meter.memory_due = now if hurried else now + CALM
+        wait = meter.pace.looked(used, limit, now - job.began, now)
+        if 0 < wait < MOMENT and job.ending is None:
+            self._loop.after(wait, lambda: self._memory_again(slot, job, meter))
+
+    def _memory_again(self, slot: Slot, job: Running, meter: Meter) -> None:
+        """Between two turns, of a job that comes near its limit fast."""
+        now = time.monotonic()
+        if slot.job is job and now >= meter.pace.due:
+            self._memory(slot, job, meter, now)
 
     def _disk(self, slot: Slot, job: Running, meter: Meter) -> None:
         """Look at what the job holds on disk, in a thread; end it where that is more than it may."""

@@ -59,3 +59,15 @@ def test_a_short_wait_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with _progress.Bar(3) as bar:
         bar.step()
     assert terminal.getvalue() == ""
+
+
+def test_a_bar_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(_progress, "SOON", 0.0)
+    with _progress.Bar(3_000_000, what="[jobs]/key", unit="bytes") as bar:
+        assert terminal.written.wait(5)
+        bar.step(2_000_000)
+        bar.step(1_000_000)
+    assert "[jobs]/key" in terminal.getvalue() and "3.0/3.0 MB" in terminal.getvalue()

@@ -1,10 +1,12 @@
 """The edge takes and gives exactly what a ticket allows."""
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zlib import crc32
 
 import pytest
 
@@ -16,7 +18,7 @@ SECRET = b"k" * 32
 BLOB = "ab" * 16
 
 
-def call(edge: Edge, method: str, url: str, *parts: bytes) -> tuple[int, bytes]:
+def call(edge: Edge, method: str, url: str, *parts: bytes, asked: str = "") -> tuple[int, bytes]:
     sent: list[dict[str, Any]] = []
     waiting = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     waiting.append({"type": "http.request", "body": b"", "more_body": False})
@@ -29,6 +31,7 @@ def call(edge: Edge, method: str, url: str, *parts: bytes) -> tuple[int, bytes]:
 
     at = urlsplit(url)
     scope = {"type": "http", "method": method, "path": at.path, "query_string": at.query.encode()}
+    scope["headers"] = [(b"range", asked.encode())] if asked else []
     asyncio.run(edge(scope, receive, send))
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
@@ -45,6 +48,14 @@ def url(verb: str, blob: str, size: int = 0) -> str:
 def test_what_was_put_can_be_got(edge: Edge) -> None:
     assert call(edge, "PUT", url("put", BLOB, 6), b"abc", b"def")[0] == 200
     assert call(edge, "GET", url("get", BLOB)) == (200, b"abcdef")
+    assert call(edge, "GET", url("get", BLOB), asked="bytes=2-3") == (206, b"cd")
+    assert call(edge, "GET", url("get", BLOB), asked="bytes=4-") == (206, b"ef")
+    assert call(edge, "GET", url("get", BLOB), asked="bytes=6-")[0] == 400
+
+
+def test_the_sender_is_told_what_arrived(edge: Edge) -> None:
+    status, answer = call(edge, "PUT", url("put", BLOB, 6), b"abc", b"def")
+    assert (status, json.loads(answer)) == (200, {"size": 6, "crc32": crc32(b"abcdef")})
 
 
 @pytest.mark.parametrize(("size", "status"), [(5, 413), (7, 400)])

@@ -68,7 +68,7 @@ def test_what_breaks_the_rules_ends_it(message: bytes) -> None:
         assert ended.wait(10)
         assert not made.alive
         start(made)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before  # one of an earlier case may have closed late
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_wrong_answers_are_errors_and_leave_no_descriptor(message: bytes, fds: i
             made.open(["x"], {})
         with pytest.raises((SetupError, OSError)):
             made.connect(80)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before  # one of an earlier case may have closed late
 
 
 def test_answers_to_what_nobody_asked() -> None:
@@ -93,7 +93,7 @@ def test_answers_to_what_nobody_asked() -> None:
     noise = [b'{"id": 77777}', b'{"exit": 5, "status": 9999999999999999999999}'] * 50
     with box(says(*noise, b'{"id": ID, "ports": [["0", 8000], ["0", -1], ["0", 99999]]}')) as (made, _):
         assert made.ports() == [8000]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before  # one of an earlier case may have closed late
 
 
 @pytest.mark.parametrize("ports", [b"5", b"null", b'{"a": 1}', b"[5]", b'[["0"]]', b'[["0", "x"]]', b"[[1, 1e999]]"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -116,6 +117,50 @@ def test_in_a_container_the_mount_begins_at_its_own_group(machine: Machine) -> N
     assert set(lacks) == set(hierarchy.CONTROLLERS)
 
 
+def test_controllers_are_passed_on_together_once_nobody_sits_in_the_group(machine: Machine) -> None:
+    mine = machine.group(machine.mount_v2() / "run-1.scope", "cpu memory pids")
+    machine.own.write_text("0::/run-1.scope\n")
+    (mine / "cgroup.type").write_text("domain\n")
+    (mine / "cgroup.procs").write_text("4711\n")
+    hierarchy.switch_on(mine, {"cpu", "memory", "pids"})
+    assert (mine / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
+    assert (mine / hierarchy.HOST / "cgroup.procs").read_text() == "4711"
+
+
+def test_a_group_in_a_threaded_tree_asks_for_a_scope_of_its_own(tmp_path: Path) -> None:
+    lack = hierarchy.explain("memory", Place(2, tmp_path), OSError(errno.EOPNOTSUPP, "Operation not supported"))
+    assert "Delegate=yes" in lack.remedy
+
+
+def test_what_the_users_manager_has_is_asked_of_it(machine: Machine) -> None:
+    manager = machine.group(machine.mount_v2() / "user@7.service", "cpu memory pids")
+    mine = machine.group(manager / "app.slice" / "run-1.scope", "memory pids", "memory pids")
+    machine.own.write_text(f"0::/{mine.relative_to(manager.parent)}\n")
+    assert "systemd-run" in machine.find()[1]["cpu"]
+    machine.group(manager, "memory pids")
+    assert "systemctl edit user@" in machine.find()[1]["cpu"]
+
+
+def test_what_the_kernel_has_switched_off_nobody_withholds(machine: Machine) -> None:
+    machine.group(machine.mount_v2(), "cpu pids", "cpu pids")
+    assert "cgroup_enable=memory" in machine.find()[1]["memory"]
+
+
+def test_a_tree_that_is_read_only_is_told_as_such(machine: Machine) -> None:
+    """As containers show it to their root."""
+    top = machine.group(machine.mount_v2(), "cpu memory pids")
+    code = (
+        "import subprocess, sys\nfrom pathlib import Path\nfrom picloud.sandbox import hierarchy\n"
+        "subprocess.run(['mount', '--bind', sys.argv[1], sys.argv[1]], check=True)\n"
+        "subprocess.run(['mount', '-o', 'remount,bind,ro', sys.argv[1]], check=True)\n"
+        "[print(lack.remedy) for lack in hierarchy.places(Path(sys.argv[2]), Path(sys.argv[3]))[1]]"
+    )
+    unshare = ["unshare", "--mount", "--propagation", "private", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    words = [*unshare, sys.executable, "-c", code, str(top), str(machine.mounts), str(machine.own)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=WAIT, check=True)
+    assert done.stdout.count("mount /sys/fs/cgroup writable") == 3, done.stdout
+
+
 def test_without_any_the_remedies_are_told(machine: Machine) -> None:
     found, lacks = machine.find()
     assert not found
@@ -201,22 +246,24 @@ def test_v2_counts_lets_in_and_kills(unified: Path) -> None:
 
 
 def test_processes_in_the_way_of_delegation_move_to_a_child(unified: Path) -> None:
-    """Every controller that this machine's v2 has will do to see the kernel's rule about inner groups."""
+    """Those that are used, or another that this machine's v2 has: it will do to see the kernel's rule about inner groups."""
     top = unified.parent
     names = (top / "cgroup.controllers").read_text().split()
     before = (top / "cgroup.subtree_control").read_text().split()
     if not names:
         pytest.skip("its cgroup2 has no controller at all")
+    some = set(names) & {"cpu", "memory", "pids"} or {names[0]}
     with subprocess.Popen(["sleep", "60"]) as process:
         try:
-            hierarchy.switch_on(top, {names[0]})
+            hierarchy.switch_on(top, some)
             (unified / "cgroup.procs").write_text(str(process.pid))
-            hierarchy.switch_on(unified, {names[0]})
-            assert (unified / "cgroup.subtree_control").read_text().split() == [names[0]]
+            hierarchy.switch_on(unified, some)
+            assert set((unified / "cgroup.subtree_control").read_text().split()) == some
             assert (unified / hierarchy.HOST / "cgroup.procs").read_text().split() == [str(process.pid)]
+            assert (unified / hierarchy.HOST / "cgroup.type").read_text() == "domain\n"
         finally:
             process.kill()
             process.wait()
-            for folder, off in ((unified, [names[0]]), (top, set(names[:1]) - set(before))):
+            for folder, off in ((unified, some), (top, some - set(before))):
                 for name in off:
                     (folder / "cgroup.subtree_control").write_text(f"-{name}")

@@ -84,3 +84,17 @@ def test_large_arguments_make_a_worker_hold_fewer_leases() -> None:
     assert one.room() == 2048
     one.argument_bytes = 65_536
     assert one.room() == fleet.HELD_BYTES // 65_536 < 2048
+
+
+def test_a_worker_is_stuck_when_its_jobs_wait_and_none_ends(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    one = worker()
+    assert not one.stuck(waiting=True)
+    monkeypatch.setattr(fleet, "STUCK", -1.0)
+    assert one.stuck(waiting=True)
+    monkeypatch.setattr(fleet, "STUCK", 3600.0)
+    one.moved -= 4000
+    assert one.stuck(waiting=True)
+    one.learn([100])
+    assert not one.stuck(waiting=True)
+    one.moved -= 4000
+    assert not one.stuck(waiting=False) and not one.stuck(waiting=True)

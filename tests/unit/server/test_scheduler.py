@@ -19,6 +19,13 @@ def test_a_pool_grows_one_at_a_time_past_one_slot_a_core_while_cpu_is_idle() -> 
     assert targets([view], Host(16_000, 2, idle_cpu=True)) == {1: 3}
 
 
+def test_nor_do_jobs_wait_behind_long_ones_for_good() -> None:
+    view = KindView(1, 1, 1000, ready=1, slots=2, busy=2, stuck=True)
+    assert targets([view], Host(16_000, 2, idle_cpu=False)) == {1: 3}
+    full = KindView(1, 1, F2, ready=1, slots=2, busy=2, stuck=True)
+    assert targets([full], Host(16_000, 2, idle_cpu=False)) == {1: 2}
+
+
 def test_two_accounts_with_the_same_hunger_get_the_same() -> None:
     a = KindView(1, account=1, units=F2, ready=1000, slots=2, busy=2)
     b = KindView(2, account=2, units=F2, ready=1)

@@ -52,7 +52,12 @@ async def get(control: Control, request: Request) -> None:
     await request.json({"urls": [control.blob_url(request, "get", blob) for blob in ids]})
 
 
+async def edge(control: Control, request: Request) -> None:
+    """GET /v1/worker/edge: {url}: where a worker brings the blobs of jobs that ask at their door"""
+    await request.json({"url": control.edge(request)})
+
+
 def _account(control: Control, request: Request) -> int:
-    if request.headers.get(b"authorization", b"").startswith(b"Worker "):
-        return control.authority.worker(request.headers).kind.account
-    return request.principal.account
+    """Whose blobs it is about: a user, a job of one, or, by the routes of workers, the worker itself."""
+    known = request.principal
+    return known.account if known is not None else control.authority.worker(request.headers).kind.account

@@ -69,7 +69,7 @@ async def put(control: Control, request: Request) -> None:
     asked, account = await _parsed(request, Put), request.principal.account
     if not 0 < len(asked.objects) <= BATCH:
         raise BadRequest(f"{len(asked.objects)} objects in one put", hint=f"1 to {BATCH}")
-    made = [objects.checked(one) for one in asked.objects]
+    made = await objects.all_checked(asked.objects)
     if len({one.key for one in made}) != len(made):
         raise BadRequest("a key is there twice in one put")
     control.storage.check_space()

@@ -19,12 +19,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import Connection, SmallInteger, Text, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, SmallInteger, Text, bindparam, delete, select, update
 
 from picloud.store import blob as blobs
 from picloud.store.index import tree as trees
 from picloud.store.index.schema import Key, content, extent, objects
-from picloud.store.rows import Listed, add, as_list, from_json, run, to_json
+from picloud.store.rows import Listed, add, as_list, from_json, run, run_rows, to_json
 from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.object import Extent, New, Object
 
@@ -134,16 +134,13 @@ def _write_rows(tx: Connection, tree: int, made: Sequence[New], there: Mapping[s
             fresh.append(row | {"tree": tree, "key": one.key, "created": now})
         else:
             known.append({f"{name}_": value for name, value in row.items()} | {"id_": old.id})
-    if fresh:
-        tx.execute(insert(objects), fresh)
-    if known:
-        tx.execute(_CHANGE, known)
+    run_rows(tx, _ADD, fresh)
+    run_rows(tx, _CHANGE, known)
 
 
 def _write_contents(tx: Connection, made: Sequence[New], found: Mapping[str, Object], old: Sequence[int]) -> None:
     _drop_contents(tx, old)
-    if inline := [{"object": found[one.key].id, "data": one.data} for one in made if one.data]:
-        tx.execute(insert(content), inline)
+    run_rows(tx, _ADD_CONTENT, [{"object": found[one.key].id, "data": one.data} for one in made if one.data])
     pieces = []
     for one in made:
         at = 0
@@ -152,8 +149,7 @@ def _write_contents(tx: Connection, made: Sequence[New], found: Mapping[str, Obj
                 {"object": found[one.key].id, "at": at, "blob": piece.blob, "start": piece.start, "length": piece.length}
             )
             at += piece.length
-    if pieces:
-        tx.execute(insert(extent), pieces)
+    run_rows(tx, _ADD_EXTENT, pieces)
 
 
 def _drop_contents(tx: Connection, ids: Sequence[int]) -> None:
@@ -317,7 +313,7 @@ _EXTENTS = (
     .where(extent.c.object.in_(_ids.chosen()))
     .order_by(extent.c.object, extent.c.at)
 )
-_ADD_FOLDER = add(objects)
+_ADD_FOLDER, _ADD, _ADD_CONTENT, _ADD_EXTENT = add(objects), add(objects), add(content), add(extent)
 _PUBLISH = (
     update(objects)
     .where(objects.c.id == bindparam("id_"))

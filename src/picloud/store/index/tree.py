@@ -56,7 +56,7 @@ def ensure(tx: Connection, account: int, name: str, now: int) -> int:
 
 def lock(tx: Connection, number: int) -> None:
     """Keep others from changing a tree until this transaction ends (SQLite has one writer anyway)."""
-    tx.execute(select(tree.c.id).where(tree.c.id == number).with_for_update())
+    one(tx, _LOCK, id_=number)
 
 
 def grow(tx: Connection, account: int, number: int, count: int, size: int, quota: int = 0) -> None:
@@ -87,6 +87,7 @@ _OF_OWNER = (
     select(tree.c.id).join(owners, owners.c.id == tree.c.account).where(owners.c.name == bindparam("owner"), tree.c.name == "")
 )
 _ADD = add(tree)
+_LOCK = select(tree.c.id).where(tree.c.id == bindparam("id_")).with_for_update()
 _GROW = (
     update(tree)
     .where(tree.c.id == bindparam("id_"))
