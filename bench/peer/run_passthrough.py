@@ -44,6 +44,9 @@ class Passthrough(mfusepy.Operations):
     def truncate(self, path, length, fh=None):
         os.truncate(self.root + path, length)
 
+    def utimens(self, path, times=None):
+        os.utime(self.root + path, ns=times)
+
     def unlink(self, path):
         os.unlink(self.root + path)
 
