@@ -11,6 +11,7 @@ import click
 from picloud.cli import output
 from picloud.cli.client import client
 from picloud.cli.flags import GlobalFlags, Group
+from picloud.cli.mount import mount, unmount
 
 KEY = click.argument("key")
 FILE = click.argument("file", required=False, type=click.Path())
@@ -28,6 +29,10 @@ def bucket() -> None:
     KEY is text with / between its parts. What lies below a part is in that folder. In jobs the same commands reach the bucket
     of the account whose job it is.
     """
+
+
+bucket.add_command(mount)
+bucket.add_command(unmount)
 
 
 def _bucket() -> Any:

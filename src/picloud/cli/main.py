@@ -45,7 +45,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "rerun": ("job:rerun", "Run jobs again; prints the new jids."),
     },
     "Storage": {
-        "bucket": ("mount:bucket", "The bucket: objects by key."),
+        "bucket": ("bucket:bucket", "The bucket: objects by key."),
         "volume": ("volume:volume", "Volumes: folders that jobs mount."),
     },
     "File systems": {

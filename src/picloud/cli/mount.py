@@ -17,7 +17,6 @@ from typing import IO
 import click
 import msgspec
 
-from picloud.cli.bucket import bucket as bucket
 from picloud.cli.call import configured
 from picloud.cli.flags import GlobalFlags
 from picloud.cli.output import answer
@@ -32,7 +31,7 @@ SUPERVISOR = "picloud.mount.supervisor"
 FOLDER = click.argument("folder", metavar="DIR", type=click.Path())
 
 
-@bucket.command("mount", cls=GlobalFlags)
+@click.command("mount", cls=GlobalFlags)
 @FOLDER
 @click.option("--volume", default="", metavar="NAME", help="A volume instead of the bucket.")
 @click.option("--read-only", is_flag=True, help="Refuse changes.")
@@ -57,7 +56,7 @@ def mount(folder: str, volume: str, read_only: bool, foreground: bool) -> None:
         record.unlink(missing_ok=True)
 
 
-@bucket.command("unmount", cls=GlobalFlags)
+@click.command("unmount", cls=GlobalFlags)
 @FOLDER
 def unmount(folder: str) -> None:
     """Take the mount at DIR away; returns when all that was written there is stored."""

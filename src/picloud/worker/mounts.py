@@ -26,7 +26,7 @@ from picloud.worker.loop import Loop
 
 log = logging.getLogger(__name__)
 
-JOB = 1000  # gid of the group picloud inside
+JOB = 1000  # uid and gid of jobs inside; to them volumes belong, the bucket to root and their group
 MODULE = "picloud.mount"
 
 
@@ -116,7 +116,7 @@ class Mount:
             preexec_fn=_die_with_us,
         )
         order = {"url": server.url, "folder": self._shown.place, "cache": str(server.cache), "door": str(server.door),
-                 "volume": self._shown.volume, "gid": JOB, "device": device}  # fmt: skip
+                 "volume": self._shown.volume, "uid": JOB if self._shown.volume else 0, "gid": JOB, "device": device}  # fmt: skip
         assert child.stdin is not None
         try:
             with child.stdin:
