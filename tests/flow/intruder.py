@@ -33,7 +33,7 @@ CALLS = {
                 "reboot": 142, "quotactl": 60, "acct": 89},
 }  # fmt: skip
 RUN = "/run/picloud"
-OWN = ("/home/picloud", "/tmp", "/var/tmp", "/dev/shm", f"{RUN}/out", "/proc", "/dev/pts")
+OWN = ("/home/picloud", "/tmp", "/var/tmp", "/dev/shm", "/bucket", f"{RUN}/out", "/proc", "/dev/pts")
 
 
 def secrets_of_the_machine(facts):
@@ -163,7 +163,7 @@ def addresses_of_the_machine(facts):
 
 
 def writes(facts):
-    """Anywhere but home, /tmp, /var/tmp, /dev/shm, and the runner's own folder for results."""
+    """Anywhere but home, /tmp, /var/tmp, /dev/shm, the bucket, and the runner's own folder for results."""
     told = []
     for folder, folders, _ in os.walk("/"):
         fixed = os.statvfs(folder).f_flag & os.ST_RDONLY and folder.count("/") > 1

@@ -116,6 +116,28 @@ def test_jobs_read_what_others_wrote() -> None:
     assert cloud.result(cloud.map(reads, range(50)), timeout=100) == wrote
 
 
+def test_of_two_writers_both_versions_stay_and_the_pi_log_tells() -> None:
+    put(plan=b"first")
+
+    def edits() -> None:
+        with open("/bucket/plan", "r+") as file:
+            print("open", flush=True)
+            while not os.path.exists("/bucket/go"):
+                time.sleep(0.02)
+            file.write("later")
+
+    jid = cloud.call(edits)
+    until(lambda: "open" in (cloud.info(jid, "stdout")[jid]["stdout"] or ""))
+    put(plan=b"other")
+    put(go=b"")
+    cloud.join(jid, timeout=60)
+    (beside,) = [key for key in keys() if "conflict" in key]
+    mine, theirs = content("plan"), content(beside)
+    assert mine is not None and mine.data == b"later"
+    assert theirs is not None and theirs.data == b"other"
+    until(lambda: beside in cloud.info(jid, "pilog")[jid]["pilog"])
+
+
 def test_of_a_killed_job_there_is_no_half_object() -> None:
     def writes() -> None:
         with open("/bucket/half", "wb") as file:

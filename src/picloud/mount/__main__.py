@@ -45,14 +45,23 @@ def serve(order: Order) -> None:
     at = order.device
     if at < 0:
         at = device.mount(order.folder, read_only=order.read_only, allow_other=order.allow_other)
+    if order.device >= 0:
+        tree.tell = _say
     session = Session(at, Operations(tree).table(), greeted=order.device >= 0)
     tree.feed.start()
-    threading.Thread(target=_announce, args=(session,), daemon=True).start()
+    if order.device < 0:
+        threading.Thread(target=_announce, args=(session,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C is for the programs in it
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave, args=(order, tree), daemon=True).start())
     session.run()
     tree.feed.close()
     _store_open(tree)
+
+
+def _say(text: str) -> None:
+    """A line for the Pi log of the job in hand; who started us reads it."""
+    log.warning(text)
+    print(text, flush=True)
 
 
 def _announce(session: Session) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import structs
@@ -46,7 +47,7 @@ class Tree:
         self.feed = Feed(remote.link, remote.volume, self.names)
         self.blocks = Blocks(cache / "blocks", most, remote.fetch)
         self.nodes = Nodes()
-        self.tell = log.warning
+        self.tell: Callable[[str], None] = log.warning
         self._small: OrderedDict[tuple[int, int], Base] = OrderedDict()
         self._held = 0
         self._lock = threading.Lock()

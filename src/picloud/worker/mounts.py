@@ -14,7 +14,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from picloud.worker.loop import Loop
 
 log = logging.getLogger(__name__)
 
+Tell = Callable[[str], None]
 JOB = 1000  # uid and gid of jobs inside; to them volumes belong, the bucket to root and their group
 MODULE = "picloud.mount"
 
@@ -46,10 +47,10 @@ class Server(NamedTuple):
 
 
 class Mounts:
-    """All of one sandbox."""
+    """All of one sandbox. ``tell``: writes a line into the Pi log of the job in hand; called on the loop."""
 
-    def __init__(self, loop: Loop, sandbox: Mounting, server: Server, shown: Sequence[Shown]) -> None:
-        self._mounts = [Mount(loop, sandbox, server, one) for one in shown]
+    def __init__(self, loop: Loop, sandbox: Mounting, server: Server, shown: Sequence[Shown], tell: Tell) -> None:
+        self._mounts = [Mount(loop, sandbox, server, one, tell) for one in shown]
 
     def attach(self) -> None:
         """Mount them. Blocks some milliseconds.
@@ -69,8 +70,8 @@ class Mounts:
 class Mount:
     """One folder, from the first mount of it to the end of its sandbox. Its state changes on the loop alone."""
 
-    def __init__(self, loop: Loop, sandbox: Mounting, server: Server, shown: Shown) -> None:
-        self._loop, self._sandbox, self._server, self._shown = loop, sandbox, server, shown
+    def __init__(self, loop: Loop, sandbox: Mounting, server: Server, shown: Shown, tell: Tell) -> None:
+        self._loop, self._sandbox, self._server, self._shown, self._tell = loop, sandbox, server, shown, tell
         self._device = self._handle = -1
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = self._starting = False
@@ -109,7 +110,7 @@ class Mount:
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", MODULE],
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             pass_fds=[device],
             cwd="/",
             start_new_session=True,
@@ -136,6 +137,19 @@ class Mount:
             self._kill()
         else:
             self._loop.watch(self._handle, self._died)
+            self._loop.watch(self._words(), self._heard)
+
+    def _words(self) -> int:
+        """The pipe on which it says what belongs into the Pi log."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def _heard(self) -> None:
+        if not (said := os.read(self._words(), 1 << 16)):
+            self._loop.forget(self._words())
+        for line in said.decode(errors="replace").splitlines():
+            self._tell(line)
 
     def _died(self) -> None:
         """It has ended: with its sandbox, or else the folder is mounted anew."""
@@ -169,12 +183,15 @@ class Mount:
             self._bury()
 
     def _bury(self) -> int | None:
-        process, self._process = self._process, None
+        process = self._process
         if process is None:
             return None
-        self._loop.forget(self._handle)
+        for one in (self._handle, self._words()):
+            self._loop.forget(one)
         os.close(self._handle)
-        return process.wait()
+        self._process = None
+        with process:  # closes its pipe
+            return process.wait()
 
 
 def _die_with_us() -> None:

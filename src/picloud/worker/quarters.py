@@ -23,10 +23,11 @@ class Quarters:
     Args:
         folder: of the slot.
         in_hand: the job for which its door opens; called in the door's threads.
+        tell: writes a line into the Pi log of the job in hand; called on the loop.
     """
 
-    def __init__(self, owner: Owner, folder: Path, in_hand: Callable[[], Visit | None]) -> None:
-        self._owner, self._folder, self._in_hand = owner, folder, in_hand
+    def __init__(self, owner: Owner, folder: Path, in_hand: Callable[[], Visit | None], tell: Callable[[str], None]) -> None:
+        self._owner, self._folder, self._in_hand, self._tell = owner, folder, in_hand, tell
         self.sandbox: Sandbox | None = None
         self.fit = True  # to be used again: its last runner left in order
         self.visited = False  # others than jobs have been here: it serves no further runner
@@ -63,7 +64,7 @@ class Quarters:
             return
         server = Server(order.url, sandbox.run / NAME, Path(order.cache))
         shown = [Shown("/bucket"), *(Shown(one.mount, one.name) for one in order.volumes if not one.host)]
-        self._mounts = Mounts(self._owner.loop, sandbox, server, shown)
+        self._mounts = Mounts(self._owner.loop, sandbox, server, shown, self._tell)
         try:
             self._mounts.attach()
         except SetupError as error:

@@ -31,11 +31,9 @@ SURE_AFTER = 0.001  # seconds after which a job's output is closed by a mark in 
 STACKS_TIME = 0.05  # seconds that writing the stacks may take
 TURNS = 256  # datagrams read from one runner before the others get their turn
 SLACK_US = 50_000  # how far the runner's own clock may differ from what the worker saw
-
 LARGEST_BITS = 62  # of a figure; more is no figure, and no database takes it
 MEASURED_US = 100_000  # jobs that run longer have figures of their sandbox
-JOURNAL_US = 500
-"""A job that ran longer gets its last lines of the system log before its end is told; else the order of events must do."""
+JOURNAL_US = 500  # a job that ran longer gets its last lines of the system log before its end is told
 
 STACKS_SIGNAL = signal.SIGRTMAX - 3
 LEAVE_SIGNAL = signal.SIGRTMAX - 4  # leave after the job in hand: others than the job have been in the sandbox
@@ -50,7 +48,7 @@ class Slot:
     def __init__(self, owner: Owner, number: int) -> None:
         self.owner, self.number = owner, number
         self.folder = owner.folder / f"slot-{number}"
-        self.quarters = Quarters(owner, self.folder, self._in_hand)
+        self.quarters = Quarters(owner, self.folder, self._in_hand, self._told)
         self.job: Running | None = None
         self.process: Program | None = None
         self.rested: Gauge | None = None  # taken since its last job
@@ -276,6 +274,11 @@ class Slot:
     def tell(self, running: Running, text: str, stream: str = "pilog") -> None:
         """Write a line into the Pi log (or ``syslog``) of the job in hand, with the time."""
         self.log(running).tell(stream, text)
+
+    def _told(self, text: str) -> None:
+        """What happened around the job in hand, if there is one."""
+        if self.job is not None:
+            self.tell(self.job, text)
 
     def log(self, running: Running) -> JobLog:
         """The output of the job in hand."""
