@@ -107,7 +107,9 @@ def server_home() -> Path:
 def server() -> Iterator[Server]:
     """A running server; ``cloud`` in this process is its owner's client."""
     before = os.environ.get("PICLOUD_HOME")
-    started = start_server(server_home())
+    home = server_home()  # some tests make further accounts: then only interpreters in these folders may be brought along
+    (home / "settings.toml").write_text(f"interpreters = {[tempfile.gettempdir(), sys.prefix, sys.base_prefix]}\n")
+    started = start_server(home)
     started.use()
     try:
         yield started

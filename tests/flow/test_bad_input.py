@@ -44,9 +44,9 @@ def test_bad_options(options: dict[str, Any]) -> None:
         cloud.call(lambda: 1, **options)
 
 
-def test_what_is_not_there_yet_says_so() -> None:
-    with pytest.raises(cloud.CloudException, match="not.*yet"):
-        cloud.call(lambda: 1, _vol="data")
+def test_an_unknown_volume() -> None:
+    with pytest.raises(cloud.CloudException, match="no volume 'none'"):
+        cloud.call(lambda: 1, _vol="none")
 
 
 def test_an_unknown_environment() -> None:

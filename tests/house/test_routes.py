@@ -14,7 +14,7 @@ from picloud.server.app import ROUTES, Access, Route
 from picloud.wire.message import Watch
 
 FOREIGN = {"POST /v1/login/ticket": [], "GET /v1/job": [], "GET /v1/status": [], "GET /v1/server": [], "GET /v1/environment": [],
-           "GET /v1/environment/base": []}  # fmt: skip
+           "GET /v1/environment/base": [], "GET /v1/volume": []}  # fmt: skip
 """Routes that answer 200 to anybody with a key, and show nothing of other accounts."""
 
 
@@ -50,7 +50,7 @@ def path_of(route: Route, jid: int) -> str:
     return route.path.replace("{jid}", str(jid)).replace("{digest}", "0" * 64) + QUERIES.get(route.path, "")
 
 
-PLAIN = {"/v1/blob/get": {"ids": ["f" * 32]}, "/v1/admin/account": {"name": "mallory2"}}
+PLAIN = {"/v1/volume/delete": {"name": "hers"}, "/v1/blob/get": {"ids": ["f" * 32]}, "/v1/admin/account": {"name": "mallory2"}}
 
 
 def body_of(route: Route, jid: int) -> bytes:
@@ -82,6 +82,7 @@ def jid(server: Any) -> int:
     assert cloud.result(made) == 42
     cloud.environment.create("walked")
     cloud.bucket.putf(b"walked through", "walked")
+    cloud.volume.create("hers", "walked")
     return int(made)
 
 
@@ -113,7 +114,7 @@ def test_a_foreign_key_finds_nothing(server: Any, jid: int, foreign: str, route:
             {},
             {"queued": 0, "processing": 0, "waiting": 0},
         )
-    elif route.path in ("/v1/submission", "/v1/chunk", "/v1/blob", "/v1/environment"):
+    elif route.path in ("/v1/submission", "/v1/chunk", "/v1/blob", "/v1/environment", "/v1/volume"):
         assert status == 400, answer
     elif f"{route.method} {route.path}" in ("POST /v1/admin/account", "POST /v1/environment/base"):
         assert status == 403, answer

@@ -153,7 +153,7 @@ class Interpreters:
         return "h" + json.dumps([executable, version, *_apart(folders)], separators=(",", ":"))
 
     def _listed(self, paths: Iterable[str]) -> bool:
-        return all(any(os.path.realpath(path).startswith(root.rstrip("/") + "/") for root in self._roots) for path in paths)
+        return all(any(f"{os.path.realpath(path)}/".startswith(root.rstrip("/") + "/") for root in self._roots) for path in paths)
 
 
 def _apart(folders: Sequence[str]) -> list[str]:
