@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from picloud.wire.error import CloudException, SetupError, StorageFull, Unavailable
 
+PATIENCE = 30
+"""Seconds that SQLite waits for another connection's lock."""
 OURS = "transactions are ours"
 """In the ``info`` of a connection: whoever uses it begins and ends transactions on the driver."""
 CHECKPOINT_PAGES = 1000
@@ -69,13 +72,14 @@ def sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
     """Connections to an SQLite file, for the writer or for readers."""
     if writing and url.database:
         make_private(Path(url.database))
-    engine = create_engine(url, connect_args={"check_same_thread": False, "cached_statements": 512, "timeout": 30},
+    engine = create_engine(url, connect_args={"check_same_thread": False, "cached_statements": 512, "timeout": PATIENCE},
                            pool_size=size + 1, max_overflow=0, query_cache_size=1000)  # fmt: skip
 
     @event.listens_for(engine, "connect")
     def _connected(raw: sqlite3.Connection, _: Any) -> None:
         raw.isolation_level = None  # transactions are ours, see _begun
-        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "temp_store = MEMORY",
+        _write_ahead(raw)
+        for pragma in ("synchronous = NORMAL", "temp_store = MEMORY",
                        f"cache_size = -{65_536 if writing else 16_384}",
                        f"wal_autocheckpoint = {HARD_CHECKPOINT_PAGES if writing else 0}",
                        f"journal_size_limit = {CHECKPOINT_PAGES * 4096}",  # so that its size tells of frames not yet moved
@@ -88,6 +92,19 @@ def sqlite_engine(url: URL, *, writing: bool, size: int = 1) -> Engine:
             raw_of(connection).execute("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
+
+
+def _write_ahead(raw: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log. Where another connection does so just now, SQLite refuses at once instead of waiting."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def check_sqlite(engine: Engine) -> None:

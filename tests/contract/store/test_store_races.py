@@ -248,8 +248,8 @@ def test_names_and_tickets_are_given_once(ann: Keeper, both: Overlap) -> None:
 def test_two_servers_open_an_empty_database_at_once(fresh_url: str) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(2) as pool:
-        opened = list(pool.map(Database.open, [fresh_url, fresh_url]))
+    with ThreadPoolExecutor(5) as pool:
+        opened = list(pool.map(Database.open, [fresh_url] * 5))
     token = os.urandom(4).hex()
     assert opened[0].write(account.create, f"a{token}", 5).result(DEADLINE) == 1
     assert opened[1].read(account.by_name, f"a{token}").result(DEADLINE) == 1
