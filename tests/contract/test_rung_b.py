@@ -14,14 +14,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 UID = 54500
-PATIENCE = 600
+PATIENCE = 1200
 ALWAYS = (
     "contract/test_ladder.py", "contract/test_verbs.py", "fault/test_leftovers.py", "flow/test_isolation.py",
     "flow/test_containment.py", "flow/test_multicore.py", "flow/test_shell.py", "flow/test_ports.py",
     "flow/test_bucket_in_jobs.py",
 )  # fmt: skip
 """Suites that run as such a user each time."""
-FULL = ("flow/test_env_commands.py", "flow/test_pages.py", "flow/test_environments.py", "flow/test_debian_base.py")
+FULL = (
+    "flow/test_env_commands.py",
+    "flow/test_pages.py",
+    "flow/test_environments.py",
+    "flow/test_debian_base.py",
+    "flow/test_science_base.py",
+)
 """And with ``--full``."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.live, pytest.mark.root]
