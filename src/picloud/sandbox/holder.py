@@ -193,10 +193,10 @@ class Launcher:
 
     def _enter_groups(self) -> int:
         """Have a child of ours move us into the control groups: the kernel takes 15 ms for it, most of them waiting."""
+        own = str(os.getpid()).encode()  # the child must not ask for its parent: when that has died, it is somebody else
         child = os.fork()
         if child:
             return child
-        own = str(os.getppid()).encode()
         _or_exit(lambda: [os.write(group, own) for group in self._groups])
         return -1
 

@@ -98,11 +98,11 @@ def enter(ids: Ids, also: int = 0) -> None:
     Raises:
         OSError: user namespaces are forbidden here, or the range is not ours; the text says which.
     """
-    ready, done = os.pipe(), os.pipe()
+    own, ready, done = os.getpid(), os.pipe(), os.pipe()
     writer = os.fork()
     if writer == 0:
         os.close(ready[1])
-        _write_for_parent(ids, ready[0], done[1])
+        _write_for_parent(own, ids, ready[0], done[1])
     os.close(ready[0])
     os.close(done[1])
     try:
@@ -161,11 +161,11 @@ def write_maps(pid: int, ids: Ids) -> None:
             raise OSError(1, done.stderr.strip() or f"{tool} failed")
 
 
-def _write_for_parent(ids: Ids, ready: int, done: int) -> NoReturn:
+def _write_for_parent(parent: int, ids: Ids, ready: int, done: int) -> NoReturn:
     """In the fork that stays outside: wait until the parent is in, write its maps, tell what went wrong, end."""
     try:
         if os.read(ready, 1):
-            write_maps(os.getppid(), ids)
+            write_maps(parent, ids)
     except OSError as error:
         os.write(done, f"user namespace: {error}".encode())
     finally:
