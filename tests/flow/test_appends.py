@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -14,13 +13,6 @@ from picloud.wire.object import INLINE, Append, Event, Extent, Keys, New, Object
 from tests.flow.mounts import Api
 
 encode, decode = msgspec.msgpack.encode, msgspec.msgpack.decode
-
-
-@pytest.fixture(scope="module")
-def api(server: Any) -> Iterator[Api]:
-    made = Api(server.url, server.key, server.secret)
-    yield made
-    made.close()
 
 
 def append(api: Api, key: str, data: bytes, **more: Any) -> Object:

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,22 +20,9 @@ import cloud
 from cloud import bucket
 from picloud.wire.error import BadRequest, Conflict, NotFound
 
+pytestmark = pytest.mark.usefixtures("empty_bucket")
+
 DATA = os.urandom(1_500_000)
-
-
-def clear() -> None:
-    """Have an empty bucket."""
-    for one in bucket.list(folderize=True):
-        bucket.remove_prefix(one) if one.endswith("/") else bucket.remove(one)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left(server: Any) -> Iterator[None]:
-    server.use()
-    clear()
-    yield
-    clear()
-    assert bucket.usage()["objects"] == 0
 
 
 def md5(data: bytes) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,7 @@ import pytest
 from cloud import bucket
 from tests.conftest import PICLOUD
 
-
-def clear() -> None:
-    """Have an empty bucket."""
-    for one in bucket.list(folderize=True):
-        bucket.remove_prefix(one) if one.endswith("/") else bucket.remove(one)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left(server: Any) -> Iterator[None]:
-    server.use()
-    clear()
-    yield
-    clear()
+pytestmark = pytest.mark.usefixtures("empty_bucket")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,7 @@ import pytest
 import cloud
 from cloud import environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.live, pytest.mark.full]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left(server: Any) -> Iterator[None]:
-    yield
-    for one in environment.list_envs():
-        if one["action"] != "idle":
-            environment.shutdown(one["name"])
-        environment.delete(one["name"])
+pytestmark = [pytest.mark.slow, pytest.mark.live, pytest.mark.full, pytest.mark.usefixtures("no_environments")]
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,7 @@ import cloud
 from cloud import environment
 from tests.conftest import PICLOUD
 
-
-@pytest.fixture(autouse=True)
-def _nothing_left(server: Any) -> Iterator[None]:
-    yield
-    for one in environment.list_envs():
-        if one["action"] != "idle":
-            environment.shutdown(one["name"])
-        environment.delete(one["name"])
+pytestmark = pytest.mark.usefixtures("no_environments")
 
 
 def typed(server: Any, *words: str) -> tuple[int, str, str]:

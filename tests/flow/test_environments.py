@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,9 @@ import cloud
 from cloud import environment
 from picloud.wire.error import BadRequest, Conflict, NotFound
 
+pytestmark = pytest.mark.usefixtures("no_environments")
+
 DEADLINE = 60.0
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left(server: Any) -> Iterator[None]:
-    """Each test begins and ends without environments."""
-    yield
-    for one in environment.list_envs():
-        if one["action"] != "idle":
-            environment.shutdown(one["name"])
-        environment.delete(one["name"])
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import subprocess
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,13 +20,6 @@ from tests.flow.mounts import Api, mounted
 
 LIBRARY = Path(sysconfig.get_path("stdlib")) / "email"
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def api(server: Any) -> Iterator[Api]:
-    made = Api(server.url, server.key, server.secret)
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -24,13 +24,6 @@ MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
-def api(server: Any) -> Iterator[Api]:
-    made = Api(server.url, server.key, server.secret)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
