@@ -1,6 +1,8 @@
 # The one door for contributors; .ci/run uses the same.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+# Processes that test: more than the cores of a small machine, since many tests wait for processes to end or begin.
+WORKERS ?= 3
 BIN := .venv/bin
 export PYTHON
 .PHONY: help setup system demo test check format docs bench soak clean
@@ -16,11 +18,11 @@ system:
 .venv/.ready: pyproject.toml scripts/venv
 	@PYTHON=$(PYTHON) scripts/venv
 
-demo: setup      ## start a server of its own in .demo and run examples/03 on real input
+demo: setup      ## start a server of its own in .demo and run the image pipeline of examples/13
 	@scripts/demo
 
-test: .venv/.ready  ## every test; choose with ARGS="tests/unit -k name"
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/.ready  ## every test, files in parallel; choose with ARGS="tests/unit -k name", debug with WORKERS=0
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.ready  ## formatter, linter, strict types, import rules, the quick house rules
 	$(BIN)/ruff format --check .
@@ -39,8 +41,9 @@ docs: .venv/.ready  ## write docs/reference anew from the code
 bench: .venv/.ready  ## the table of bench/README.md, rivals beside it (ARGS="--only map,call")
 	@$(BIN)/python -m bench.run $(ARGS)
 
-soak: .venv/.ready  ## 20,000 jobs while everything is killed at random, then the tests that make test leaves out
+soak: .venv/.ready  ## 20,000 jobs and 100,000 messages while everything is killed at random, then the tests that make test leaves out
 	@$(BIN)/python -m bench.soak $(ARGS)
+	@$(BIN)/python -m bench.soak_queues $(ARGS)
 	@$(BIN)/python -m pytest --full -m full
 
 clean:           ## remove what setup and the tools made

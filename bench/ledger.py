@@ -10,6 +10,7 @@ LAST_UNFINISHED = 2
 """Statuses above are final."""
 WORKER_LOST = 7
 
+HANDLERS = "SELECT attempt.jid FROM attempt JOIN purpose ON purpose.id = attempt.purpose WHERE purpose.queue <> ''"
 CHECKS = {
     "leases of no live job": "SELECT count(*) FROM lease LEFT JOIN job USING (jid) WHERE job.jid IS NULL OR job.status > :last",
     "leases without held": "SELECT count(*) FROM lease JOIN job USING (jid) WHERE job.held = 0",
@@ -24,7 +25,19 @@ CHECKS = {
         "SELECT count(*) FROM job WHERE attempts <> (SELECT count(*) FROM attempt WHERE attempt.jid = job.jid)"
     ),
     "jobs without exactly one accepted attempt": (
-        "SELECT count(*) FROM job WHERE 1 <> (SELECT count(*) FROM attempt WHERE attempt.jid = job.jid AND cause <> :lost)"
+        "SELECT count(*) FROM job WHERE 1 <> (SELECT count(*) FROM attempt WHERE attempt.jid = job.jid AND cause <> :lost) "
+        f"AND jid NOT IN ({HANDLERS})"
+    ),
+    "handlers without exactly one attempt": (  # they are replaced, never tried again
+        f"SELECT count(*) FROM (SELECT jid FROM ({HANDLERS}) GROUP BY jid HAVING count(*) <> 1)"
+    ),
+    "lines that do not multiply": "SELECT count(*) FROM attempt WHERE amount <> billed_ms * cores * price",
+    "lost attempts that cost something": "SELECT count(*) FROM attempt WHERE cause = :lost AND amount <> 0",
+    "days and purposes whose sums are not those of their lines": (
+        "SELECT count(*) FROM (SELECT account, day, purpose, sum(n), sum(ms), sum(amount) FROM ("
+        "SELECT account, ended / 86400000 AS day, purpose, 1 AS n, billed_ms * cores AS ms, amount FROM attempt UNION ALL "
+        "SELECT account, day, purpose, -attempts, -core_ms, -amount FROM usage) "
+        "GROUP BY account, day, purpose HAVING sum(n) <> 0 OR sum(ms) <> 0 OR sum(amount) <> 0)"
     ),
     "attempts that end before they begin": "SELECT count(*) FROM attempt WHERE ended < coalesce(started, leased)",
 }

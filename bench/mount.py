@@ -20,7 +20,7 @@ from bench.server import Server
 from bench.statistic import median, span
 
 MIB = 1 << 20
-LARGE, SMALL, COUNT, NAMES = 256, 4096, 1000, 10_000
+LARGE, SMALL, COUNT, NAMES, HUGE = 256, 4096, 1000, 10_000, 1 << 30
 PACKAGES.setdefault("passthrough", ["mfusepy"])
 Times = dict[str, list[float]]
 
@@ -35,7 +35,8 @@ def measure(rounds: int = 3) -> list[Row]:
             _run(mount, ours, durable=True)
         _list(other, bare, rounds)
         _list(mount, ours, rounds)
-    return [*_rows(ours, bare), _listing(ours, bare)]
+        moved = [_appended(server, mount), _read_by_jobs(server)]
+    return [*_rows(ours, bare), _listing(ours, bare), *moved]
 
 
 @contextmanager
@@ -65,6 +66,7 @@ def _passthrough(home: Path) -> Iterator[Path]:
             yield folder
         finally:
             subprocess.run(["fusermount3", "-u", str(folder)], check=True)
+            daemon.kill()  # the sandboxes of jobs that ran meanwhile may know its mount still
 
 
 def _timed(found: Times, name: str, act: Callable[[], object]) -> None:
@@ -110,6 +112,48 @@ def _list(mount: Path, found: Times, rounds: int) -> None:
     subprocess.run(["sh", "-c", words], check=True)
     for _ in range(rounds):
         _timed(found, "list", lambda: subprocess.run(["ls", "-l", str(folder)], stdout=subprocess.DEVNULL, check=True))
+
+
+def _traffic(server: Server) -> int:
+    """All bytes that control and edge have read and written so far, be it from sockets or files."""
+    found = server.processes()
+    texts = [Path(f"/proc/{one.pid}/io").read_text() for one in found.control + found.edge]
+    return sum(int(line.split()[1]) for text in texts for line in text.splitlines() if line[:5] in ("rchar", "wchar"))
+
+
+def _put(server: Server, key: str, size: int) -> None:
+    source = server.home / "source"
+    with source.open("wb") as file:
+        for _ in range(size // MIB):
+            file.write(os.urandom(MIB))
+    server.picloud("bucket", "put", str(source), key)
+    source.unlink()
+
+
+def _appended(server: Server, mount: Path) -> Row:
+    _put(server, "giga", HUGE)
+    before = _traffic(server)
+    with open(mount / "giga", "ab") as file:
+        file.write(bytes(1024))
+    moved = _traffic(server) - before
+    assert (mount / "giga").stat().st_size == HUGE + 1024
+    return Row(
+        "mount: 1 KB appended to 1 GiB", f"{moved / 1e6:.2f} MB at the server", "< 5 MB", moved < 5e6, values={"moved": moved}
+    )
+
+
+def _read_by_jobs(server: Server) -> Row:
+    """One job reads an object; then two at once, each in a slot of its own, read it again."""
+    _put(server, "shared", LARGE * MIB)
+    moved = []
+    for jobs in (1, 2):
+        before = _traffic(server)
+        with server.python("-m", "bench.mount_jobs", "shared", str(jobs)) as process:
+            told, _ = process.communicate(timeout=120)
+        assert told.split() == [str(LARGE * MIB)] * jobs, told
+        moved.append(_traffic(server) - before)
+    text = f"{moved[1] / 1e6:.2f} MB at the server (the first one: {moved[0] / 1e6:.0f} MB)"
+    return Row(f"mount: {LARGE} MiB read again by two more jobs", text, "no bytes", moved[1] < MIB, values={"moved": moved})
 
 
 QUESTIONS = {

@@ -17,7 +17,7 @@ from bench.machine import ROOT
 from bench.server import Server
 
 PEERS = ROOT / "bench" / ".peers"
-PACKAGES: dict[str, list[str]] = {"ray": ["ray"], "dask": ["distributed"], "pool": [], "files": ["aiohttp"]}
+PACKAGES: dict[str, list[str]] = {"ray": ["ray"], "dask": ["distributed"], "pool": [], "files": ["aiohttp"], "huey": ["huey"]}
 """What pip installs for each rival; the pool is in the standard library."""
 
 

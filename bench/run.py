@@ -24,16 +24,22 @@ QUESTIONS = (
     "sandbox",
     "layer",
     "shell",
+    "authority",
     "sampling",
     "spinning",
     "fairness",
     "idle",
+    "crons",
+    "realtime",
     "objects",
     "mount",
+    "queues",
+    "images",
+    "usage",
     "million",
 )
 """Modules of this package with ``measure() -> list[Row]``, in the order they are asked."""
-TAKES_ROUNDS = ("map", "call", "start", "slot", "sandbox", "layer", "shell", "objects", "mount")
+TAKES_ROUNDS = ("map", "call", "start", "slot", "sandbox", "layer", "shell", "objects", "mount", "queues", "images")
 
 
 def main() -> int:

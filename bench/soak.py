@@ -19,8 +19,10 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
@@ -48,6 +50,7 @@ class Plan:
     seed: int = 0
 
 
+P = TypeVar("P", bound=Plan)
 SHORT = Plan(jobs=300, kills=5, pause=(0.5, 1.5), restart_jobs=300)
 
 
@@ -71,7 +74,7 @@ def soak(plan: Plan) -> Report:
         _cut_by_downs(server, effects, plan, report)
         server.down()
         report.faults += ledger.faults(server.home)
-        report.faults += _bad_lines(server.home / "server.log")
+        report.faults += bad_lines(server.home / "server.log")
         left = [f"{process.pid} {' '.join(process.cmdline())}" for process in server.processes().all()]
         report.faults += [f"still there after picloud down: {process}" for process in left]
     return report
@@ -111,7 +114,7 @@ def _cut_by_downs(server: Server, effects: Effects, plan: Plan, report: Report) 
     _judge(report, client, plan.restart_jobs, effects, "downs")
 
 
-def _bad_lines(path: Path) -> list[str]:
+def bad_lines(path: Path) -> list[str]:
     """Lines of the server's log that no kill excuses, a traceback with its last lines."""
     lines = path.read_text(errors="replace").splitlines()
     return [
@@ -161,9 +164,9 @@ class Killer(threading.Thread):
     It ends when the kills are made and ``enough`` work was done; ``stop`` ends it at once.
     """
 
-    def __init__(self, server: Server, plan: Plan, report: Report) -> None:
+    def __init__(self, server: Server, plan: Plan, report: Report, parts: Sequence[str] = PARTS) -> None:
         super().__init__(name="killer", daemon=True)
-        self._server, self._plan, self._report = server, plan, report
+        self._server, self._plan, self._report, self._parts = server, plan, report, parts
         self._random = random.Random(plan.seed)
         self.enough, self.stop = threading.Event(), threading.Event()
 
@@ -172,7 +175,7 @@ class Killer(threading.Thread):
         while not self.stop.wait(self._random.uniform(*self._plan.pause)):
             if self.enough.is_set() and sum(self._report.kills.values()) >= self._plan.kills:
                 return
-            self._kill_one(self._random.choice(PARTS))
+            self._kill_one(self._random.choice(self._parts))
 
     def _kill_one(self, part: str) -> None:
         processes: list[psutil.Process] = getattr(self._server.processes(), part)
@@ -186,27 +189,40 @@ class Killer(threading.Thread):
         self._report.kills[part] += 1
         if part == "control":
             victim.wait(10)
-            self._server.up()
+            try:
+                self._server.up()
+            except RuntimeError as error:
+                self._report.faults.append(f"the server does not start again: {error}")
+                self.stop.set()
 
 
-def main() -> int:
-    """The command line; 1 where a promise was broken."""
-    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+def command(soak: Callable[[P], Report], short: P, full: P, what: str, promise: Callable[[Report], str]) -> int:
+    """The command line of a soak; 1 where a promise was broken.
+
+    Args:
+        what: of which there are so many.
+        promise: says what was kept.
+    """
+    parser = argparse.ArgumentParser(prog="make soak", description=sys.modules[soak.__module__].__doc__)
     parser.add_argument("--short", action="store_true", help="a minute's version")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="repeat the choices of an earlier run")
     arguments = parser.parse_args()
-    plan = SHORT if arguments.short else Plan()
+    plan = short if arguments.short else full
     plan.seed = arguments.seed
     began = time.monotonic()
     report = soak(plan)
     kills = ", ".join(f"{count} {part}" for part, count in sorted(report.kills.items()))
     took = time.monotonic() - began
-    print(f"soak: seed {report.seed}: {report.jobs:,} jobs, {sum(report.kills.values())} kills ({kills}) in {took:.0f} s")
-    print(f"soak: one accepted outcome each; {report.repeats} attempts ran again after a kill; {len(report.faults)} faults")
+    print(f"soak: seed {report.seed}: {report.jobs:,} {what}, {sum(report.kills.values())} kills ({kills}) in {took:.0f} s")
+    print(f"soak: {promise(report)}; {len(report.faults)} faults")
     for fault in report.faults[:50]:
         print(f"soak: FAULT {fault}")
     return int(bool(report.faults))
 
 
+def _promise(report: Report) -> str:
+    return f"one accepted outcome each; {report.repeats} attempts ran again after a kill"
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(soak, SHORT, Plan(), "jobs", _promise))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from cloud import _config
 from picloud.cli.call import Server as At
 from picloud.cli.call import call
 from picloud.server.mounts import OVERLAY, file_system
+from tests.s3 import S3, Bucket, new_bucket
 
 PICLOUD = [sys.executable, "-c", "import sys; from picloud.cli.main import main; sys.exit(main())"]
 """The command ``picloud``, of this interpreter and this source tree."""
@@ -47,9 +49,15 @@ class Server:
 
     def use(self) -> None:
         """Make this process its owner's client."""
+        global in_use
+        in_use = self
         os.environ["PICLOUD_HOME"] = str(self.home)
         cloud.config._forget()
         cloud.setkey(self.key, self.secret, self.url)
+
+
+in_use: Server | None = None
+"""Whose client this process is."""
 
 
 def picloud(home: Path, *words: str) -> Any:
@@ -103,6 +111,25 @@ def server_home() -> Path:
     return Path(tempfile.mkdtemp(prefix="picloud-test-", dir="/dev/shm" if file_system(usual) in OVERLAY else usual))
 
 
+@contextmanager
+def serving(settings: str = "") -> Iterator[Server]:
+    """A server with these lines in its settings; ``cloud`` in this process is its owner's client meanwhile."""
+    before, former = os.environ.get("PICLOUD_HOME"), in_use
+    home = server_home()
+    (home / "settings.toml").write_text(settings)
+    started = start_server(home)
+    started.use()
+    try:
+        yield started
+    finally:
+        cloud.close()
+        stop_server(started)
+        _restore(before)
+        cloud.config._forget()
+        if former is not None:
+            former.use()
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A running server; ``cloud`` in this process is its owner's client."""
@@ -117,6 +144,23 @@ def server() -> Iterator[Server]:
         cloud.close()
         _restore(before)
         stop_server(started)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """An S3 server that lives as long as the test run."""
+    started = S3()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def s3_bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A new bucket there; this process's environment leads to it."""
+    with new_bucket(s3) as made:
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        yield made
 
 
 @pytest.fixture(autouse=True)

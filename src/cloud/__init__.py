@@ -20,6 +20,7 @@ from cloud._session import (
     setkey,
     start_simulator,
 )
+from cloud._usage import credit, estimate, usage
 from cloud.job import (
     call,
     connection_info,
@@ -43,9 +44,10 @@ __version__ = "0.1.0"
 c1, c2, m1 = "c1", "c2", "m1"
 
 __all__ = [
-    "CloudException", "CloudTimeoutError", "__version__", "c1", "c2", "call", "close", "config", "connection_info", "delete",
-    "finished_statuses", "getconfigpath", "info", "iresult", "is_simulated", "jobs", "join", "kill", "logs", "m1", "map",
-    "result", "running_on_cloud", "samples", "set_dependency_whitelist", "setkey", "start_simulator", "status",
+    "CloudException", "CloudTimeoutError", "__version__", "c1", "c2", "call", "close", "config", "connection_info",
+    "credit", "delete", "estimate", "finished_statuses", "getconfigpath", "info", "iresult", "is_simulated", "jobs", "join",
+    "kill", "logs", "m1", "map", "result", "running_on_cloud", "samples", "set_dependency_whitelist", "setkey",
+    "start_simulator", "status", "usage",
 ]  # fmt: skip
 
 

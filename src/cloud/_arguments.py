@@ -22,8 +22,8 @@ from picloud.wire import describe
 from picloud.wire.payload import Buffer, join
 
 _NUMBERS = frozenset({int, float, bool, complex, type(None)})
-_MANY, _LARGE = 64, 1 << 16
-"""Members of a container, and bytes or characters, up to which a value is looked through for the short way."""
+_MANY, _LARGE, _MOST = 64, 1 << 16, 512
+"""Members of a container, bytes or characters, and parts in all, up to which a value is looked through for the short way."""
 _dumps = pickle.dumps
 
 
@@ -98,7 +98,7 @@ def pack(args: tuple[Any, ...], kwargs: dict[str, Any], modules: set[str], fast:
     """
     if not kwargs and len(args) == 1 and type(args[0]) in _NUMBERS:
         return Packed([_dumps((args, kwargs), 5)], describe.text(args[0]))
-    if _all_plain(args, kwargs):
+    if all_plain(args, kwargs):
         return Packed([_dumps((args, kwargs), 5)], describe.arguments(args, kwargs))
     try:
         if fast == 2:
@@ -110,23 +110,25 @@ def pack(args: tuple[Any, ...], kwargs: dict[str, Any], modules: set[str], fast:
     return Packed(parts, describe.arguments(args, kwargs))
 
 
-def _all_plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    try:
-        return _plain(args) and _plain(kwargs)
-    except RecursionError:
-        return False  # something that holds itself
-
-
-def _plain(value: Any) -> bool:
+def all_plain(*values: Any) -> bool:
     """True where the bare pickler is sure to do what cloudpickle's would."""
-    kind = type(value)
-    if kind in _NUMBERS:
-        return True
-    if kind is str or kind is bytes:
-        return len(value) < _LARGE
-    if kind is tuple or kind is list:
-        return len(value) <= _MANY and all(map(_plain, value))
-    return kind is dict and len(value) <= _MANY and all(map(_plain, value)) and all(map(_plain, value.values()))
+    parts = [*values]
+    for part in parts:  # grows meanwhile; what holds itself, or is shared again and again, grows too far
+        kind = type(part)
+        if kind in _NUMBERS:
+            continue
+        if kind is str or kind is bytes:
+            if len(part) >= _LARGE:
+                return False
+        elif kind not in (tuple, list, dict) or len(part) > _MANY:
+            return False
+        else:
+            parts += part
+            if kind is dict:
+                parts += part.values()
+            if len(parts) > _MOST:
+                return False
+    return True
 
 
 def _named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -10,10 +10,8 @@ from cloud._digest import md5
 from picloud.wire.bulk import download
 from picloud.wire.error import Forbidden
 from picloud.wire.link import Pending
-from picloud.wire.object import BATCH, BATCH_BYTES, Content, Contents, Keys, New
+from picloud.wire.object import BATCH, BATCH_BYTES, CARRIED, Content, Contents, Keys, New
 
-SMALL = 1 << 18
-"""Bytes of an object that travels with others."""
 GAP = 1 << 16
 """Bytes between two pieces of a blob that are rather read than asked for twice."""
 
@@ -32,7 +30,7 @@ def _put_all(sender: Sender, items: Iterable[tuple[str, Any]], prefix: _objects.
     for path, data in items:
         key, data = _objects.key_of(path, prefix), _bytes(path, data)
         count += 1
-        if len(data) > SMALL:
+        if len(data) > CARRIED:
             batch.pop(key, None)
             sender.wait(key)
             with _source.of_object(data, repr(key)) as source:

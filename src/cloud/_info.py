@@ -50,6 +50,8 @@ STORED = (
     "parent_jid",
     "depends_on",
     "code_version",
+    "cost",
+    "waits_for",
     HINT,
 )
 """Fields that the server tells as they are."""

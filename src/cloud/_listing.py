@@ -25,7 +25,11 @@ def rows(backend: Backend, state: Any, label: Any, func: Any, since: Any, limit:
         raise TypeError(f"limit must be an int, not {limit!r}")
     if limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}")
-    found = backend.listing(state, label, func, _milliseconds(since), limit)
+    return shown(backend.listing(state, label, func, _milliseconds(since), limit))
+
+
+def shown(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as users see them."""
     return [{name: _shown(name, value) for name, value in row.items()} for row in found]
 
 

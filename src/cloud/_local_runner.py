@@ -261,7 +261,7 @@ def _failure(cause: str, error: BaseException, skip: int) -> Failure:
         message=f"{qualified}: {said}" if said else qualified,
         type=qualified,
         traceback=_traceback(error, skip),
-        exception=_pickled(error),
+        exception=payload.dump_exception(error, cloudpickle.dumps),
     )
 
 
@@ -273,16 +273,6 @@ def _traceback(error: BaseException, skip: int) -> str:
         return "".join(traceback.format_exception(type(error), error, trace))
     except Exception as broken:  # noqa: BLE001  the user's class may do anything
         return f"<a traceback that cannot be shown: {broken!r}>"
-
-
-def _pickled(error: BaseException) -> bytes:
-
-    try:
-        made: bytes = cloudpickle.dumps(error)
-        pickle.loads(made)  # many classes can be pickled but not loaded
-    except Exception:  # noqa: BLE001  the text of the failure still says everything
-        return b""
-    return made
 
 
 def _report(profiler: Any) -> str:

@@ -125,9 +125,19 @@ def _spec(name: str) -> ModuleSpec | None:
         if not parent:
             return find_spec(name)
         above = locate(parent)
-        return PathFinder.find_spec(name, list(above.locations)) if above else None
+        return _below(name, list(above.locations)) if above else None
     except (ImportError, ValueError, AttributeError):
         return None
+
+
+def _below(name: str, places: list[str]) -> ModuleSpec | None:
+    try:
+        return PathFinder.find_spec(name, places)
+    except KeyError:  # a namespace package: the finder asks for the one above it, which nobody has imported
+        found = [folder for place in places if os.path.isdir(folder := os.path.join(place, name.rpartition(".")[2]))]
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = found
+        return spec
 
 
 # -- following imports ------------------------------------------------------------------------------------------------

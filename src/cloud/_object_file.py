@@ -113,7 +113,7 @@ class CloudBucketObject(io.BufferedReader):
     """
 
     def __init__(self, found: Content, start: int, end: int) -> None:
-        super().__init__(_Raw(found, start, end), PIECE >> 3)
+        super().__init__(_Raw(found, start, end), max(min(PIECE >> 3, end - start), 1))
         self.key, self.filesize = found.object.key, found.object.size
         self.sizeofchunk, self.end = end - start, end
         self.md5 = found.object.md5 or None

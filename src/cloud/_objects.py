@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from cloud import _session
+from cloud._ride import Ride, Rides
 from picloud.wire.error import NotFound, SetupError
 from picloud.wire.link import Link, Pending
 from picloud.wire.object import (
@@ -58,7 +59,11 @@ def link() -> Link:
 
 def ask(what: str, question: Any, kind: type[T]) -> T:
     """One question about objects; ``kind``: of the answer."""
-    return msgspec.msgpack.decode(link().request("POST", f"/v1/object/{what}", msgspec.msgpack.encode(question)), type=kind)
+    return _asked(link(), what, question, kind)
+
+
+def _asked(far: Link, what: str, question: Any, kind: type[T]) -> T:
+    return msgspec.msgpack.decode(far.request("POST", f"/v1/object/{what}", msgspec.msgpack.encode(question)), type=kind)
 
 
 def key_of(path: Any, prefix: Prefix = None) -> str:
@@ -100,6 +105,11 @@ def put(made: Sequence[New], volume: str = "") -> list[Object]:
     return ask("put", Put(list(made), volume), list[Object])
 
 
+def put_small(one: New) -> Object:
+    """One object whose bytes come along; it may ride with those that other threads put now."""
+    return _puts.of(link()).ask(one)
+
+
 def send_put(made: Sequence[New], volume: str = "") -> Pending:
     """The same; the answer is read later."""
     return link().send_request("POST", "/v1/object/put", msgspec.msgpack.encode(Put(list(made), volume)))
@@ -127,8 +137,10 @@ def content(key: str, volume: str = "") -> Content:
     Raises:
         NotFound: there is none.
     """
-    for one in ask("get", Keys([key], volume), Contents).found:
-        return one
+    found = ask("get", Keys([key], volume, carried=True), Contents).found[:1] if volume else [_gets.of(link()).ask(key)]
+    for one in found:
+        if one is not None:
+            return one
     raise missing(key)
 
 
@@ -200,3 +212,22 @@ def shown(one: Object) -> dict[str, Any]:
 
 def _moment(value: int) -> datetime:
     return datetime.fromtimestamp(value / 1000, UTC)
+
+
+def _contents(far: Link, keys: list[str]) -> list[Content | None]:
+    """What is there under these keys of the bucket, whose bytes one answer may be too small for."""
+    answer = _asked(far, "get", Keys(keys, carried=True), Contents)
+    found = {one.object.key: one for one in answer.found}
+    more = _contents(far, keys[answer.asked :]) if answer.asked < len(keys) else []
+    return [*map(found.get, keys[: answer.asked]), *more]
+
+
+def _put_ride(far: Link) -> Ride[New, Object]:
+    return Ride(lambda made: _asked(far, "put", Put(made), list[Object]), lambda one: one.key, lambda one: one.size)
+
+
+def _get_ride(far: Link) -> Ride[str, Content | None]:
+    return Ride(lambda keys: _contents(far, keys), lambda _: None, lambda _: 0)
+
+
+_puts, _gets = Rides(_put_ride), Rides(_get_ride)

@@ -10,7 +10,9 @@ from typing import Any
 
 from cloud._jids import asked
 from picloud.wire.job import Options
+from picloud.wire.secret import check_names
 from picloud.wire.volume import check_name
+from picloud.wire.webhook import check_url
 
 Callback = Callable[..., Any]
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,30}|/[a-z0-9_-]{1,32}/[A-Za-z0-9_-]{1,30}|base/[A-Za-z0-9_.-]{1,30}")
@@ -170,6 +172,15 @@ def _os_env_vars(chosen: Chosen, word: str, value: Any) -> None:
     chosen.env_values, chosen.options.env_names = dict(values), sorted(values)
 
 
+def _secrets(chosen: Chosen, word: str, value: Any) -> None:
+    chosen.options.secrets = check_names(value)
+
+
+def _webhook(chosen: Chosen, word: str, value: Any) -> None:
+    if value is not None:
+        chosen.options.webhook = check_url(value)
+
+
 def _env(chosen: Chosen, word: str, value: Any) -> None:
     if value is None:
         return
@@ -217,8 +228,10 @@ _READERS: dict[str, Reader] = {
     "_retries": _whole("retries", 0, 1000),
     "_retry_delay": _milliseconds("retry_delay_ms", 1000, "seconds", 0),
     "_retry_on": _retry_on,
+    "_secrets": _secrets,
     "_type": _core_type,
     "_vol": _vol,
+    "_webhook": _webhook,
 }
 
 

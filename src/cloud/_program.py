@@ -11,6 +11,8 @@ import re
 import selectors
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -29,6 +31,9 @@ NOT_BEGUN = 126
 
 _SIMPLE = re.compile(r"[^;|&<>()\n]+")
 """A line whose first word is the program that ran last."""
+
+_NUMBERED = re.compile(r"\A: \{\w+\}\n")
+"""What makes each copy of a command a job of its own (``picloud mapexec --copies``)."""
 
 _BLOCK = 1 << 18
 
@@ -57,7 +62,7 @@ class Command:
         files: the file behind each parameter that is one.
         return_file: path of the file that is the result, relative to ``cwd``; None = stdout is the result.
         ignore_exit_status: a result whatever the exit code.
-        cwd: folder to run in; None = a fresh one that holds the files and goes with the job.
+        cwd: folder to run in; None = home, which holds the files and is emptied after the job (in the simulator a fresh folder).
     """
 
     template: str
@@ -100,6 +105,12 @@ class Program:
         return Program, (self.__qualname__, self.common)
 
 
+def name_of(command: str) -> str:
+    """The program of a command line, for people: the first word that is no assignment."""
+    words = [word for word in _NUMBERED.sub("", command).split() if not re.match(r"\w+=", word)]
+    return os.path.basename(words[0])[:60] if words and os.path.basename(words[0]) else "bash"
+
+
 def run(command: Command, common: dict[str, File]) -> bytes:
     """Run one command line to its end.
 
@@ -114,24 +125,38 @@ def run(command: Command, common: dict[str, File]) -> bytes:
         CloudException: it ended with an exit code other than 0 (``facts``: exit_code, stderr), there is no folder
             ``cwd``, or it made no ``return_file``.
     """
-    with tempfile.TemporaryDirectory(prefix="command-", ignore_cleanup_errors=True) as folder:
+    with _folder() as folder:
         cwd = os.path.expanduser(command.cwd) if command.cwd else folder
         if not os.path.isdir(cwd):
             hint = "create it in the command itself"
             raise CloudException(f"the folder {cwd} (cwd) does not exist in the job", hint=hint, exit_code=NOT_BEGUN)
         names = {}
         for parameter, file in {**common, **command.files}.items():
-            path = os.path.join(folder, file.name)
-            _write(path, file.data)
-            names[parameter] = path if command.cwd else file.name
+            path = _write(folder, file)
+            names[parameter] = path if command.cwd else os.path.relpath(path, folder)
         stdout = _execute(fill(command.template, names | command.values), cwd, folder, command.ignore_exit_status)
         return _read(os.path.join(cwd, command.return_file), cwd) if command.return_file else stdout
 
 
-def _write(path: str, data: Any) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
+@contextmanager
+def _folder() -> Iterator[str]:
+    """Home in jobs: it is theirs alone, they begin there with it empty but for volumes. Elsewhere a new folder."""
+    if "PICLOUD_SOCKET" in os.environ:
+        yield os.getcwd()
+    else:
+        with tempfile.TemporaryDirectory(prefix="command-", ignore_cleanup_errors=True) as folder:
+            yield folder
+
+
+def _write(folder: str, file: File) -> str:
+    """Where it lies then: in the folder, or below it where a volume has the name."""
+    path = os.path.join(folder, file.name)
+    if os.path.lexists(path):
+        path = os.path.join(tempfile.mkdtemp(prefix="files-", dir=folder), file.name)
+    with open(path, "wb") as made:
+        made.write(file.data)
     os.chmod(path, 0o755)
+    return path
 
 
 def _read(path: str, cwd: str) -> bytes:

@@ -16,7 +16,21 @@ from cloud import _batches, _download, _objects, _source, _target, _upload
 from cloud._digest import md5
 from cloud._progress import Bar
 from picloud.wire.error import BadRequest, NotFound
-from picloud.wire.object import BATCH, BATCH_BYTES, MODE, MTIME, Content, Keys, List, Listing, New, Object, check_key
+from picloud.wire.object import (
+    BATCH,
+    BATCH_BYTES,
+    CARRIED,
+    MODE,
+    MTIME,
+    Content,
+    Keys,
+    List,
+    Listing,
+    New,
+    Object,
+    check_key,
+    modified_ns,
+)
 
 PAGE = 10 * BATCH
 
@@ -204,7 +218,7 @@ def _send(wanted: dict[str, Local], volume: str, bar: Bar) -> None:
     batch, size = dict[str, New](), 0
     try:
         for key, one in wanted.items():
-            if one.size > _batches.SMALL:
+            if one.size > CARRIED:
                 with _source.of_file(one.path) as source:
                     _upload.put(source, key, one.headers, volume=volume)
             else:
@@ -282,7 +296,7 @@ def _is_here(one: Object, path: str, volume: str) -> bool:
 
 
 def _receive(wanted: Sequence[tuple[Object, str]], volume: str, bar: Bar) -> None:
-    small = {one.key: (one, path) for one, path in wanted if one.size <= _batches.SMALL}
+    small = {one.key: (one, path) for one, path in wanted if one.size <= CARRIED}
     for key, data in _batches.get_many(list(small), volume):
         one, path = small[key]
         _write(one, path, iter([data]))
@@ -318,8 +332,7 @@ def _write(one: Object, path: str, pieces: Iterator[bytes]) -> None:
 
 def _date(one: Object, path: str) -> None:
     """The time that the file had; of what was written in the volume, the time of that."""
-    told = one.headers.get(MTIME, "")
-    time = int(told) if told.isdecimal() else one.modified * 1_000_000
+    time = modified_ns(one.headers, one.modified * 1_000_000)
     with contextlib.suppress(PermissionError):
         os.utime(path, ns=(time, time))
 

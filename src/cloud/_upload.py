@@ -17,7 +17,7 @@ from cloud._source import Source, changed
 from picloud.wire.bulk import PIECE
 from picloud.wire.error import Corrupt
 from picloud.wire.link import Body, Link, Pending
-from picloud.wire.object import INLINE, PART, Extent, New, Object
+from picloud.wire.object import CARRIED, PART, Extent, New, Object
 
 Tell = Callable[[int], None]
 
@@ -32,7 +32,7 @@ def put(source: Source, key: str, headers: dict[str, str], if_match: str | None 
         StorageFull: the quota, or the server's disk, is full.
     """
     made = New(key, source.size, headers=headers, match=if_match, token=_objects.token())
-    if source.size <= INLINE:
+    if source.size <= CARRIED:
         made.data = source.read(0, source.size)
         made.md5 = md5(made.data)
     else:
@@ -40,7 +40,8 @@ def put(source: Source, key: str, headers: dict[str, str], if_match: str | None 
         with Bar(source.size, what=key, unit="bytes") as bar:
             made.extents, made.md5 = _upload(link, source, bar.step)
     source.check_end()
-    return _objects.put([made], volume)[0]
+    small = made.data is not None and not volume
+    return _objects.put_small(made) if small else _objects.put([made], volume)[0]
 
 
 def _upload(link: Link, source: Source, tell: Tell) -> tuple[list[Extent], str]:

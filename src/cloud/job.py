@@ -56,7 +56,8 @@ class Verbs:
                 ``_label`` (str), ``_priority`` (int, lower runs earlier, 5), ``_depends_on`` (jids),
                 ``_depends_on_errors`` ('abort' or 'ignore'), ``_max_runtime`` (minutes, fractions allowed),
                 ``_retries`` (int), ``_retry_delay`` (seconds), ``_retry_on`` (exception classes), ``_kill_process``,
-                ``_restartable``, ``_profile`` (bool), ``_os_env_vars`` (names, or dict), ``_fast_serialization`` (0, 1, 2),
+                ``_restartable``, ``_profile`` (bool), ``_os_env_vars`` (names, or dict), ``_secrets`` (names),
+                ``_fast_serialization`` (0, 1, 2), ``_webhook`` (URL that is told of the end),
                 ``_type`` (core type), ``_cores`` (int), ``_env`` (environment),
                 ``_callback``, ``_callback_on_error`` (callables, run here).
 

@@ -8,7 +8,8 @@ the shell. An argument that starts with ``@`` names a local file: the file trave
 in the job takes the parameter's place. Other arguments go in as they are, unquoted.
 
 Commands run in an interactive bash, so that the ``~/.bashrc`` of the account they run under applies, without a terminal,
-in a fresh folder (or in ``cwd``) that is also first on PYTHONPATH and last on PATH.
+in the job's home, where there is nothing but volumes and the files sent along (in the simulator a fresh folder), or in ``cwd``.
+That home is also first on PYTHONPATH and last on PATH.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cloud import _template
-from cloud._program import Command, File, Program
+from cloud._program import Command, File, Program, name_of
 from cloud.job import verbs
 
 LINE_LIMIT = (128 << 10) - 256
@@ -43,7 +44,7 @@ def execute(
         argdict: a value for each parameter: str or number; ``"@path"`` sends that local file.
         return_file: path in the job of the file whose bytes are the result, instead of stdout; relative to ``cwd``.
         ignore_exit_status: give the result whatever the exit code.
-        cwd: folder in the job to run in, instead of a fresh one.
+        cwd: folder in the job to run in, instead of home.
         reserved: the keywords of ``cloud.call`` (``_label``, ``_type``, ...).
 
     Returns:
@@ -59,7 +60,7 @@ def execute(
     _check_length(command, argdict)
     made = Command(command, texts, files, return_file, bool(ignore_exit_status), cwd)
     _check(return_file, cwd)
-    jid: int = verbs.call(Program(_name(command)), made, **reserved)
+    jid: int = verbs.call(Program(name_of(command)), made, **reserved)
     return jid
 
 
@@ -106,8 +107,77 @@ def execute_map(
         mine, sent = _bind(dict(zip(columns, row, strict=True)), dict(taken))
         return Command(command, texts | mine, own | sent, return_file, bool(ignore_exit_status), cwd)
 
-    jids: Sequence[int] = verbs.map(Program(_name(command), shared), _Lazy(rows, packed), **reserved)
+    jids: Sequence[int] = verbs.map(Program(name_of(command), shared), _Lazy(rows, packed), **reserved)
     return jids
+
+
+def cron_register(
+    command: str,
+    label: str,
+    schedule: str | Sequence[Any],
+    return_file: str | None = None,
+    ignore_exit_status: bool = False,
+    cwd: str | None = None,
+    **keywords: Any,
+) -> None:
+    """Run a command line at given times. Crons made so are those of ``cloud.cron``.
+
+    Args:
+        command: a command line, without parameters.
+        label, schedule: as for ``cloud.cron.register``.
+        return_file, ignore_exit_status, cwd: as for :func:`execute`.
+        keywords: ``timezone``, ``day_or``, ``missed``, ``overlap`` and reserved ones, as for ``cloud.cron.register``.
+
+    Raises:
+        ValueError: the command has a parameter; or as for ``cloud.cron.register``.
+    """
+    from functools import partial
+
+    from cloud import _crons
+
+    clock = {word: keywords.pop(word) for word in _crons.CLOCK if word in keywords}
+    _check_names("cron_register", {}, keywords)
+    _template.check(command, [])
+    _check_length(command, {})
+    _check(return_file, cwd)
+    program = Program(name_of(command))
+    made = partial(program, Command(command, {}, {}, return_file, bool(ignore_exit_status), cwd))
+    _crons.register(made, label, schedule, _crons.Plan(**clock, reserved=keywords), shown=program)
+
+
+def rest_publish(
+    command: str,
+    label: str,
+    return_file: str | None = None,
+    ignore_exit_status: bool = False,
+    cwd: str | None = None,
+    **reserved: Any,
+) -> str:
+    """Give a command line an address, as ``cloud.rest.publish`` does for functions. Its answer is bytes.
+
+    Args:
+        command: a template; its parameters are what is posted: texts, numbers, or files, whose names take their places.
+        label, reserved: as for ``cloud.rest.publish``.
+        return_file, ignore_exit_status, cwd: as for :func:`execute`.
+
+    Returns:
+        The URL to post to.
+
+    Raises:
+        ValueError: the command is empty; or as for ``cloud.rest.publish``.
+    """
+    from cloud import _endpoints
+    from cloud._called import Filled
+    from picloud.wire.call import Endpoint, Parameter
+
+    _check_names("rest_publish", {}, reserved)
+    names = _template.parameters(command) if isinstance(command, str) else []
+    _template.check(command, names)
+    _check(return_file, cwd)
+    program = Program(name_of(command))
+    made = Filled(program, Command(command, {}, {}, return_file, bool(ignore_exit_status), cwd))
+    endpoint = Endpoint([Parameter(name) for name in names], encoding="raw")
+    return _endpoints.publish(made, label, endpoint, reserved, shown=program)
 
 
 class _Lazy(Sequence[Command]):
@@ -207,9 +277,3 @@ def _file(parameter: str, path: str, taken: dict[str, str]) -> File:
             return File(name, file.read())
     except OSError as error:
         raise ValueError(f"{{{parameter}}}: the file {path!r} cannot be read: {error.strerror}") from error
-
-
-def _name(command: str) -> str:
-    """The program, for people: the first word that is no assignment."""
-    words = [word for word in command.split() if not re.match(r"\w+=", word)]
-    return os.path.basename(words[0])[:60] if words and os.path.basename(words[0]) else "bash"

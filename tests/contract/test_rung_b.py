@@ -15,13 +15,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 UID = 54500
 PATIENCE = 1200
-ALWAYS = (
-    "contract/test_ladder.py", "contract/test_verbs.py", "fault/test_leftovers.py", "flow/test_isolation.py",
-    "flow/test_containment.py", "flow/test_multicore.py", "flow/test_shell.py", "flow/test_ports.py",
-    "flow/test_bucket_in_jobs.py",
-)  # fmt: skip
+ALWAYS = ("flow/test_isolation.py", "flow/test_containment.py", "flow/test_bucket_in_jobs.py")
 """Suites that run as such a user each time."""
 FULL = (
+    "fault/test_leftovers.py",
+    "contract/test_ladder.py",
+    "contract/test_verbs.py",
+    "flow/test_end_of_jobs.py",
+    "flow/test_multicore.py",
+    "flow/test_shell.py",
+    "flow/test_ports.py",
+    "flow/test_bucket_programs.py",
     "flow/test_env_commands.py",
     "flow/test_pages.py",
     "flow/test_environments.py",

@@ -101,13 +101,20 @@ def test_the_server_dies_during_a_put(mortal: Server, source: Path, tmp_path: Pa
 
 def test_the_server_dies_during_a_rename(mortal: Server) -> None:
     done(client(mortal, "bucket.put_many({f'a/{n}': b'' for n in range(10_000)})"))
-    code = "print('begins', flush=True)\nfor at in range(50): bucket.rename('ab'[at % 2], 'ba'[at % 2])"
-    renaming = client(mortal, code)
-    assert renaming.stdout is not None
-    renaming.stdout.readline()
-    kill(installation(mortal.home).control)
-    renaming.kill()
-    renaming.communicate()
-    picloud(mortal.home, "up")
-    count = done(client(mortal, "print(*(sum(1 for _ in bucket.iterlist(name)) for name in 'ab'))"))
-    assert count in ("10000 0", "0 10000")
+    code = (
+        "import itertools\nprint('begins', flush=True)\n"
+        "for one, other in itertools.cycle((sys.argv[1], sys.argv[1][::-1])): bucket.rename(one, other); print(one, flush=True)"
+    )
+    at = "a"
+    for finished in (0, 1, 2):
+        renaming = client(mortal, code, at + "ab".replace(at, ""))
+        assert renaming.stdout is not None
+        for _ in range(finished + 1):
+            renaming.stdout.readline()
+        kill(installation(mortal.home).control)
+        renaming.kill()
+        renaming.communicate()
+        picloud(mortal.home, "up")
+        count = done(client(mortal, "print(*(sum(1 for _ in bucket.iterlist(name)) for name in 'ab'))"))
+        assert count in ("10000 0", "0 10000")
+        at = "a" if count == "10000 0" else "b"

@@ -13,9 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.slow
 @pytest.mark.live
-def test_every_job_has_one_accepted_outcome_while_everything_is_killed() -> None:
+@pytest.mark.parametrize("soak", ["soak", "soak_queues"])
+def test_everything_ends_once_while_everything_is_killed(soak: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "bench.soak", "--short", "--seed", "1"],
+        [sys.executable, "-m", f"bench.{soak}", "--short", "--seed", "1"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -58,7 +58,9 @@ def running(verbs: Verbs, jid: int) -> int:
     return len(attempts(jid, verbs)) if verbs.status(jid) == "processing" else 0
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["server stopped", "server killed before"])
+@pytest.mark.parametrize(
+    "killed", [pytest.param(False, marks=pytest.mark.full, id="server stopped"), pytest.param(True, id="server killed before")]
+)
 def test_stopping_the_server_again_and_again_fails_no_job(own: Server, verbs: Verbs, killed: bool) -> None:
     label, enough = gate(), MAX_ATTEMPTS + 1
     number = attempt_number("cloud", label)
@@ -115,7 +117,7 @@ def test_a_ticket_for_bytes_outlives_its_server(own: Server) -> None:
     session = Session(own.url, own.key, own.secret)
     content = bytes(range(256)) * 4096
     [ticket] = session.link.json("POST", "/v1/blob", {"sizes": [len(content)]})["blobs"]
-    kept = own.home / "blob" / ticket["id"][:2] / ticket["id"][2:4] / ticket["id"]
+    kept = own.home / "blob" / ticket["id"][:2] / ticket["id"]
     os.kill(own.pid, signal.SIGKILL)
     up(own)
     session.link.put(ticket["url"], [content])

@@ -152,6 +152,7 @@ def test_a_closed_session_opens_again(verbs: Verbs, session: Session) -> None:
     open_line(verbs)
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_a_server_that_goes_and_comes_back_is_not_noticed() -> None:
     """Calls go on over SIGKILL and restarts of the server, each one a single job."""

@@ -21,7 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit/worker"))
 from fake_control import FakeControl, Worker, control, start, worker  # noqa: F401
 
 from picloud.wire import message as wire
+from picloud.wire import payload
 from picloud.wire.job import Cause
+from picloud.worker.trust import AROUND, CREDIT
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -66,14 +68,28 @@ def test_retry_on_decides(control: FakeControl) -> None:  # noqa: F811
 
 def test_exception_that_cannot_be_loaded(control: FakeControl) -> None:  # noqa: F811
     def fails() -> None:
-        class Odd(Exception):
-            def __init__(self, one: int, two: int) -> None:
-                super().__init__("odd")
+        import _thread
 
-        raise Odd(1, 2)
+        class Odd(Exception):
+            lock = _thread.allocate_lock()
+
+        raise Odd("odd")
 
     failure = failed(control, fails, Cause.exception).failure
     assert failure.exception == b"" and "Odd: odd" in failure.traceback
+
+
+def test_exception_whose_constructor_cannot_be_called_again(control: FakeControl) -> None:  # noqa: F811
+    def fails() -> None:
+        class Odd(Exception):
+            def __init__(self, one: int, two: int) -> None:
+                super().__init__("odd")
+                self.two = two
+
+        raise Odd(1, 2)
+
+    found = payload.loads(failed(control, fails, Cause.exception).failure.exception)
+    assert repr(found) == "Odd('odd')" and found.two == 2
 
 
 def test_sys_exit(control: FakeControl) -> None:  # noqa: F811
@@ -218,3 +234,19 @@ def test_processes_left_behind_are_killed(control: FakeControl) -> None:  # noqa
     control.outcome(control.give(leaves))
     control.wait(lambda: not [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", mark]])
     assert b"lived on" in control.output((1, 1), "pilog")
+
+
+def test_a_runner_that_makes_its_jobs_shorter_than_they_were_is_not_believed(control: FakeControl) -> None:  # noqa: F811
+    def lies(seconds: float) -> None:
+        import sys
+        import time
+
+        now = getattr(sys, "stands", time.perf_counter_ns())
+        sys.stands = now  # type: ignore[attr-defined]
+        sys.modules["picloud.worker.runner"].clock = lambda: now  # type: ignore[attr-defined]
+        time.sleep(seconds)
+
+    outcomes = [control.outcome(control.give(lies, 0.04)) for _ in range(80)]
+    told = [outcome.runtime_us for outcome in outcomes]
+    assert not any(outcome.cause for outcome in outcomes) and told[1] < 1000, "it lies, and for a second nobody minds"
+    assert sum(told) >= 80 * 40_000 - 2 * CREDIT - 80 * AROUND, "each of two slots has its credit"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloud import bucket, environment
+from cloud import bucket, environment, queue
 from tests.flow.mounts import Api
 
 
@@ -35,6 +35,18 @@ def empty_bucket(server: Any) -> Iterator[None]:
     yield
     clear()
     assert bucket.usage()["objects"] == 0
+
+
+@pytest.fixture
+def no_queues(server: Any) -> Iterator[None]:
+    """No queue of the account is there, before and after."""
+    server.use()
+    for one in queue.list():
+        one.delete()
+    yield
+    server.use()
+    for one in queue.list():
+        one.delete()
 
 
 @pytest.fixture(scope="module")

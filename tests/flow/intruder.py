@@ -331,7 +331,11 @@ def _pids():
 
 
 def _connects(host, port):
-    with contextlib.suppress(OSError), socket.create_connection((host, port), 2):
+    """Whether somebody is there: slirp4netns greets one connection of a thousand to a shut address, and then ends it."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), 2) as line:
+        line.sendall(b"?")
+        with contextlib.suppress(TimeoutError):  # somebody who listens need not answer
+            line.recv(1)
         return True
     return False
 

@@ -110,6 +110,13 @@ def mounted(api: Api, cache: Path, url: str = "", **more: Any) -> Iterator[Mount
         os.rmdir(found.folder)
 
 
+def run(*words: str | Path, at: Path, seconds: float = 300) -> str:
+    """What a program prints, which must end well."""
+    done = subprocess.run(words, cwd=at, capture_output=True, text=True, check=False, timeout=seconds)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
 class Counter:
     """A way to the server that counts the requests on it."""
 

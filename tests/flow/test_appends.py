@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -22,7 +25,7 @@ def append(api: Api, key: str, data: bytes, **more: Any) -> Object:
 
 def test_an_object_grows_from_nothing_through_the_index_into_blobs(api: Api) -> None:
     expected, piece = b"", bytes(range(256)) * 20
-    for step in range(12):
+    for step in range(17):
         found = append(api, "grows", piece)
         expected += piece
         assert (found.size, found.version) == (len(expected), step + 1)
@@ -43,6 +46,16 @@ def test_a_repeat_is_told_from_another_append(api: Api) -> None:
     for token in (b"a" * 16, b"a" * 16, b"b" * 16, b"b" * 16):
         append(api, "repeated", b"x", token=token)
     assert api.get("repeated") == b"xx"
+
+
+def test_a_repeat_is_known_though_another_came_between(api: Api) -> None:
+    first = append(api, "between", b"1", token=b"a" * 16)
+    append(api, "between", b"2", token=b"b" * 16)
+    again = append(api, "between", b"1", token=b"a" * 16)
+    assert (again.etag, again.size) == (first.etag, 1) and api.get("between") == b"12"
+    api.remote.rename("between", "elsewhere", True)
+    assert append(api, "", b"1", token=b"a" * 16, id=first.id).key == "elsewhere"
+    assert api.get("elsewhere") == b"12"
 
 
 def test_many_at_once_lose_nothing(api: Api) -> None:
@@ -123,3 +136,44 @@ def test_put_and_get_by_id(api: Api) -> None:
     assert found is not None and found.data == b"2" and found.object.key == "by/id"
     assert api.remote.find_id(one.id) == found.object and api.remote.find_id(one.id + 1000) is None
     assert api.remote.find("by") is not None and api.remote.find("none") is None
+
+
+class Deaf:
+    """A way to the server on which the answer to the first append is lost, after ``meanwhile`` has run."""
+
+    def __init__(self, port: int, meanwhile: Callable[[], object]) -> None:
+        self._to, self._meanwhile, self.lost = port, meanwhile, 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+
+    def _serve(self, near: socket.socket) -> None:
+        with near, socket.create_connection(("127.0.0.1", self._to)) as far:
+            while request := near.recv(1 << 16):
+                far.sendall(request)
+                answer = far.recv(1 << 16)
+                if b"/v1/object/append" in request and not self.lost:
+                    self.lost += 1
+                    self._meanwhile()
+                    return
+                near.sendall(answer)
+
+
+def test_a_client_whose_answer_is_lost_appends_once(api: Api) -> None:
+    deaf = Deaf(urlsplit(api.url).port or 0, lambda: append(api, "lost", b"theirs "))
+    client = Api(deaf.url, api.key, api.secret)
+    client.remote.append(Append("lost", 5, data=b"ours "))
+    assert deaf.lost == 1 and api.get("lost") == b"ours theirs "
+    client.close()
+    deaf.close()

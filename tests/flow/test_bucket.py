@@ -19,6 +19,7 @@ import pytest
 import cloud
 from cloud import bucket
 from picloud.wire.error import BadRequest, Conflict, NotFound
+from picloud.wire.object import CARRIED, INLINE
 
 pytestmark = pytest.mark.usefixtures("empty_bucket")
 
@@ -46,7 +47,7 @@ def test_a_file_there_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert bucket.get_md5("points.csv") == md5(DATA)
 
 
-@pytest.mark.parametrize("size", [0, 1, 16_384, 16_385, 1_500_000])
+@pytest.mark.parametrize("size", [0, 1, INLINE, INLINE + 1, CARRIED, CARRIED + 1, 1_500_000])
 def test_every_kind_of_bytes(size: int) -> None:
     data = DATA[:size]
     etag = bucket.putf(io.BytesIO(data), "key")

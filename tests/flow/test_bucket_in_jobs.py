@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -165,16 +166,49 @@ def test_a_server_that_dies_is_replaced(server: Server) -> None:
                 os.write(file, b"x")
                 time.sleep(0.01)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                os.close(file)
             return type(error).__name__
 
     jid = cloud.call(breaks)
     until(lambda: "open" in (cloud.info(jid, "stdout")[jid]["stdout"] or ""))
-    for pid in process.marked(process.of_home(server.home)):
-        if b"picloud.mount" in process.command(pid):
-            os.kill(pid, 9)
+    kill_mounts(server)
     assert cloud.result(jid, timeout=60) in ("OSError", "ConnectionAbortedError")
     assert "two" not in keys()
     assert shell("cat /bucket/one") == "1\n"
+
+
+def test_nothing_goes_below_a_mount_that_dies(server: Server) -> None:
+    def writes() -> list[str]:
+        kept: list[str] = []
+        while not os.path.exists("/bucket/enough"):
+            name = f"below-{len(kept)}"
+            with contextlib.suppress(OSError):
+                with open(f"/bucket/{name}", "w") as file:
+                    file.write("x")
+                kept.append(name)
+        return kept
+
+    def below() -> int:
+        return len(list(cloud.bucket.iterlist()))
+
+    assert shell("echo > /bucket/below-first") == ""
+    jid = cloud.call(writes)
+    for _ in range(3):
+        before = below()
+        until(lambda before=before: below() > before)
+        kill_mounts(server)
+    before = below()
+    until(lambda: below() > before)
+    cloud.bucket.putf("", "enough")
+    kept = cloud.result(jid, timeout=60)
+    assert len(kept) > 3 and set(kept) <= set(cloud.bucket.iterlist())
+
+
+def kill_mounts(server: Server) -> None:
+    for pid in process.marked(process.of_home(server.home)):
+        if b"picloud.mount" in process.command(pid):
+            os.kill(pid, 9)
 
 
 def until(true: Any) -> None:

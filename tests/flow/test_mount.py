@@ -9,14 +9,13 @@ import os
 import random
 import shutil
 import sqlite3
-import subprocess
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.flow.mounts import Api, mounted
+from tests.flow.mounts import Api, mounted, run
 
 LIBRARY = Path(sysconfig.get_path("stdlib")) / "email"
 MIB = 1 << 20
@@ -37,35 +36,46 @@ def place(mount: Path, request: pytest.FixtureRequest) -> Path:
     return found
 
 
-def run(*words: str | Path, at: Path) -> str:
-    done = subprocess.run(words, cwd=at, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
 def git(*words: str, at: Path) -> str:
     return run("git", "-c", "user.name=Ann", "-c", "user.email=ann@example.org", *words, at=at)
 
 
+def repository(at: Path) -> Path:
+    """A new one of 200 files, with a branch and 30 commits."""
+    at.mkdir()
+    git("init", "-q", at=at)
+    (at / "run").write_text("#!/bin/sh\n")
+    (at / "run").chmod(0o755)
+    for version in range(30):
+        for number in range(200 if version == 0 else 9):
+            path = at / (f"file{number}" if number % 3 else f"folder{number % 7}/deep/{number}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("\n".join(str(version * line + number) for line in range(200)))
+        git("add", "-A", at=at)
+        git("commit", "-qm", f"version {version}", at=at)
+        if version == 20:
+            git("branch", "other", at=at)
+    return at
+
+
 def test_git_clones_checks_and_commits(place: Path, tmp_path: Path) -> None:
-    origin = tmp_path / "origin"
-    origin.mkdir()
-    git("init", "-q", at=origin)
-    for version in range(3):
-        for name in ("a", "b/c", "b/d/e"):
-            (origin / name).parent.mkdir(parents=True, exist_ok=True)
-            (origin / name).write_text("\n".join(str(version * line) for line in range(500)))
-        git("add", "-A", at=origin)
-        git("commit", "-qm", f"version {version}", at=origin)
+    origin = repository(tmp_path / "origin")
     git("clone", "-q", str(origin), "clone", at=place)
     clone = place / "clone"
-    git("fsck", "--strict", at=clone)
+    git("fsck", "--full", "--strict", at=clone)
     assert git("status", "--porcelain", at=clone) == ""
-    assert len(git("log", "--oneline", at=clone).splitlines()) == 3
-    (clone / "a").write_text("changed")
+    assert len(git("log", "--oneline", at=clone).splitlines()) == 30
+    assert os.access(clone / "run", os.X_OK)
+    git("checkout", "-q", "other", at=clone)
+    (clone / "file100").write_text("changed")
     git("commit", "-qam", "here", at=clone)
-    git("fsck", at=clone)
-    assert git("show", "HEAD:a", at=clone) == "changed"
+    git("checkout", "-q", "-", at=clone)
+    git("merge", "-q", "-m", "merged", "other", at=clone)
+    git("gc", "-q", "--prune=now", at=clone)
+    git("fsck", "--full", "--strict", at=clone)
+    assert git("status", "--porcelain", at=clone) == "" and git("show", "HEAD:file100", at=clone) == "changed"
+    git("push", "-q", "origin", "HEAD:refs/heads/pushed", at=clone)
+    assert git("rev-parse", "pushed", at=origin) == git("rev-parse", "HEAD", at=clone)
 
 
 @pytest.mark.parametrize("journal", ["delete", "truncate"])

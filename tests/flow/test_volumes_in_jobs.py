@@ -34,10 +34,13 @@ def shell(command: str, **reserved: Any) -> str:
 def test_what_a_job_writes_is_there_for_the_next() -> None:
     ask("POST", "", {"name": "data", "mount_path": "data"})
     ask("POST", "", {"name": "more", "mount_path": "/srv/more"})
-    assert shell("cd; mkdir data/sub; echo 1 > data/sub/one; echo 2 > /srv/more/two; ls data", _vol=["data", "more"]) == "sub\n"
-    assert shell("cat ~/data/sub/one", _vol="data") == "1\n"
+    assert (
+        shell("pwd; mkdir data/sub; echo 1 > data/sub/one; echo 2 > /srv/more/two; ls data", _vol=["data", "more"])
+        == "/home/picloud\nsub\n"
+    )
+    assert shell("cat data/sub/one", _vol="data") == "1\n"
     assert shell("cat /srv/more/two; ls", _vol="more") == "2\n"
-    (one, _) = ask("GET", "")["volumes"]
+    (one,) = (one for one in ask("GET", "")["volumes"] if one["name"] == "data")
     assert (one["objects"], one["bytes"]) == (1, 2)
 
 
@@ -45,6 +48,13 @@ def test_a_volume_deep_in_home_outlives_what_jobs_leave_there() -> None:
     ask("POST", "", {"name": "deep", "mount_path": "a/b/c"})
     for number in range(3):
         assert shell(f"cd; touch litter; ls a/b/c | wc -l; echo 1 > a/b/c/{number}", _vol="deep") == f"{number}\n"
+
+
+def test_a_file_that_is_sent_and_a_volume_of_the_same_name(tmp_path: Path) -> None:
+    ask("POST", "", {"name": "data", "mount_path": "data"})
+    (tmp_path / "data").write_text("sent")
+    jid = cloud.shell.execute("cat {file}; ls data", {"file": f"@{tmp_path}/data"}, _vol="data")
+    assert bytes(cloud.result(jid, timeout=60)) == b"sent"
 
 
 def test_a_job_without_it_does_not_see_it() -> None:
@@ -85,3 +95,19 @@ def test_another_account_sees_none_and_shows_none(server: Server, tmp_path: Path
     with pytest.raises(cloud.CloudException, match="no volume"):
         other.link.json("POST", "/v1/volume/delete", {"name": "data"})
     other.link.close()
+
+
+def test_times_and_programs_agree_with_sync(tmp_path: Path) -> None:
+    here, back = tmp_path / "here", tmp_path / "back"
+    here.mkdir()
+    (here / "hello").write_text("#!/bin/sh\necho hello\n")
+    (here / "hello").chmod(0o755)
+    os.utime(here / "hello", (10**9, 10**9))
+    cloud.volume.create("tools", "tools")
+    cloud.volume.sync(f"{here}/", "tools:")
+    said = shell("cd ~/tools; ./hello; stat -c %Y hello; cp -p hello bye; touch -d @5000 bye", _vol="tools")
+    assert said == "hello\n1000000000\n"
+    cloud.volume.sync("tools:", f"{back}/")
+    assert os.access(back / "bye", os.X_OK) and (back / "bye").stat().st_mtime == 5000
+    assert os.access(back / "hello", os.X_OK) and (back / "hello").stat().st_mtime == 10**9
+    assert cloud.volume.sync(f"{back}/", "tools:")["sent"] == cloud.volume.sync("tools:", f"{back}/")["sent"] == 0

@@ -14,7 +14,7 @@ SRC = Path(__file__).resolve().parents[2] / "src"
 PROMISED = """
     call map status join result iresult info kill delete jobs finished_statuses running_on_cloud is_simulated
     setkey config connection_info close getconfigpath start_simulator set_dependency_whitelist
-    CloudException CloudTimeoutError __version__
+    CloudException CloudTimeoutError __version__ usage credit estimate
 """.split()
 
 HEAVY = """
@@ -33,6 +33,8 @@ def test_submodules_come_at_their_first_use() -> None:
     assert cloud.mp.call
     assert cloud.shell.execute
     assert cloud.environment.create
+    assert cloud.queue.get
+    assert cloud.account.list_keys
 
 
 def test_nothing_else_is_public() -> None:
@@ -43,7 +45,10 @@ def test_nothing_else_is_public() -> None:
 
 def test_modules_of_the_client_are_private_unless_promised() -> None:
     modules = {path.stem for path in (SRC / "cloud").glob("*.py") if not path.stem.startswith("_")}
-    assert modules == {"bucket", "environment", "files", "job", "mp", "shell", "volume", "wait_for"}
+    assert modules == {
+        "account", "bucket", "cron", "environment", "files", "grant", "job", "mp", "queue", "realtime", "rest", "secret",
+        "shell", "volume", "wait_for", "webhook"
+    }  # fmt: skip
 
 
 def test_import_brings_nothing_heavy() -> None:

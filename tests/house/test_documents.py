@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+
+from tests.conftest import Server, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "bench" / "README.md"]
@@ -25,6 +28,13 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 def named(pages: list[Path]) -> list[object]:
     return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server of its own: what pages list is theirs alone, whatever tests ran before."""
+    with serving() as made:
+        yield made
 
 
 WITH_PYTHON = [page for page in PAGES if any(language == "python" for language, _ in blocks(page))]

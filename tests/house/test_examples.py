@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+ARGUMENTS = {"03_statistics": ["600"], "13_image_pipeline": ["--images", "24"]}
+"""Of those that take some."""
 
 
 def expected(path: Path) -> str:
@@ -27,7 +29,26 @@ def test_examples_are_numbered_without_a_gap() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_prints_what_it_says(path: Path, server: object) -> None:
-    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=150, check=False, cwd=ROOT)
+    line = [sys.executable, str(path), *ARGUMENTS.get(path.stem, ())]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=150, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     assert doctest.OutputChecker().check_output(expected(path), done.stdout, flags), done.stdout
+
+
+WITH_A_WRONG_SIZE = """
+import runpy, sys
+sys.path.insert(0, "examples")
+sys.argv = ["13", "--images", "3"]
+from imgpipeline import check
+check.MADE["med"] = ("original.med.png", 390)
+runpy.run_path("examples/13_image_pipeline.py", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_the_image_pipeline_fails_where_an_image_is_not_as_it_should_be(server: object) -> None:
+    line = [sys.executable, "-c", WITH_A_WRONG_SIZE]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=150, check=False, cwd=ROOT)
+    assert done.returncode == 1, done.stderr
+    assert "imgs/demo-1/original.med.png is a PNG of (400, 400), made of (512, 512)" in done.stdout

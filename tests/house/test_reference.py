@@ -31,7 +31,9 @@ def test_environment_variables_in_the_docs_exist() -> None:
     from picloud.settings import Settings
 
     known = {f"PICLOUD_{name.upper()}" for name in Settings.__struct_fields__}
-    known |= {f"PICLOUD_{name}" for name in ("HOME", "API_KEY", "API_SECRETKEY", "URL", "FINGERPRINT")}
+    known |= {
+        f"PICLOUD_{name}" for name in ("HOME", "API_KEY", "API_SECRETKEY", "URL", "FINGERPRINT", "OIDC_SECRET", "SMTP_PASSWORD")
+    }
     assert set(re.findall(r"PICLOUD_[A-Z_]+\b", text_of_all())) - {"PICLOUD_"} <= known
 
 
@@ -48,7 +50,7 @@ def test_routes_in_the_docs_exist() -> None:
     from picloud.server.app import LINES, ROUTES
 
     known = {route.path for route in ROUTES} | {*LINES}
-    for path in re.findall(r"(?<=[\s`])/v1/[a-z0-9_/{}]+", text_of_all()):
+    for path in re.findall(r"(?<=[\s`])/v1/[a-z0-9_/{}.]*[a-z0-9_}]", text_of_all()):
         assert path in known
 
 

@@ -22,6 +22,7 @@ from picloud.engine.base import host_cores, host_memory
 from picloud.sandbox import platform, probe
 from picloud.server import home as homes
 from picloud.server.address import port_holder
+from picloud.server.fullness import warnings
 from picloud.server.mounts import MEMORY
 from picloud.settings import GIB, Settings
 from picloud.wire.error import CloudException
@@ -115,6 +116,8 @@ def _disk(settings: Settings) -> Finding:
     if free < settings.min_free_disk:
         text = f"{free / GIB:.1f} GiB free; below {settings.min_free_disk / GIB:.1f} GiB nothing new is accepted"
         return Finding("disk", "warn", text, "free some space, or lower the setting min_free_disk")
+    if full := warnings(settings):
+        return Finding("disk", "warn", "; ".join(full), "picloud du tells what takes room, picloud gc removes what is old")
     return Finding("disk", "ok", f"{free / GIB:.1f} GiB free")
 
 

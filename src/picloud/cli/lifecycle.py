@@ -53,8 +53,7 @@ def start(settings: Settings, overrides: dict[str, Any]) -> tuple[ServerFile, bo
     """
     home = Path(settings.home)
     homes.prepare(settings)
-    found = homes.running(home) or (_awaited(home) if holder(home) else None)
-    if found:
+    if found := running(home):
         return found, False
     packages.check()
     log = home / LOG
@@ -67,6 +66,30 @@ def start(settings: Settings, overrides: dict[str, Any]) -> tuple[ServerFile, bo
         if found is None:
             raise
         return found, False
+
+
+def running(home: Path) -> ServerFile | None:
+    """The server of a home, once it answers; None if none runs or is about to."""
+    return homes.running(home) or (_awaited(home) if holder(home) else None)
+
+
+def start_elsewhere(home: Path, begin: Callable[[], None], lives: Callable[[], bool]) -> ServerFile | None:
+    """Have somebody else start the server, and wait until it answers.
+
+    Args:
+        begin: returns once it is on its way.
+        lives: whether it still is.
+
+    Returns:
+        the server, or None: it ended before it answered.
+    """
+    begin()
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and lives():
+        if found := homes.running(home):
+            return found
+        time.sleep(0.1)
+    return homes.running(home)
 
 
 class Launched:

@@ -31,6 +31,12 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "status": ("status:status", "Tell of the server, or of jobs."),
         "types": ("types:types", "List the core types."),
         "doctor": ("doctor:doctor", "Check this machine and print the remedies."),
+        "du": ("du:du", "Tell what takes room, by account and kind."),
+        "gc": ("du:gc", "Remove now what is old or unused."),
+        "service": ("service:service", "Start the server with the machine (systemd)."),
+        "backup": ("backup:backup", "Copy the whole installation while it serves."),
+        "restore": ("backup:restore", "Make an installation of a backup."),
+        "resume": ("backup:resume", "Let jobs run that a restored server holds."),
     },
     "Jobs": {
         "exec": ("program:execute", "Run a program as a job; prints its jid."),
@@ -44,9 +50,26 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "delete": ("job:delete", "Erase finished jobs."),
         "rerun": ("job:rerun", "Run jobs again; prints the new jids."),
     },
+    "Money": {
+        "usage": ("usage:usage", "What was used and what it cost."),
+        "credit": ("usage:credit", "What there is to spend."),
+        "grant": ("grant:grant", "Apply for credit at a call."),
+    },
     "Storage": {
         "bucket": ("bucket:bucket", "The bucket: objects by key."),
         "volume": ("volume:volume", "Volumes: folders that jobs mount."),
+    },
+    "Queues": {
+        "queue": ("queue:queue", "Queues: messages that stay until they are handled."),
+    },
+    "Without you": {
+        "cron": ("cron:cron", "Programs that run at given times."),
+        "realtime": ("realtime:realtime", "Cores that are kept ready."),
+        "rest": ("rest:rest", "Programs that any other program calls by HTTP."),
+    },
+    "Secrets and webhooks": {
+        "secret": ("secret:secret", "Secrets: values that jobs get and nobody sees."),
+        "webhook": ("webhook:webhook", "Webhooks: who is told when jobs end."),
     },
     "File systems": {
         "env": ("env:env", "Environments: what jobs find installed."),
@@ -60,7 +83,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Setting up": {
         "setup": ("setup:setup", "Use a server from this machine and user."),
-        "admin": ("admin:admin", "Accounts of the server (its owner only)."),
+        "keys": ("keys:keys", "API keys of your account."),
+        "sign-up": ("signup:sign_up", "Join a server by a link, and use it from here."),
+        "password": ("signup:password", "Set your password, by a link or the former one."),
+        "admin": ("admin:admin", "Accounts, users, keys, and the audit log."),
         "completion": ("setup:completion", "Print the shell's completion script."),
     },
 }
@@ -132,7 +158,7 @@ def run(words: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except CloudException as error:
-        _report(words, error.to_dict(), _shown(error))
+        _report(words, dict(error.to_dict()), _shown(error))
         return CLOUD
     except OSError as error:
         return _unwritten(error, words)

@@ -23,7 +23,7 @@ from picloud.cli.output import answer
 from picloud.mount import device
 from picloud.mount.order import Order
 from picloud.settings import home
-from picloud.wire.error import SetupError, from_dict
+from picloud.wire.error import CloudException, SetupError, from_dict
 
 PATIENCE = 2.0
 """Seconds of waiting after which a person is told what for."""
@@ -47,6 +47,8 @@ def mount(folder: str, volume: str, read_only: bool, foreground: bool) -> None:
     record = _record(place)
     record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = record.with_suffix(".log")
+    order.lost = str(_lost(place))
+    _lost(place).unlink(missing_ok=True)
     with open(log, "ab") as errors:
         supervisor = _start(order, None if foreground else errors)
     _write(record, {"folder": place, "volume": volume, "pid": supervisor.pid, "log": str(log)})
@@ -54,12 +56,13 @@ def mount(folder: str, volume: str, read_only: bool, foreground: bool) -> None:
     if foreground:
         _stay(supervisor)
         record.unlink(missing_ok=True)
+        _report(place)
 
 
 @click.command("unmount", cls=GlobalFlags)
 @FOLDER
 def unmount(folder: str) -> None:
-    """Take the mount at DIR away; returns when all that was written there is stored."""
+    """Take the mount at DIR away; returns when all that was written there is stored, or names what could not be."""
     place = _absolute(folder)
     record = _record(place)
     try:
@@ -73,6 +76,7 @@ def unmount(folder: str) -> None:
     if pid:
         _end(pid, place)
     record.unlink(missing_ok=True)
+    _report(place)
     answer({"folder": place}, f"{place} is unmounted.")
 
 
@@ -125,6 +129,30 @@ def _group() -> int:
 def _record(place: str) -> Path:
     """Where it is written down who serves a folder."""
     return home() / "mounts" / f"{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.json"
+
+
+def _lost(place: str) -> Path:
+    """Where the daemon of a folder writes down what it could not store."""
+    return _record(place).with_suffix(".lost")
+
+
+def _report(place: str) -> None:
+    """Say what was not stored.
+
+    Raises:
+        CloudException: naming it.
+    """
+    try:
+        keys: list[str] = json.loads(_lost(place).read_text())
+    except FileNotFoundError:
+        return
+    _lost(place).unlink(missing_ok=True)
+    named = ", ".join(repr(key) for key in keys[:5]) + (f" and {len(keys) - 5} others" if len(keys) > 5 else "")
+    raise CloudException(
+        f"{place} is unmounted, but what was written last into {named} could not be stored",
+        hint=f"write it again; why not is in {_record(place).with_suffix('.log')}",
+        lost=keys,
+    )
 
 
 def _write(path: Path, value: dict[str, object]) -> None:

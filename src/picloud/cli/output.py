@@ -14,7 +14,7 @@ import click
 from picloud.cli.flags import as_json, given
 
 GAP = "  "
-FREE = ("function", "label", "cause")
+FREE = ("function", "label", "cause", "handler", "trouble")
 """Columns whose text may be broken where a terminal is narrow."""
 
 

@@ -18,7 +18,7 @@ from picloud.cli.words import line
 _SETTINGS = {"allow_interspersed_args": False}
 """What follows the program's name belongs to the program."""
 
-_KEYWORD = re.compile(r"\b_(type|cores|env|vol|label|max_runtime|depends_on_errors|depends_on|priority)\b")
+_KEYWORD = re.compile(r"\b_(type|cores|env|vol|label|max_runtime|depends_on_errors|depends_on|priority|secrets|webhook)\b")
 """A keyword of ``cloud.call`` in a message of its; here people typed the flag."""
 
 _COPY = "picloud_copy"
@@ -33,6 +33,8 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-r", "--return", "return_file", metavar="FILE", help="The result is this file of the job, not stdout."),
         click.option("-e", "--env", metavar="NAME", help="Environment."),
         click.option("-v", "--vol", multiple=True, metavar="NAME", help="Volume; may be repeated."),
+        click.option("--secret", "secrets", multiple=True, metavar="NAME", help="Secret, as variables; may be repeated."),
+        click.option("--webhook", metavar="URL", help="Where the end of each job is told, by a signed POST."),
         click.option("-l", "--label", help="Label, to find the job again."),
         click.option("-i", "--ignore-exit-status", is_flag=True, help="An exit code other than 0 is no error."),
         click.option("-w", "--cwd", metavar="DIR", help="Folder in the job to run in."),
@@ -58,7 +60,7 @@ def execute(words: tuple[str, ...], data: tuple[str, ...], **flags: Any) -> None
     """
     cloud = client()
     options = keywords(flags)
-    jid = checked(lambda: cloud.shell.execute(line(words), dict(map(_pair, data)), **options))
+    jid = checked(lambda: cloud.shell.execute(line(words), dict(map(pair, data)), **options))
     if cloud.is_simulated():  # its jobs end with this process
         output.result(cloud.result(jid))
     else:
@@ -70,20 +72,26 @@ def execute(words: tuple[str, ...], data: tuple[str, ...], **flags: Any) -> None
 @click.option("-n", "--map-data", "lists", multiple=True, metavar="P=V1,V2,..", help="A job per value of {P}; \\, is a comma.")
 @click.option("-N", "--map-file", "files", multiple=True, metavar="P=FILE", help="A job per line of FILE; @ is relative to it.")
 @click.option("-k", "--copies", type=click.IntRange(min=1), metavar="N", help="So many jobs of each.")
+@click.option("--estimate", is_flag=True, help="Only tell what it would cost, by earlier runs of the program.")
 @click.argument("words", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def execute_map(words: tuple[str, ...], data: tuple[str, ...], lists: tuple[str, ...], files: tuple[str, ...],
-                copies: int | None, **flags: Any) -> None:  # fmt: skip
+                copies: int | None, estimate: bool, **flags: Any) -> None:  # fmt: skip
     """Run a program once per value; prints the jids (simulated: the outputs).
 
     Several -n and -N go in step: the first job gets the first value of each.
     """
     cloud = client()
     options = keywords(flags)
-    columns = {name: _values(text) for name, text in map(_pair, lists)} | {name: _lines(path) for name, path in map(_pair, files)}
+    columns = {name: values(text) for name, text in map(pair, lists)} | {name: _lines(path) for name, path in map(pair, files)}
     if not columns and copies is None:
         raise click.UsageError("nothing to map over: give -n, -N or -k")
     template, columns = _copied(line(words), columns, copies or 1)
-    jids = checked(lambda: cloud.shell.execute_map(template, dict(map(_pair, data)), columns, **options))
+    if estimate:
+        from picloud.cli.usage import tell_estimate
+
+        tell_estimate(cloud, template, max(map(len, columns.values())), options)
+        return
+    jids = checked(lambda: cloud.shell.execute_map(template, dict(map(pair, data)), columns, **options))
     if not cloud.is_simulated():
         output.answer({"jids": list(jids)} if as_json() else None, spelled(jids))
     elif as_json():
@@ -103,6 +111,8 @@ def keywords(flags: dict[str, Any]) -> dict[str, Any]:
         "_cores": flags.get("cores"),
         "_env": flags.get("env"),
         "_vol": list(flags.get("vol") or ()) or None,
+        "_secrets": list(flags.get("secrets") or ()) or None,
+        "_webhook": flags.get("webhook"),
         "_label": flags.get("label"),
         "_max_runtime": flags.get("max_runtime"),
         "_depends_on": flags.get("depends_on"),
@@ -126,14 +136,14 @@ def _as_flag(found: re.Match[str]) -> str:
     return f"--{found[1].replace('_', '-')}"
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or not name.isidentifier():
         raise click.UsageError(f"{text!r} does not have the form P=V, P being the name in braces")
     return name, value
 
 
-def _values(text: str) -> list[str]:
+def values(text: str) -> list[str]:
     return [value.replace("\\,", ",") for value in re.split(r"(?<!\\),", text)]
 
 

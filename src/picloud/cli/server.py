@@ -15,6 +15,7 @@ import msgspec
 from picloud import __version__
 from picloud import settings as options
 from picloud.cli import lifecycle, packages
+from picloud.cli import service as services
 from picloud.cli.call import Server, configured
 from picloud.cli.flags import as_json, command
 from picloud.cli.output import answer
@@ -24,7 +25,7 @@ from picloud.server.address import listen
 from picloud.server.credentials import configuration, secret_of
 from picloud.server.home import ServerFile
 from picloud.settings import Settings
-from picloud.wire.error import CloudException
+from picloud.wire.error import CloudException, SetupError
 
 
 def _listening(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,7 +49,7 @@ def up(**overrides: Any) -> None:
     Prints its address first, then a link to log in that works once. State lies in PICLOUD_HOME (default ~/.picloud).
     """
     settings = options.load(**overrides)
-    file, new = lifecycle.start(settings, overrides | _kept(homes.read_server_file(Path(settings.home)), overrides))
+    file, new = _start(settings, overrides, overrides | _kept(homes.read_server_file(Path(settings.home)), overrides))
     if not new:
         file.login_url = _fresh_link(file)
     _tell(file, new, "" if new else _differs(file, _changed(file) | {k: v for k, v in overrides.items() if v}))
@@ -77,13 +78,36 @@ def restart(**overrides: Any) -> None:
     Jobs run on meanwhile: their workers reconnect to the new server. It listens where the old one did, unless a flag or a
     setting that changed since says otherwise.
     """
-    former = homes.read_server_file(options.home())
+    former, given = homes.read_server_file(options.home()), dict(overrides)
     overrides |= _kept(former, overrides)
     settings = options.load(**overrides)
     _check_listening(settings, former)
+    _check_blobs(settings)
     lifecycle.stop_server_only(settings)
-    file, new = lifecycle.start(settings, overrides)
+    file, new = _start(settings, given, overrides)
     _tell(file, new)
+
+
+def _start(settings: Settings, given: dict[str, Any], overrides: dict[str, Any]) -> tuple[ServerFile, bool]:
+    """Start the server: as the service where that is installed for this home, unless flags are given: it has none."""
+    unit = services.installed(settings)
+    if unit is None or any(given.values()) or lifecycle.running(Path(settings.home)):
+        return lifecycle.start(settings, overrides)
+    unit.control("reset-failed", services.NAME)
+    file = lifecycle.start_elsewhere(
+        Path(settings.home), lambda: unit.control("start", services.NAME), lambda: unit.said("is-active") == "active"
+    )
+    if file is None:
+        raise SetupError("the service ended before the server answered", hint=f"see {unit.words('status')}, and journalctl")
+    return file, True
+
+
+def _check_blobs(settings: Settings) -> None:
+    """What runs shall not be stopped for a server that cannot start: the keys to S3 may be in another shell's environment."""
+    from picloud.store.files import Remote, folder_of
+
+    if folder_of(settings.blobs, Path(settings.home)) is None:
+        Remote(settings.blobs).check()
 
 
 @command("serve")

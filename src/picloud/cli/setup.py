@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
+from typing import Any
 
 import click
 
@@ -13,7 +15,8 @@ from picloud.cli.flags import command, given
 from picloud.cli.output import answer
 from picloud.server.address import is_loopback
 from picloud.server.credentials import configuration, secret_of, write_owner_credentials
-from picloud.wire.error import SetupError
+from picloud.wire.error import Forbidden, SetupError
+from picloud.wire.link import Link
 
 DEFAULT_URL = "http://127.0.0.1:7421"
 
@@ -25,8 +28,19 @@ DEFAULT_URL = "http://127.0.0.1:7421"
 )
 @click.option("-a", "--api-key", type=int, metavar="KEY", help="Numeric API key; PICLOUD_API_KEY.")
 @click.option("-k", "--api-secretkey", metavar="SECRET", help="Its secret; PICLOUD_API_SECRETKEY.")
+@click.option("-e", "--email", help="Log in by your name or e-mail address instead, and make a key for this machine.")
+@click.option("-p", "--password", help="Asked for where it is not given.")
+@click.option("--oidc", is_flag=True, help="Log in by OpenID Connect in a browser instead, and make a key for this machine.")
+@click.option("--link", metavar="USER", help="With --oidc: tie that login to this user, by her password here.")
 @click.option("--insecure", is_flag=True, help="Send the key over plain HTTP to another machine.")
-def setup(url: str | None, pinned: str | None, api_key: int | None, api_secretkey: str | None, insecure: bool) -> None:
+def setup(
+    url: str | None,
+    pinned: str | None,
+    api_key: int | None,
+    api_secretkey: str | None,
+    insecure: bool,
+    **login: Any,
+) -> None:
     """Use a server from this machine and user.
 
     What is not given is taken from PICLOUD_URL, PICLOUD_API_KEY and PICLOUD_API_SECRETKEY, else asked for; a secret that
@@ -36,6 +50,7 @@ def setup(url: str | None, pinned: str | None, api_key: int | None, api_secretke
     url = (url or os.environ.get("PICLOUD_URL") or _ask("Server", configuration(home).get("url") or DEFAULT_URL)).rstrip("/")
     pinned = _checked(url, pinned or os.environ.get("PICLOUD_FINGERPRINT", ""), insecure)
     api_key, api_secretkey = api_key or given().api_key, api_secretkey or given().api_secretkey
+    api_key, api_secretkey = _logged_in(url, pinned, **login) or (api_key, api_secretkey)
     key = str(api_key or os.environ.get("PICLOUD_API_KEY") or _ask("API key"))
     if not key.isdigit():
         raise click.UsageError(f"an API key is a number, not {key!r}")
@@ -49,6 +64,35 @@ def setup(url: str | None, pinned: str | None, api_key: int | None, api_secretke
     )
 
 
+def _logged_in(url: str, pinned: str, email: str, password: str, oidc: bool, link: str) -> tuple[int, str] | None:
+    """A key for this machine, made by who logs in; None where nobody wants to."""
+    if link and not oidc:
+        raise click.UsageError("--link needs --oidc")
+    if oidc:
+        from picloud.cli import browser
+
+        proof = {"user": link, "password": password or _ask("Password", hidden=True)} if link else {}
+        return _made_by(url, pinned, browser.token(url, pinned, proof))
+    return _key_of(url, pinned, email, password or _ask("Password", hidden=True)) if email else None
+
+
+def _key_of(url: str, pinned: str, user: str, password: str) -> tuple[int, str]:
+    """A key for this machine, made by somebody's password."""
+    with closing(Link(url, fingerprint=pinned)) as door:
+        token = door.json("POST", "/v1/login/password", {"user": user, "password": password})["token"]
+    return _made_by(url, pinned, token)
+
+
+def _made_by(url: str, pinned: str, token: str) -> tuple[int, str]:
+    """A key for this machine, made by who is logged in; then the login ends."""
+    import socket
+
+    with closing(Link(url, authorization=f"Bearer {token}", fingerprint=pinned)) as link:
+        made = link.json("POST", "/v1/key", {"note": socket.gethostname()[:200]})
+        link.json("POST", "/v1/logout", {})
+    return int(made["api_key"]), str(made["api_secretkey"])
+
+
 def _make_identity() -> None:
     """The key pair for ssh into jobs; without OpenSSH's client here, the first use will say what lacks."""
     from cloud import _identity, config
@@ -56,7 +100,7 @@ def _make_identity() -> None:
     config.commit()
     try:
         _identity.path()
-    except SetupError as error:
+    except (SetupError, Forbidden) as error:
         click.echo(f"No ssh into jobs from here: {error}", err=True)
 
 

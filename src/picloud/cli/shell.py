@@ -46,6 +46,7 @@ def ssh_info(jid: int, timeout: float | None) -> None:
 @click.option("-t", "--type", "core_type", metavar="TYPE", help="Core type: c1 c2 f2 m1 s1.")
 @click.option("-e", "--env", metavar="NAME", help="Environment.")
 @click.option("-v", "--vol", multiple=True, metavar="NAME", help="Volume; may be repeated.")
+@click.option("--secret", "secrets", multiple=True, metavar="NAME", help="Secret, as variables; may be repeated.")
 @click.option("-c", "--cores", type=int, metavar="N", help="Cores: 1 2 4 8 16, as the type allows.")
 @click.option("-m", "--max-runtime", type=float, metavar="MIN", help="Minutes after which the job is killed.")
 def exec_shell(timeout: float | None, keep_alive: bool, **flags: Any) -> None:

@@ -12,6 +12,7 @@ from picloud.cli.call import Server, call, configured
 from picloud.cli.client import JIDS, client, each
 from picloud.cli.flags import command, given
 from picloud.cli.output import answer, table
+from picloud.cli.usage import summary
 from picloud.server import home as homes
 from picloud.wire.error import CloudException
 
@@ -45,13 +46,21 @@ def _server(login: bool) -> None:
         f"{capacity.get('memory', 0) / 2**30:.1f} GiB",
         *([f"core types: {', '.join(found['core_types'])} (default {found['default_type']})"] if "core_types" in found else []),
         f"jobs: {jobs.get('queued', '-')} queued, {jobs.get('processing', '-')} processing",
+        *(["jobs are held since this server was restored: picloud resume lets them run"] if found.get("held") else []),
+        *([f"money: {summary(found['money'])}"] if "money" in found else []),
         f"workers: {len(workers) or 'none'}",
-        *(f"  {w['core_type']} x {w['cores']}: {w['busy']} of {w['slots']} slots busy (pid {w['pid']})" for w in workers),
+        *(f"  {w['core_type']} x {w['cores']}: {w['busy']} of {w['slots']} slots busy (pid {w['pid']}{_on(w)})" for w in workers),
+        *(f"reserved: {r['cores']} x {r['type']} of {r['account']}, {r['state']}" for r in found.get("reserved", [])),
     ]
+    lines += [f"WARNING: {said}: see picloud du" for said in found.get("warnings", [])]
     lines += _sandbox(found.get("sandbox"))
     if login:
         lines.append(f"Log in (this link works once): {found['login_url']}")
     answer(found, "\n".join(lines))
+
+
+def _on(worker: dict[str, Any]) -> str:
+    return ", on reserved cores" if worker.get("reserved") else ""
 
 
 def _sandbox(found: dict[str, Any] | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Words of a command line: programs to run elsewhere, and single jobs."""
+"""Words of a command line: programs to run elsewhere, single jobs, sizes."""
 
 from __future__ import annotations
 
@@ -19,3 +19,11 @@ def line(words: tuple[str, ...]) -> str:
     import shlex
 
     return " ".join(word if _BARE.fullmatch(word) else shlex.quote(word) for word in words)
+
+
+def size(count: int) -> str:
+    """A number of bytes in words: ``1.2 GB``."""
+    for unit, step in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if count >= step:
+            return f"{count / step:.1f} {unit}"
+    return f"{count} B"

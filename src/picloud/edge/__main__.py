@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from picloud.edge.ports import Outer, Place
 from picloud.edge.proxy import Proxy
 from picloud.edge.public import Public
 from picloud.serving import Certificate, Serving
-from picloud.store.files import open_files
+from picloud.store.files import THREADS, open_files
 
 if TYPE_CHECKING:
     from picloud.edge.ssh import Gateway
@@ -92,6 +93,7 @@ async def serve(order: EdgeOrder) -> None:
             outer.show({port: Place(*place) for port, place in shown.ports.items()})
 
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, "blob"))
     loop.add_reader(0, hear)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

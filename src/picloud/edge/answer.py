@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
 from picloud.edge.ranges import Span
+from picloud.wire.error import CloudException
+
+log = logging.getLogger("picloud.edge")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -32,10 +37,23 @@ def safe_headers(part: Span, size: int) -> list[tuple[bytes, bytes]]:
     return told
 
 
+async def begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces, the first of them read: what fails there is an answer of its own, and not one that breaks off."""
+    first = await asyncio.to_thread(next, pieces, b"")
+    return itertools.chain([first] if first else [], pieces)
+
+
 async def stream(send: Send, pieces: Iterator[bytes]) -> None:
-    """Send the body of an answer, each piece read when the one before is on its way."""
-    while part := await asyncio.to_thread(next, pieces, b""):
-        await send({"type": "http.response.body", "body": part, "more_body": True})
+    """Send the body of an answer, each piece read when the one before is on its way.
+
+    Where one cannot be read the answer breaks off: the connection is closed, and the reader asks for what is missing.
+    """
+    try:
+        while part := await asyncio.to_thread(next, pieces, b""):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    except CloudException as error:
+        log.warning("an answer breaks off: %s", error.parameter)
+        return
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

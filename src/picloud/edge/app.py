@@ -7,14 +7,14 @@ import time
 from collections.abc import AsyncIterator
 
 from picloud.edge import public
-from picloud.edge.answer import Message, Receive, Send, header, json_answer, safe_headers, stream
+from picloud.edge.answer import Message, Receive, Send, begun, header, json_answer, safe_headers, stream
 from picloud.edge.proxy import Proxy
 from picloud.edge.public import Public
 from picloud.edge.ranges import span
 from picloud.edge.writing import Writing
 from picloud.store.files import Files
 from picloud.wire import ticket
-from picloud.wire.error import BadRequest, CloudException, NotFound, TooLarge
+from picloud.wire.error import BadRequest, CloudException, NotFound, TooLarge, Unavailable
 
 PREFIX = "/blob/"
 
@@ -55,7 +55,10 @@ class Edge:
         verb = {"PUT": "put", "GET": "get"}.get(scope["method"], "")
         size = ticket.check(self._secret, verb, blob, scope["query_string"].decode("latin-1"), time.time())
         if verb == "put":
-            found = await self._put(blob, _body(receive, size))
+            try:
+                found = await self._put(blob, _body(receive, size))
+            except asyncio.CancelledError:  # we stop and could not wait any longer; the client sends it to the next one
+                raise Unavailable("the edge is stopping", hint="it is started again") from None
             await json_answer(send, {"size": size, "crc32": found}, 200)
         else:
             await self._get(blob, header(scope, b"range"), send)
@@ -76,9 +79,10 @@ class Edge:
         part = span(asked, size)
         if part is None:
             raise BadRequest(f"{asked} of a blob of {size} bytes", hint="ask for less")
+        body = await begun(self._files.read(blob, part.start, part.end))
         headers = [(b"content-type", b"application/octet-stream"), *safe_headers(part, size)]
         await send({"type": "http.response.start", "status": 206 if part.partial else 200, "headers": headers})
-        await stream(send, self._files.read(blob, part.start, part.end))
+        await stream(send, body)
 
 
 async def _body(receive: Receive, size: int) -> AsyncIterator[bytes]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import formatdate
 from typing import Any, NamedTuple
 
-from picloud.edge.answer import Message, Send, header, safe_headers, stream
+from picloud.edge.answer import Message, Send, begun, header, safe_headers, stream
 from picloud.edge.control import Control
 from picloud.edge.ranges import Span, span
 from picloud.store.files import Files
@@ -56,7 +56,7 @@ class Public:
         if part is None:
             await _send(send, 416, [(b"content-range", f"bytes */{found.size}".encode())], iter(()))
             return
-        body = self._bytes(found, part) if scope["method"] == "GET" else iter(())
+        body = await begun(self._bytes(found, part)) if scope["method"] == "GET" else iter(())
         await _send(send, 206 if part.partial else 200, [*told, *safe_headers(part, found.size)], body)
 
     async def _found(self, owner: str, key: str) -> Found:

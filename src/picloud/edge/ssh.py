@@ -7,6 +7,7 @@ job; ``-L`` leads to the job's own ports. What may not be is told in words, also
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import signal
 import socket
@@ -17,6 +18,8 @@ import asyncssh
 from asyncssh import SSHServerChannel, SSHServerConnection
 from asyncssh.constants import MSG_IGNORE
 
+from picloud.edge import admission
+from picloud.edge.admission import Admission, Visitor
 from picloud.edge.channel import Channel, Channels, Paced
 from picloud.edge.control import Control
 from picloud.edge.forward import Forward
@@ -43,13 +46,15 @@ class Gateway:
     """Everything that connections share."""
 
     def __init__(self, control: Control, channels: Channels) -> None:
-        self.control, self.channels = control, channels
+        self.channels, self.admission = channels, Admission(control)
+        self._watch: asyncio.Task[None] | None = None
         self._acceptors: list[asyncssh.SSHAcceptor] = []
 
     async def listen(self, sockets: Sequence[socket.socket], host_key: str) -> None:
         """Serve on bound sockets."""
         logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
         key = asyncssh.read_private_key(host_key)
+        self._watch = asyncio.ensure_future(self.admission.watch())
         for bound in sockets:
             self._acceptors.append(
                 await asyncssh.listen(
@@ -73,6 +78,8 @@ class Gateway:
 
     async def close(self) -> None:
         """Take no further connections."""
+        if self._watch is not None:
+            self._watch.cancel()
         for acceptor in self._acceptors:
             acceptor.close()
 
@@ -110,12 +117,16 @@ class Server(asyncssh.SSHServer):
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._connection: SSHServerConnection
+        self._visitor: Visitor
         self._told = False
-        self.jid = 0
-        self.keys: list[int] = []
+
+    @property
+    def jid(self) -> int:
+        return self._visitor.jid
 
     def connection_made(self, conn: SSHServerConnection) -> None:
         self._connection = conn
+        self._visitor = Visitor(str((conn.get_extra_info("peername") or ("",))[0]), self._end)
         send = conn.send_packet
 
         def send_packet(kind: int, *parts: bytes, **more: Any) -> None:
@@ -125,8 +136,17 @@ class Server(asyncssh.SSHServer):
         # asyncssh puts an empty packet before each, against attacks on CBC: with our ciphers it costs half the speed for nothing.
         conn.send_packet = send_packet  # type: ignore[method-assign,assignment]
 
+    def auth_completed(self) -> None:
+        self._gateway.admission.enter(self._visitor)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._gateway.admission.leave(self._visitor)
+
+    def _end(self) -> None:
+        self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, "picloud: the key of this session is switched off or has ended")
+
     def begin_auth(self, username: str) -> bool:
-        self.jid = int(username) if username.isascii() and username.isdecimal() and len(username) < 19 else 0
+        self._visitor.jid = int(username) if username.isascii() and username.isdecimal() and len(username) < 19 else 0
         if not self.jid:
             self._say(f"{username[:40]!r} is no job: log in as its jid, such as ssh 17@..")
         return True
@@ -145,18 +165,19 @@ class Server(asyncssh.SSHServer):
         return False
 
     async def validate_password(self, username: str, password: str) -> bool:
-        return await self._login({"secret": password}, "the password is the secret of an API key, and that was none")
+        digest = hashlib.sha256(password.encode("utf-8", "surrogatepass")).hexdigest()
+        return await self._login({"digest": digest}, "the password is the secret of an API key, and that was none")
 
     async def _login(self, shown: dict[str, str], otherwise: str) -> bool:
         if not self.jid:
             return False
         try:
-            self.keys = (await self._gateway.control.ask("/v1/edge/login", shown))["keys"]
+            keys = await self._gateway.admission.ask(self._visitor, shown)
         except CloudException as error:
-            otherwise, self.keys = error.parameter, []
-        if not self.keys:
+            otherwise, keys = admission.words(error), []
+        if not keys:
             self._say(f"{otherwise}; `picloud ssh-info {self.jid}` names the right one")
-        return bool(self.keys)
+        return bool(keys)
 
     def _say(self, text: str) -> None:
         """Tell why there is no way in, once."""
@@ -181,7 +202,7 @@ class Server(asyncssh.SSHServer):
 
     async def open(self, what: Execute | Connect) -> Channel:
         """A channel into the job."""
-        return await self._gateway.channels.open(self.jid, what, keys=self.keys)
+        return await self._gateway.channels.open(self.jid, what, keys=self._visitor.keys)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something as long as the connection lives."""

@@ -39,7 +39,7 @@ class Writing:
         """Forget it, when nobody writes to it any more: its file's number may be another's as soon as it is closed."""
         if self._work is not None:
             await asyncio.wait([self._work])
-        self._sink.abort()
+        await asyncio.to_thread(self._sink.abort)  # an object store is asked to take back what it has
 
     async def _flush(self) -> None:
         await self._settled()

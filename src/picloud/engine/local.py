@@ -32,6 +32,8 @@ CONTROL = "control"
 
 _PRIVATE = ("PICLOUD_API_KEY", "PICLOUD_API_SECRETKEY", "PICLOUD_URL")
 """Never passed on: a worker has a credential of its own, and a job acts as its owner, not as the server's."""
+_KEYS = ("AWS_", "AZURE_", "GOOGLE_")
+"""Beginnings of what is not passed on either: the keys to where blobs rest are the server's alone."""
 
 _DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1, signal.SIGCHLD)
 
@@ -157,7 +159,7 @@ class LocalEngine:
             os.close(reading)
 
     def _environment(self, incarnation: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in _PRIVATE}
+        kept = {name: value for name, value in os.environ.items() if name not in _PRIVATE and not name.startswith(_KEYS)}
         return kept | {process.INSTANCE: self._instance, process.WORKER: incarnation}
 
     # -- watching ------------------------------------------------------------------------------------------------

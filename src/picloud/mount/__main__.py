@@ -16,11 +16,13 @@ from pathlib import Path
 import msgspec
 
 from picloud.mount import device
+from picloud.mount.holding import Holding
 from picloud.mount.operations import Operations
 from picloud.mount.order import Order
 from picloud.mount.remote import Remote
 from picloud.mount.session import Session
 from picloud.mount.tree import Tree
+from picloud.mount.unstored import Unstored
 from picloud.wire.error import CloudException
 from picloud.wire.link import Link
 
@@ -47,15 +49,16 @@ def serve(order: Order) -> None:
         at = device.mount(order.folder, read_only=order.read_only, allow_other=order.allow_other)
     if order.device >= 0:
         tree.tell = _say
-    session = Session(at, Operations(tree).table(), greeted=order.device >= 0)
+    session = Session(at, Operations(tree, Unstored(tree, order.page, order.at)).table(), greeted=order.device >= 0)
     tree.feed.start()
+    Holding(tree.nodes, remote, order.hold).start()
     if order.device < 0:
         threading.Thread(target=_announce, args=(session,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C is for the programs in it
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave, args=(order, tree), daemon=True).start())
     session.run()
     tree.feed.close()
-    _store_open(tree)
+    _store_open(order, tree)
 
 
 def _say(text: str) -> None:
@@ -72,17 +75,16 @@ def _announce(session: Session) -> None:
 def _leave(order: Order, tree: Tree) -> None:
     """End though the kernel may still ask: other mount namespaces (each sandbox has one) keep a mount that we took away."""
     device.detach(order.folder)
-    _store_open(tree)
+    _store_open(order, tree)
     os._exit(0)
 
 
-def _store_open(tree: Tree) -> None:
+def _store_open(order: Order, tree: Tree) -> None:
     """What programs left open is stored too: its last bytes may have come after the last close."""
     for node in tree.nodes.open_contents():
-        try:
-            tree.flush(node)
-        except OSError as error:
-            log.error("%s was not stored: %s", node.key, error)
+        tree.store(node)
+    if tree.lost and order.lost:
+        Path(order.lost).write_bytes(msgspec.json.encode(sorted(tree.lost)))
 
 
 def main() -> None:

@@ -2,17 +2,21 @@
 
 Blobs never change, so a piece is right as long as it is there, whoever fetched it: mounts need not speak with each other. Each
 piece is a file, written under another name and then renamed. Above the bound the pieces that were not read for longest go;
-whoever still reads one has it open.
+whoever still reads one has it open. None is brought to rest by fsync, so a power cut may leave holes in them: what is there
+of a former start of the machine is removed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Protocol
 
 from picloud.mount.turn import waiting
 
@@ -25,6 +29,12 @@ AGAIN = 64
 Fetch = Callable[[str, int, int], bytes | bytearray]
 
 
+class Named(Protocol):
+    """A file that has no name yet."""
+
+    def name(self, path: str, size: int) -> None: ...
+
+
 class Blocks:
     """The cache.
 
@@ -35,11 +45,13 @@ class Blocks:
     """
 
     def __init__(self, folder: Path, most: int, fetch: Fetch) -> None:
-        self._folder, self._most, self._fetch = folder, most, fetch
+        self._folder, self._most, self._fetch = folder / _started(), most, fetch
         self._lock = threading.Lock()
         self._coming: dict[tuple[str, int], Future[bytes | bytearray]] = {}
         self._written = 0
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for former in set(folder.iterdir()) - {self._folder}:
+            shutil.rmtree(former, ignore_errors=True)  # another mount may be at it too
 
     def read(self, blob: str, start: int, size: int) -> bytes:
         """Bytes of a blob."""
@@ -90,11 +102,22 @@ class Blocks:
                 del self._coming[blob, index]
         return data
 
-    def adopt(self, blob: str, data: bytes | memoryview) -> None:
-        """Keep the bytes of a blob that was just sent: who writes is often read on the same host."""
-        view = memoryview(data)
-        for index in range((len(view) + BLOCK - 1) // BLOCK):
-            self._keep(blob, index, view[index * BLOCK : (index + 1) * BLOCK])
+    def adopt(self, blob: str, index: int, data: bytes | memoryview, named: Named | None = None) -> None:
+        """Keep a piece that was just sent.
+
+        Args:
+            named: can give it a name in the cache, where it lies in a file already.
+        """
+        try:
+            if named is None:
+                raise OSError("it lies in no file")
+            path = self._path(blob, index)
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            named.name(path, len(data))
+        except OSError:
+            self._keep(blob, index, data)
+        else:
+            self._count()
 
     def _path(self, blob: str, index: int) -> str:
         return f"{self._folder}/{blob[:2]}/{blob}.{index}"
@@ -104,12 +127,16 @@ class Blocks:
         passing = f"{self._folder}/{blob}.{index}.{os.getpid()}.{threading.get_ident()}"
         try:
             with open(passing, "wb", buffering=0) as file:
-                file.write(data)
+                if file.write(data) < len(data):  # the last bytes before the disk is full
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             os.rename(passing, path)
         except OSError:  # a full disk: the bytes are given from memory, this once
             with contextlib.suppress(OSError):
                 os.unlink(passing)
+        self._count()
+
+    def _count(self) -> None:
         with self._lock:
             self._written += 1
             due = self._written % AGAIN == 1
@@ -133,3 +160,8 @@ class Blocks:
             held -= size
             if held <= self._most * SHARE:
                 return
+
+
+def _started() -> str:
+    """Another text for each start of this machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

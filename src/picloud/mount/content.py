@@ -8,32 +8,39 @@ that others append can be in the way.
 from __future__ import annotations
 
 import errno
-import os
-import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 from picloud.mount.base import Base
 from picloud.mount.blocks import BLOCK, Blocks
 from picloud.mount.failure import refused
+from picloud.mount.scratch import Chunk, Scratch
 from picloud.mount.turn import Lock
+from picloud.wire.object import MTIME, Extent
 
+RUN = 4
+"""Blocks beside each other that become one blob."""
 AHEAD = 3
 """Blocks that are brought before they are asked for, where somebody reads on and on."""
 LARGEST = 5 << 40
+Early = Future[Extent]
+"""A blob on its way, before anybody asked for it."""
 
 
 class Content:
     """The bytes of an open file."""
 
-    def __init__(self, base: Base, blocks: Blocks, folder: Path, ahead: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, base: Base, blocks: Blocks, folder: Path, ahead: Callable[[str, int], None], early: Callable[[list[Chunk]], Early]
+    ) -> None:
         self.lock = Lock()
         self.opened = 0  # handles
         self.gone = False  # its name was removed here: it is not stored any more
         self.stale = False  # another version is there, and nothing was written here: load it before the next read
-        self.blocks, self._folder, self._ahead = blocks, folder, ahead
-        self._file: int | None = None
+        self.blocks, self._ahead, self._early = blocks, ahead, early
+        self._scratch = Scratch(folder)
         self._last = -1
         self.begin(base)
 
@@ -42,10 +49,14 @@ class Content:
         self.base, self.size, self.kept = base, base.size, base.size  # kept: so many bytes of the base are still there
         self.own: set[int] = set()  # blocks that are in the file
         self.dirty: set[int] = set()  # those of them that no blob has
+        self.early: dict[int, Early] = {}  # runs of blocks that are not changed since they went off, by their number
+        self._since = 0  # the first run that these writes wrote whole
+        self._went_on = 0  # where the last write ended, as far as one followed the other
         self.tail: int | None = None  # all from here on is in the file, all before in the base; own is empty then
         self.changed = False
         self.truncated = False
-        self.modified = 0  # epoch ms of the first change; 0 = none
+        self.modified = 0  # epoch ns of the first change, of appending the last; 0 = none
+        self.marks: dict[str, str] = {}  # headers to be set by the put that comes
         self.stale = False
         self.failed = 0  # errno of an upload that failed: the next close tells it again
         self.close()
@@ -54,13 +65,13 @@ class Content:
         """What was written has become this version."""
         self.base, self.kept = base, base.size
         self.dirty.clear()
+        self.early.clear()
         self.changed, self.truncated, self.modified, self.tail, self.failed = False, False, 0, None, 0
+        self.marks = {}
 
     def close(self) -> None:
-        """Forget the file of what was written."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        """Forget what was written."""
+        self._scratch.close()
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -80,10 +91,8 @@ class Content:
         return self._joined(self._at_hand(start, end), self.base, self.kept)
 
     def _at_hand(self, start: int, end: int) -> list[tuple[int, int, bytes | None]]:
-        """These bytes in stretches, those with them that are in the file."""
-        file = self._file
-        plan = self._plan(start, end)
-        return [(a, b, os.pread(file, b - a, a) if own and file is not None else None) for a, b, own in plan]
+        """These bytes in stretches, those with them that were written here."""
+        return [(a, b, self._scratch.read(a, b) if own else None) for a, b, own in self._plan(start, end)]
 
     def _joined(self, parts: list[tuple[int, int, bytes | None]], base: Base, kept: int) -> bytes:
         found = []
@@ -131,17 +140,36 @@ class Content:
             end = start + len(data)
             if end > LARGEST:
                 raise refused(errno.EFBIG)
-            file = self._open()
             if self.tail is not None and not append:
                 self._join_tail()
             if self.tail is None:
                 self._own(start, end)
-            at = start
-            while at < end:
-                at += os.pwrite(file, data[at - start :], at)
+            self._scratch.write(start, data)
             self.size = max(self.size, end)
             self.touch()
+            if self.tail is None:
+                self._go_on(start, end)
+            if append:  # past the kernel's pages: it takes those that it has for true as long as the time is
+                self.modified = time.time_ns()
             return len(data)
+
+    def _go_on(self, start: int, end: int) -> None:
+        """Where somebody writes on and on, a run of blocks is sent when the write has passed it."""
+        run, before = end // (RUN * BLOCK), start // (RUN * BLOCK)
+        if start != self._went_on:
+            self._since = (start + RUN * BLOCK - 1) // (RUN * BLOCK)  # the first run that was written whole
+        self._went_on = end
+        for number in range(max(before, self._since), run):
+            chunks = [self._scratch.freeze(block) for block in range(number * RUN, (number + 1) * RUN)]
+            if all(chunks):
+                self.early[number] = self._early([chunk for chunk in chunks if chunk is not None])
+
+    def adopt(self, start: int, blob: str, data: bytes) -> None:
+        """The bytes from ``start`` on have become a blob: who writes is often read on the same host."""
+        for at in range(0, len(data), BLOCK):
+            block = (start + at) // BLOCK
+            chunk = self._scratch.freeze(block) if start % BLOCK == 0 and block in self.own else None
+            self.blocks.adopt(blob, at // BLOCK, memoryview(data)[at : at + BLOCK], chunk)
 
     def truncate(self, size: int) -> None:
         """Cut the file, or lengthen it with zeros."""
@@ -153,11 +181,11 @@ class Content:
             if self.tail is not None:
                 self._join_tail()
             self.kept = min(self.kept, size)
-            if self._file is not None:
-                os.ftruncate(self._file, size)
+            self._scratch.truncate(size)
             last = (size + BLOCK - 1) // BLOCK
             self.own = {block for block in self.own if block < last}
             self.dirty = {block for block in self.dirty if block < last} | ({last - 1} & self.own)
+            self.early = {run: sent for run, sent in self.early.items() if (run + 1) * RUN * BLOCK <= size}
             self.size = size
             self.truncated = self.truncated or size == 0
             self.touch()
@@ -165,21 +193,14 @@ class Content:
     def touch(self) -> None:
         """It has changed."""
         self.changed = True
-        self.modified = self.modified or time.time_ns() // 1_000_000
-
-    def _open(self) -> int:
-        if self._file is None:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                self._file = os.open(self._folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            except OSError:
-                self._file, name = tempfile.mkstemp(dir=self._folder)
-                os.unlink(name)
-        return self._file
+        if not self.modified or MTIME in self.marks:
+            self.marks.pop(MTIME, None)
+            self.modified = time.time_ns()
 
     def _own(self, start: int, end: int) -> None:
         """Have the blocks of these bytes in the file, all but these bytes filled with what was there."""
         for block in range(start // BLOCK, (max(end, start + 1) - 1) // BLOCK + 1):
+            self.early.pop(block // RUN, None)
             if block not in self.own:
                 low, high = block * BLOCK, min((block + 1) * BLOCK, self.kept)
                 if low < high and not (start <= low and end >= high):
@@ -188,10 +209,7 @@ class Content:
             self.dirty.add(block)
 
     def _fill(self, low: int, high: int) -> None:
-        data, file = memoryview(self.base.read(self.blocks, low, high)), self._open()
-        at = 0
-        while at < len(data):
-            at += os.pwrite(file, data[at:], low + at)
+        self._scratch.write(low, memoryview(self.base.read(self.blocks, low, high)))
 
     def _join_tail(self) -> None:
         """From appended bytes to blocks."""
@@ -201,3 +219,4 @@ class Content:
         blocks = set(range(start // BLOCK, (self.size + BLOCK - 1) // BLOCK))
         self.own |= blocks
         self.dirty |= blocks
+        self.early.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import array
 import contextlib
 import ctypes
+import errno
 import os
 import shutil
 import socket
@@ -21,7 +22,7 @@ PACKAGE = "install Debian's package fuse3 (apt-get install fuse3), or ask the op
 
 
 def mount(folder: str, *, read_only: bool = False, allow_other: bool = False) -> int:
-    """Mount at a folder; the descriptor on which the kernel asks.
+    """Mount at a folder, in the place of a mount whose daemon died; the descriptor on which the kernel asks.
 
     Raises:
         SetupError: this machine has no FUSE, or the folder cannot be mounted on.
@@ -29,6 +30,8 @@ def mount(folder: str, *, read_only: bool = False, allow_other: bool = False) ->
     if not os.path.exists(DEVICE):
         hint = "load the module: modprobe fuse; in a container, start it with --device /dev/fuse"
         raise SetupError(f"{DEVICE} is not there: this kernel has no FUSE", hint=hint)
+    if _is_dead(folder):
+        detach(folder)
     if os.geteuid() == 0:
         try:
             return _mount_directly(folder, read_only, allow_other)
@@ -37,6 +40,14 @@ def mount(folder: str, *, read_only: bool = False, allow_other: bool = False) ->
                 hint = "in a container, give it CAP_SYS_ADMIN"
                 raise SetupError(f"cannot mount at {folder}: {error.strerror}", hint=hint) from error
     return _mount_by_helper(folder, read_only, allow_other)
+
+
+def _is_dead(folder: str) -> bool:
+    try:
+        os.stat(folder)
+    except OSError as error:
+        return error.errno in (errno.ENOTCONN, errno.ECONNABORTED)
+    return False
 
 
 def _mount_directly(folder: str, read_only: bool, allow_other: bool) -> int:

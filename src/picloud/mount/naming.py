@@ -19,11 +19,12 @@ from picloud.mount.protocol import Head, Opcode
 from picloud.mount.session import Operation
 from picloud.mount.tree import Tree
 from picloud.wire.error import Conflict
-from picloud.wire.object import Event
+from picloud.wire.object import Event, Object
 
 _NOREPLACE = 1
-Entries = list[tuple[int, bytes, bool]]
-"""Inode number, name, whether it is a folder."""
+Entries = list[tuple[int, bytes, bool, Object | None]]
+"""Inode number, name, whether it is a folder; of a stored file the object."""
+_UNKNOWN = bytes(protocol.ATTRIBUTE.size)
 
 
 class Naming:
@@ -40,6 +41,7 @@ class Naming:
             Opcode.LOOKUP: self.lookup,
             Opcode.OPENDIR: self.opendir,
             Opcode.READDIR: self.readdir,
+            Opcode.READDIRPLUS: self.readdir_plus,
             Opcode.RELEASEDIR: self.releasedir,
             Opcode.MKDIR: self.mkdir,
             Opcode.MKNOD: self.mknod,
@@ -63,7 +65,8 @@ class Naming:
     def _entry(self, node: Node) -> bytes:
         self._nodes.hold(node)
         try:
-            return protocol.entry(node.number, self._tree.attributes(node, known=True))
+            kept = protocol.KEPT if node.folder and self._tree.feed.live.is_set() else 0
+            return protocol.entry(node.number, self._tree.attributes(node, known=True), kept)
         except BaseException:
             self._nodes.forget(node.number, 1)
             raise
@@ -71,31 +74,57 @@ class Naming:
     # -- listings ---------------------------------------------------------------------------------------------------
 
     def opendir(self, head: Head, body: memoryview) -> bytes:
+        self._tree.check_folder(self._nodes.get(head.node))
         return protocol.OPENED.pack(next(self._numbers), 0, 0)
 
     def readdir(self, head: Head, body: memoryview) -> bytes:
-        handle, offset, size, *_ = protocol.READ.unpack_from(body)
-        if not offset or handle not in self._listings:
-            self._listings[handle] = self._list(self._nodes.get(head.node))
         packed = bytearray()
-        for at, (number, name, folder) in enumerate(self._listings[handle][offset:], offset + 1):
-            one = protocol.directory_entry(number, at, name, folder)
+        entries, offset, size = self._asked(head, body)
+        for at in range(offset, len(entries)):
+            number, name, folder, _ = entries[at]
+            one = protocol.directory_entry(number, at + 1, name, folder)
             if len(packed) + len(one) > size:
                 break
             packed += one
         return bytes(packed)
 
+    def readdir_plus(self, head: Head, body: memoryview) -> bytes:
+        """The same with the files themselves, for who wants to know more of each than its name."""
+        packed = bytearray()
+        entries, offset, size = self._asked(head, body)
+        live = self._tree.feed.live.is_set()
+        for at in range(offset, len(entries)):
+            number, name, folder, one = entries[at]
+            if len(packed) + protocol.listed_size(name) > size:
+                break
+            if one is None or not live:
+                packed += protocol.listed_entry(0, _UNKNOWN, number, at + 1, name, folder)
+            else:
+                node = self._nodes.file(one)
+                self._nodes.hold(node)
+                packed += protocol.listed_entry(
+                    node.number, self._tree.attributes(node, known=True), number, at + 1, name, folder
+                )
+        return bytes(packed)
+
+    def _asked(self, head: Head, body: memoryview) -> tuple[Entries, int, int]:
+        """A listing, from which entry on it is wanted, and how many bytes of it."""
+        handle, offset, size, *_ = protocol.READ.unpack_from(body)
+        if not offset or handle not in self._listings:
+            self._listings[handle] = self._list(self._nodes.get(head.node))
+        return self._listings[handle], offset, size
+
     def _list(self, node: Node) -> Entries:
         self._tree.feed.catch_up()
         pending = {split(one.key)[1]: one for one in self._nodes.pending_in(node.key)}
-        found: Entries = [(node.inode, b".", True), (node.inode, b"..", True)]
-        found += [(one.inode, os.fsencode(name), False) for name, one in pending.items()]
+        found: Entries = [(node.inode, b".", True, None), (node.inode, b"..", True, None)]
+        found += [(one.inode, os.fsencode(name), False, None) for name, one in pending.items()]
         for one in self._tree.names.all(node.key):
             name = split(one.key)[1]
             if name not in pending:
                 folder = one.key.endswith("/")
                 number = FOLDERS + zlib.crc32(one.key[:-1].encode()) if folder else one.id
-                found.append((number, name.encode(), folder))
+                found.append((number, name.encode(), folder, None if folder else one))
         return found
 
     def releasedir(self, head: Head, body: memoryview) -> None:
@@ -122,7 +151,7 @@ class Naming:
         parent = self._nodes.get(head.node)
         if self._tree.find(parent, name) is not None:
             raise refused(errno.EEXIST)
-        node = self._tree.begin(self._tree.key(parent, name))
+        node = self._tree.begin(self._tree.key(parent, name), mode)
         try:
             self._tree.claim(node)
             return self._entry(node)

@@ -27,6 +27,7 @@ class Node:
         self.object: Object | None = None  # of a file: the newest that was seen
         self.content: Content | None = None  # of a file that is open
         self.gone = False  # removed by way of this mount
+        self.lost = False  # not open, and removed or renamed elsewhere
         self.inode = FOLDERS + zlib.crc32(key.encode("utf-8", "replace")) if folder else _PENDING + number
         self.made = 0  # epoch ms, of a folder
         self.cached = ""  # etag of the version whose bytes the kernel may remember
@@ -67,11 +68,21 @@ class Nodes:
         """The node of an object."""
         with self.lock:
             node = self._files.get(one.id)
+            if node is not None and node.key != one.key and node.content is None:
+                self.lose(node)  # renamed elsewhere: the kernel may still come by the old name
+                node = None
             if node is None:
                 node = self._files[one.id] = self._new(one.key, False)
                 node.inode = one.id
             node.key, node.object = one.key, one
             return node
+
+    def lose(self, node: Node) -> None:
+        """A file has lost the name by which the kernel knows it: who asks for it is told to look the name up."""
+        with self.lock:
+            node.lost = True
+            if node.object is not None and self._files.get(node.object.id) is node:
+                del self._files[node.object.id]
 
     def begin(self, key: str) -> Node:
         """The node of a file that is to be."""
@@ -137,7 +148,7 @@ class Nodes:
             self._numbers[node.number] = node
             if node.folder:
                 self._folders.setdefault(node.key, node)
-            elif node.object is not None and not node.gone:
+            elif node.object is not None and not node.gone and not node.lost:
                 self._files.setdefault(node.object.id, node)
 
     def forget(self, number: int, count: int) -> None:

@@ -6,16 +6,21 @@ import errno
 import os
 import stat
 import struct
+import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from itertools import count
 
 from picloud.mount import protocol
 from picloud.mount.failure import refused
 from picloud.mount.naming import Naming
 from picloud.mount.nodes import Node
-from picloud.mount.protocol import Head, Opcode
+from picloud.mount.protocol import Head, Opcode, Wanted
 from picloud.mount.session import Operation
 from picloud.mount.tree import Tree
+from picloud.mount.unstored import Unstored
+from picloud.wire.barrier import STORE
+from picloud.wire.object import MODE, MTIME
 
 _FROM_MEMORY = 1
 """Of a write: the kernel's pages of shared memory, not a program's call."""
@@ -26,8 +31,8 @@ _PLENTY = 1 << 50
 class Operations:
     """Answers about one mounted tree."""
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree, self._nodes = tree, tree.nodes
+    def __init__(self, tree: Tree, unstored: Unstored) -> None:
+        self._tree, self._nodes, self._unstored = tree, tree.nodes, unstored
         self._handles: dict[int, Node] = {}
         self._readers: set[int] = set()  # handles that cannot write: their close stores nothing of others
         self._numbers = count(1)
@@ -37,6 +42,7 @@ class Operations:
         own: dict[int, Operation] = {
             Opcode.GETATTR: self.getattr,
             Opcode.SETATTR: self.setattr,
+            Opcode.ACCESS: self.access,
             Opcode.OPEN: self.open,
             Opcode.CREATE: self.create,
             Opcode.READ: self.read,
@@ -46,11 +52,12 @@ class Operations:
             Opcode.RELEASE: self.release,
             Opcode.FALLOCATE: self.fallocate,
             Opcode.STATFS: self.statfs,
+            Opcode.IOCTL: self.ioctl,
             Opcode.FORGET: self.forget,
             Opcode.BATCH_FORGET: self.forget_many,
             Opcode.INTERRUPT: lambda head, body: None,
             Opcode.DESTROY: lambda head, body: None,
-            Opcode.FSYNCDIR: lambda head, body: None,
+            Opcode.FSYNCDIR: lambda head, body: self._tree.remote.sync(),
         }
         return own | dict(Naming(self._tree).table())
 
@@ -59,12 +66,18 @@ class Operations:
     def getattr(self, head: Head, body: memoryview) -> bytes:
         return protocol.attributes_out(self._tree.attributes(self._nodes.get(head.node)))
 
+    def access(self, head: Head, body: memoryview) -> None:
+        """Whoever may mount may do everything; but is it there?"""
+        self._tree.attributes(self._nodes.get(head.node))
+
     def setattr(self, head: Head, body: memoryview) -> bytes:
-        """Sizes are set; modes, owners and times are what they are."""
-        valid, size = protocol.set_attributes(body)
+        """Size, time and whether it is a program are set; owners are what they are."""
+        wanted = protocol.set_attributes(body)
         node = self._nodes.get(head.node)
-        if valid & protocol.SET_SIZE:
-            self._truncate(node, size, bool(valid & protocol.SET_HANDLE))
+        if wanted.valid & protocol.SET_SIZE:
+            self._truncate(node, wanted.size, bool(wanted.valid & protocol.SET_HANDLE))
+        elif not node.folder and (headers := _headers(wanted)):
+            self._tree.mark(node, headers)
         return protocol.attributes_out(self._tree.attributes(node))
 
     def _truncate(self, node: Node, size: int, by_handle: bool) -> None:
@@ -97,6 +110,10 @@ class Operations:
         self._handles[handle] = node
         if flags & os.O_ACCMODE == os.O_RDONLY:
             self._readers.add(handle)
+        else:
+            self._unstored.opened()
+        if flags & (os.O_ACCMODE | os.O_APPEND) == os.O_WRONLY | os.O_APPEND:
+            told = protocol.DIRECT  # a close by somebody else must not store half a line
         return protocol.OPENED.pack(handle, told, 0)
 
     def create(self, head: Head, body: memoryview) -> bytes:
@@ -113,7 +130,7 @@ class Operations:
         else:
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                 raise refused(errno.EPERM)
-            node = self._tree.begin(self._tree.key(parent, name))
+            node = self._tree.begin(self._tree.key(parent, name), mode)
             if flags & os.O_EXCL:
                 self._claim(node)
         self._nodes.hold(node)
@@ -139,7 +156,8 @@ class Operations:
         content = node.content if append else self._tree.load(node)
         assert content is not None
         data = body[protocol.WRITE.size : protocol.WRITE.size + size]
-        return protocol.WRITTEN.pack(content.write(offset, data, append), 0)
+        with self._unstored.memory() if how & _FROM_MEMORY else nullcontext():
+            return protocol.WRITTEN.pack(content.write(offset, data, append), 0)
 
     def flush(self, head: Head, body: memoryview) -> None:
         """close and fsync: back when it is on the server's disk."""
@@ -149,8 +167,17 @@ class Operations:
 
     def release(self, head: Head, body: memoryview) -> None:
         (handle,) = protocol.HANDLE.unpack_from(body)
-        self._readers.discard(handle)
         self._tree.release(self._handles.pop(handle))
+        if handle not in self._readers:
+            self._unstored.closed()
+        self._readers.discard(handle)
+
+    def ioctl(self, head: Head, body: memoryview) -> bytes:
+        """A folder stores what is open in the mount; nothing else is known."""
+        _, _, command, *_ = protocol.IOCTL.unpack_from(body)
+        if command != STORE or not self._nodes.get(head.node).folder:
+            raise refused(errno.ENOTTY)
+        return protocol.ioctl_out(self._unstored.store())
 
     def fallocate(self, head: Head, body: memoryview) -> None:
         """Room is not set aside; a file may become longer by it."""
@@ -172,3 +199,13 @@ class Operations:
         for at in range(number):
             node, lookups = protocol.FORGET_ONE.unpack_from(body, 8 + at * protocol.FORGET_ONE.size)
             self._nodes.forget(node, lookups)
+
+
+def _headers(wanted: Wanted) -> dict[str, str]:
+    """What an object keeps of attributes that are to be set."""
+    found = {}
+    if wanted.valid & protocol.SET_MTIME:
+        found[MTIME] = str(time.time_ns() if wanted.valid & protocol.SET_NOW else wanted.modified)
+    if wanted.valid & protocol.SET_MODE:
+        found[MODE] = "x" if wanted.mode & stat.S_IXUSR else ""
+    return found

@@ -21,4 +21,8 @@ class Order(Struct, omit_defaults=True, forbid_unknown_fields=True):
     uid: int = 0  # to whom everything belongs
     gid: int = 0
     device: int = -1  # an open /dev/fuse that is mounted already, its first question answered
+    page: int = -1  # where jobs see what is not stored yet (picloud.wire.barrier)
+    at: int = 0
     cache_bytes: int = 4 << 30
+    lost: str = ""  # file that is told at the end what could not be stored: a JSON list of keys
+    hold: float = 4 * 3600.0  # seconds between two times that the server is told what is open

@@ -18,14 +18,19 @@ class Opcode(IntEnum):
     LOOKUP, FORGET, GETATTR, SETATTR, SYMLINK, MKNOD, MKDIR = 1, 2, 3, 4, 6, 8, 9
     UNLINK, RMDIR, RENAME, LINK, OPEN, READ, WRITE, STATFS, RELEASE = 10, 11, 12, 13, 14, 15, 16, 17, 18
     FSYNC, FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR, FSYNCDIR = 20, 25, 26, 27, 28, 29, 30
-    CREATE, INTERRUPT, DESTROY, BATCH_FORGET, FALLOCATE, RENAME2 = 35, 36, 38, 42, 43, 45
+    ACCESS, CREATE, INTERRUPT, DESTROY, IOCTL, BATCH_FORGET = 34, 35, 36, 38, 39, 42
+    FALLOCATE, READDIRPLUS, RENAME2 = 43, 44, 45
 
 
+DIRECT = 1 << 0
+"""Of an open: what is written comes as it was written. Else the kernel cuts a write in two where it crosses its first page."""
 KEEP_CACHE = 1 << 1
 """Of an open: the kernel's pages of this file are still true."""
-FRESH = 10_000_000
-"""Nanoseconds for which the attributes of a lookup are true."""
-SET_SIZE, SET_HANDLE = 1 << 3, 1 << 6
+KEPT = 50_000_000
+"""Nanoseconds for which the kernel may go from the name of a folder, or of a file that it has listed, to what it stood for
+without asking. It asks that for its attributes, and whether it may be opened: what has lost the name says so, and then the kernel
+looks the name up."""
+SET_MODE, SET_SIZE, SET_MTIME, SET_HANDLE, SET_NOW = 1 << 0, 1 << 3, 1 << 5, 1 << 6, 1 << 8
 
 
 class Head(NamedTuple):
@@ -41,22 +46,24 @@ class Head(NamedTuple):
     extensions: int
 
 
-ATTRIBUTE = struct.Struct("=QQQQQQIIIIIIIIII")
+ATTRIBUTE = struct.Struct("=QQQqqqIIIIIIIIII")
 _ENTRY = struct.Struct("=QQQQII")
 _ATTR_OUT = struct.Struct("=QII")
 OPENED = struct.Struct("=QIi")
 READ = struct.Struct("=QQIIQII")
 WRITE = struct.Struct("=QQIIQII")
 WRITTEN = struct.Struct("=II")
-_SETATTR = struct.Struct("=IIQQQ")
+_SETATTR = struct.Struct("=IIQQQQqQIIII16x")
 _STATFS = struct.Struct("=QQQQQIIII24x")
 _DIRENT = struct.Struct("=QQII")
 HANDLE = struct.Struct("=Q")
+IOCTL = struct.Struct("=QIIQII")
+_IOCTL_OUT = struct.Struct("=iIII")
 TWO = struct.Struct("=II")
 FORGET = struct.Struct("=Q")
 FORGET_ONE = struct.Struct("=QQ")
 FALLOCATE = struct.Struct("=QQQII")
-FILE, FOLDER = 0o100664, 0o040775
+FILE, PROGRAM, FOLDER = 0o100664, 0o100775, 0o040775
 
 
 def attribute(number: int, mode: int, size: int, modified: int, owner: tuple[int, int]) -> bytes:
@@ -64,20 +71,24 @@ def attribute(number: int, mode: int, size: int, modified: int, owner: tuple[int
 
     Args:
         number: the inode number that programs see.
-        modified: epoch ms.
+        modified: epoch ns.
         owner: user and group.
     """
-    seconds, rest = divmod(modified, 1000)
-    ns = rest * 1_000_000
+    seconds, ns = divmod(modified, 1_000_000_000)
     links = 2 if mode == FOLDER else 1
     return ATTRIBUTE.pack(
         number, size, (size + 511) // 512, seconds, seconds, seconds, ns, ns, ns, mode, links, *owner, 0, 4096, 0
     )
 
 
-def entry(node: int, attributes: bytes) -> bytes:
-    """Answer to a lookup. The kernel may not keep the name; the attributes for the stat that looked it up, one tick long."""
-    return _ENTRY.pack(node, 0, 0, 0, 0, 1) + attributes
+def entry(node: int, attributes: bytes, kept: int = 0) -> bytes:
+    """Answer to a lookup.
+
+    Args:
+        kept: nanoseconds for which the kernel may keep the name, and then asks for attributes by its node; 0 = it may not keep
+            the name, but, one tick long, the attributes for the stat that looked it up.
+    """
+    return _ENTRY.pack(node, 0, 0, 0, kept, 0 if kept else 1) + attributes
 
 
 def attributes_out(attributes: bytes) -> bytes:
@@ -85,15 +96,29 @@ def attributes_out(attributes: bytes) -> bytes:
     return _ATTR_OUT.pack(0, 0, 0) + attributes
 
 
-def set_attributes(body: memoryview) -> tuple[int, int]:
-    """Which attributes are to be set, and the size."""
-    valid, _, _, size, _ = _SETATTR.unpack_from(body)
-    return valid, size
+class Wanted(NamedTuple):
+    """Attributes to be set: those whose bits are in ``valid``."""
+
+    valid: int
+    size: int
+    modified: int  # epoch ns
+    mode: int
+
+
+def set_attributes(body: memoryview) -> Wanted:
+    """Which attributes are to be set."""
+    valid, _, _, size, _, _, seconds, _, _, ns, _, mode = _SETATTR.unpack_from(body)
+    return Wanted(valid, size, seconds * 1_000_000_000 + ns, mode)
 
 
 def statfs(blocks: int, free: int, objects: int) -> bytes:
     """Figures of the file system, in blocks of 4096 bytes."""
     return _STATFS.pack(blocks, free, free, objects + (1 << 40), 1 << 40, 4096, 255, 4096, 0)
+
+
+def ioctl_out(result: int) -> bytes:
+    """Answer to an ioctl that moves no bytes."""
+    return _IOCTL_OUT.pack(result, 0, 0, 0)
 
 
 def names(body: memoryview) -> list[str]:
@@ -105,3 +130,13 @@ def directory_entry(number: int, offset: int, name: bytes, folder: bool) -> byte
     """One name of a listing; ``offset``: where to go on behind it."""
     packed = _DIRENT.pack(number, offset, len(name), 4 if folder else 8) + name
     return packed + bytes(-len(packed) % 8)
+
+
+def listed_entry(node: int, attributes: bytes, number: int, offset: int, name: bytes, folder: bool) -> bytes:
+    """The same with the file behind the name; ``node`` 0 = it is to be looked up."""
+    return _ENTRY.pack(node, 0, 0, 0, KEPT if node else 0, 0) + attributes + directory_entry(number, offset, name, folder)
+
+
+def listed_size(name: bytes) -> int:
+    """Bytes of such an entry."""
+    return _ENTRY.size + ATTRIBUTE.size + (_DIRENT.size + len(name) + 7) // 8 * 8

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from picloud.mount.turn import waiting
 from picloud.wire.link import Link
-from picloud.wire.object import Append, Change, Content, Contents, Keys, List, Listing, New, Object, Put
+from picloud.wire.object import Append, Change, Content, Contents, Keys, List, Listing, Mark, New, Object, Put
 
 T = TypeVar("T")
 PAGE = 10_000
@@ -70,8 +70,12 @@ class Remote:
         self._ask("folder/remove", Change(key, self.volume), Any)
 
     def remove(self, key: str) -> bool:
-        """Remove an object; whether it was there."""
-        return bool(self._ask("remove", Keys([key], self.volume, keep=True), dict)["removed"])
+        """Remove an object, for all to see; it need not be on disk yet. Whether it was there."""
+        return bool(self._ask("remove", Keys([key], self.volume, keep=True, early=True), dict)["removed"])
+
+    def sync(self) -> None:
+        """Have everything on the server's disk that was done so far."""
+        self._ask("sync", Keys(volume=self.volume), Any)
 
     def rename(self, key: str, to: str, replace: bool) -> None:
         self._ask("rename", Change(key, self.volume, to=to, replace=replace, keep=True), Any)
@@ -105,6 +109,11 @@ class Remote:
         found: list[Object] = self._ask("put", Put([one], self.volume), list[Object])
         return found[0]
 
+    def mark(self, number: int, headers: dict[str, str]) -> Object:
+        """Change headers of an object."""
+        found: Object = self._ask("mark", Mark(number, headers, self.volume), Object)
+        return found
+
     def append(self, one: Append) -> Object:
         """Append to an object."""
         one.token, one.volume = secrets.token_bytes(16), self.volume
@@ -112,14 +121,14 @@ class Remote:
         return found
 
     def send(
-        self, sizes: Sequence[int], read: Callable[[int], bytes], sent: Callable[[str, bytes], None] | None = None
+        self, sizes: Sequence[int], read: Callable[[int], bytes], sent: Callable[[int, str, bytes], None] | None = None
     ) -> list[str]:
         """Store new blobs.
 
         Args:
             sizes: bytes of each.
             read: gives the bytes of the one with this index.
-            sent: told of each blob and its bytes.
+            sent: told of each blob, by its index, and its bytes.
 
         Returns:
             Their ids.
@@ -133,21 +142,39 @@ class Remote:
             data = read(i)
             self.link.put(made[i]["url"], [data])
             if sent is not None:
-                sent(made[i]["id"], data)
+                sent(i, made[i]["id"], data)
 
         work = [self.pool.submit(send, i) for i in range(len(made))]
         for one in work:
             one.result()
         return [one["id"] for one in made]
 
+    def send_one(self, parts: Sequence[bytes]) -> str:
+        """The same for one blob, in this thread."""
+        (made,) = self.link.json("POST", "/v1/blob", {"sizes": [sum(map(len, parts))]})["blobs"]
+        self.link.put(made["url"], parts)
+        name: str = made["id"]
+        return name
+
     def fetch(self, blob: str, start: int, end: int) -> bytearray:
         """Bytes of a blob; fewer where it ends before."""
         waiting()
         made, url = self._tickets.get(blob, (0.0, ""))
         if not url or time.monotonic() - made > FRESH:
-            (url,) = json.loads(self.link.request("POST", "/v1/blob/get", json.dumps({"ids": [blob]}).encode()))["urls"]
+            (url,) = self.hold([blob])
             self._tickets[blob] = (time.monotonic(), url)
         return self.link.get(url, start, end)
+
+    def hold(self, blobs: Sequence[str]) -> list[str]:
+        """Keep the sweeper away from blobs; new tickets for them.
+
+        Raises:
+            NotFound: one of them is gone.
+        """
+        found: list[str] = json.loads(self.link.request("POST", "/v1/blob/get", json.dumps({"ids": list(blobs)}).encode()))[
+            "urls"
+        ]
+        return found
 
 
 def blob_in(url: str) -> str:

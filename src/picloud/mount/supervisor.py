@@ -47,8 +47,7 @@ class Supervisor:
             return 1
         while (code := self._wait()) and not self._leaving:
             log.error("the daemon of %s died (%d); starting another", self._order.folder, code)
-            device.detach(self._order.folder)
-            self._restart()
+            self._restart()  # until then programs meet the dead mount, and nothing goes into the folder below
         if code and self._leaving:
             device.detach(self._order.folder)
         return 0

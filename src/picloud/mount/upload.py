@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from picloud.mount.base import Base
-from picloud.mount.blocks import BLOCK
-from picloud.mount.content import Content
+from picloud.mount.blocks import BLOCK, Blocks
+from picloud.mount.content import RUN, Content
 from picloud.mount.failure import number_of, refused
 from picloud.mount.remote import Remote
+from picloud.mount.scratch import Chunk
+from picloud.mount.turn import waiting
 from picloud.wire.error import Conflict, NotFound
-from picloud.wire.object import INLINE, Append, Extent, New, Object, kept_headers
+from picloud.wire.object import CARRIED, INLINE, Append, Extent, New, Object, kept_headers
 
 log = logging.getLogger(__name__)
 
-WHOLE = 256 << 10
-"""Bytes of a file that travels in the put itself."""
-RUN = 4
-"""Changed blocks beside each other that become one blob."""
 Tell = Callable[[str], None]
 
 
-def flush(remote: Remote, content: Content, key: str, tell: Tell) -> Object | None:
+def flush(remote: Remote, content: Content, key: str, headers: Mapping[str, str], tell: Tell) -> Object | None:
     """Store what was written; returns when it is on the server's disk.
 
     Args:
         key: where the file is, as far as this mount knows.
+        headers: that it has, as far as this mount knows.
         tell: told of a version that was displaced unseen, and where it is kept.
 
     Returns:
@@ -40,7 +39,9 @@ def flush(remote: Remote, content: Content, key: str, tell: Tell) -> Object | No
         if content.gone or not content.changed:
             return None
         try:
-            return _append(remote, content, key) if content.tail is not None else _put(remote, content, key, tell)
+            if content.tail is not None:
+                return _append(remote, content, key)
+            return _put(remote, content, key, headers, tell)
         except NotFound as error:
             content.failed = errno.ESTALE if "id" in error.facts else errno.EIO
         except Exception as error:  # noqa: BLE001 - whatever it was: the program is told at close
@@ -53,22 +54,24 @@ def _append(remote: Remote, content: Content, key: str) -> Object:
     start, end = content.tail or 0, content.size
     base = content.base.object
     one = Append(key, end - start, id=base.id if base else 0)
-    if end - start <= WHOLE:
+    if end - start <= CARRIED:
         one.data = content.piece(start, end)
     else:
         one.extents = _send(remote, content, [(at, min(at + RUN * BLOCK, end)) for at in range(start, end, RUN * BLOCK)])
     found = remote.append(one)
+    if content.marks:
+        found = remote.mark(found.id, content.marks)
     content.begin(Base.unseen(found))  # where these bytes came to lie among those of others, is asked when somebody reads
     return found
 
 
-def _put(remote: Remote, content: Content, key: str, tell: Tell) -> Object:
+def _put(remote: Remote, content: Content, key: str, headers: Mapping[str, str], tell: Tell) -> Object:
     size = content.size
-    data, extents = (content.piece(0, size), []) if size <= WHOLE else (b"", _extents(remote, content))
+    data, extents = (content.piece(0, size), []) if size <= CARRIED else (b"", _extents(remote, content))
     base = content.base.object
     one = New(key, size, id=base.id if base else 0, match=content.base.match, extents=extents)
-    one.data = data if size <= WHOLE else None
-    one.headers = kept_headers(base.headers) if base else {}
+    one.data = data if size <= CARRIED else None
+    one.headers = {name: value for name, value in (kept_headers(headers) | content.marks).items() if value}
     while True:
         try:
             found = remote.put(one)
@@ -76,9 +79,12 @@ def _put(remote: Remote, content: Content, key: str, tell: Tell) -> Object:
         except Conflict as error:
             if not error.facts.get("etag"):
                 raise refused(errno.EISDIR if "folder" in error.parameter else errno.ENOTDIR) from error
+            if not base and not size and not content.truncated and (there := remote.find(key)):
+                content.begin(Base.unseen(there))  # made by somebody else meanwhile, and we have nothing to say
+                return there
             _keep_displaced(remote, one, key, tell)
     content.settle(Base.of(found, data, extents))
-    if INLINE < size <= WHOLE:  # which blob the server made of it is asked when somebody reads
+    if INLINE < size <= CARRIED:  # which blob the server made of it is asked when somebody reads
         content.settle(Base.of(found, data, []))
     return found
 
@@ -109,6 +115,8 @@ def beside_of(key: str, etag: str) -> str:
 
 def _extents(remote: Remote, content: Content) -> list[Extent]:
     """The file in pieces: of the version that was opened where that is still true, and new ones."""
+    waiting()
+    _await(content)
     plan = _stretches(content)
     sent = iter(_send(remote, content, [(a, b) for a, b, new in plan if new == "sent"]))
     zero: list[Extent] = []
@@ -119,6 +127,8 @@ def _extents(remote: Remote, content: Content) -> list[Extent]:
     for a, b, new in plan:
         if new == "sent":
             found.append(next(sent))
+        elif new == "early":
+            found.append(content.early[a // (RUN * BLOCK)].result())
         elif new == "zero":
             found += [Extent(zero[0].blob, 0, min(BLOCK, b - at)) for at in range(a, b, BLOCK)]
         else:
@@ -126,18 +136,36 @@ def _extents(remote: Remote, content: Content) -> list[Extent]:
     return found
 
 
+def _await(content: Content) -> None:
+    """What went off early has arrived; what did not, goes with the rest."""
+    for run, sent in list(content.early.items()):
+        if sent.exception() is not None:
+            del content.early[run]
+
+
+def early(remote: Remote, blocks: Blocks, chunks: list[Chunk]) -> Extent:
+    """Send a run of blocks before anybody asks for it, in a thread of the pool."""
+    parts = [chunk.read() for chunk in chunks]
+    name = remote.send_one(parts)
+    for index, chunk in enumerate(chunks):
+        blocks.adopt(name, index, parts[index], chunk)
+    return Extent(name, 0, len(chunks) * BLOCK)
+
+
 def _stretches(content: Content) -> list[tuple[int, int, str]]:
-    """The file in stretches: ``kept`` in the base, ``sent`` anew, ``zero``."""
+    """The file in stretches: ``kept`` in the base, gone off ``early``, to be ``sent``, ``zero``."""
     plan: list[tuple[int, int, str]] = []
     for block in range((content.size + BLOCK - 1) // BLOCK):
         low, high = block * BLOCK, min((block + 1) * BLOCK, content.size)
-        if block in content.dirty or (block in content.own and not content.base.extents):
+        if block // RUN in content.early:
+            what = "early"
+        elif block in content.dirty or (block in content.own and not content.base.extents):
             what = "sent"
         elif high <= content.kept and content.base.extents:
             what = "kept"
         else:
             what = "sent" if low < content.kept else "zero"
-        if plan and plan[-1][2] == what and (what != "sent" or plan[-1][1] - plan[-1][0] < RUN * BLOCK):
+        if plan and plan[-1][2] == what and (what in ("kept", "zero") or plan[-1][1] - plan[-1][0] < RUN * BLOCK):
             plan[-1] = (plan[-1][0], high, what)
         else:
             plan.append((low, high, what))
@@ -148,5 +176,5 @@ def _send(remote: Remote, content: Content, stretches: list[tuple[int, int]]) ->
     if not stretches:
         return []
     sizes = [b - a for a, b in stretches]
-    names = remote.send(sizes, lambda i: content.piece(*stretches[i]), content.blocks.adopt)
+    names = remote.send(sizes, lambda i: content.piece(*stretches[i]), lambda i, *sent: content.adopt(stretches[i][0], *sent))
     return [Extent(name, 0, size) for name, size in zip(names, sizes, strict=True)]

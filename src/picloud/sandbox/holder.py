@@ -257,7 +257,7 @@ def _open_tun(place: str) -> None:
     if os.stat(TUN).st_mode & 0o006 == 0o006:
         return
     system.unshare(system.CLONE_NEWNS)
-    system.mount("", "/", "", system.MS_REC | system.MS_PRIVATE)
+    system.mount("", "/", "", system.MS_REC | system.MS_SLAVE)  # what the host unmounts goes here too
     system.mount("picloud", place, "tmpfs", system.MS_NOSUID, "mode=755,size=64k")
     os.mknod(f"{place}/tun", 0o20666, os.stat(TUN).st_rdev)
     os.chmod(f"{place}/tun", 0o666)

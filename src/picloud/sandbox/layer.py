@@ -139,6 +139,17 @@ class Layers:
                 os.close(lock)
         return gone
 
+    def loose(self, keep: Iterable[str]) -> list[Path]:
+        """What :meth:`sweep` would remove now: the folders of unpacked layers that nobody holds."""
+        kept, found = set(keep), []
+        for name in {seen[0] for entry in os.listdir(self.folder) if (seen := DIGEST.search(entry))} - kept:
+            place = self.path(name)
+            lock = self._lock(name, fcntl.LOCK_EX | fcntl.LOCK_NB) if place is not None else None
+            if place is not None and lock is not None:
+                os.close(lock)
+                found.append(place)
+        return sorted(found)
+
     def _drop(self, name: str, kept: set[str]) -> bool:
         """Remove leftovers, and the layer itself if it is not kept; under its lock."""
         removed = name not in kept and self.path(name) is not None

@@ -30,6 +30,8 @@ CAPABILITIES = ("SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE", "FOWNER", "
 SLIRP = ("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-seccomp")
 NAMESERVER = "10.0.2.3"  # slirp4netns passes questions on to whom the host asks
 LARGEST = 1 << 18
+GIT = "[safe]\n\tdirectory = *\n[include]\n\tpath = /etc/gitconfig\n"
+"""git refuses repositories of other users, and those in /bucket are root's. But nobody lives here beside the account."""
 
 
 class Setting(Struct, frozen=True):
@@ -84,7 +86,7 @@ class BoxMaker:
         self._network = setting.network and lacks.network(self.ids.root) is None
         self.lacks = lacks.told(self.rung, setting.network, self._network)
         kit.command(folder / "bin", self._foreign)
-        self._shared = kit.shown() | {"bin": str(folder / "bin")} | setting.shared
+        self._shared = kit.shown() | {name: str(folder / name) for name in ("bin", "gitconfig")} | setting.shared
         self._files()
 
     # -- the holder -----------------------------------------------------------------------------------------------
@@ -144,7 +146,8 @@ class BoxMaker:
         (self._folder / "hosts").write_text(hosts)
         search = [line for line in _lines("/etc/resolv.conf") if line.split()[:1] in (["search"], ["options"])]
         (self._folder / "resolv.conf").write_text("\n".join([f"nameserver {NAMESERVER}", *search]) + "\n")
-        for name in ("hosts", "resolv.conf"):
+        (self._folder / "gitconfig").write_text(GIT)
+        for name in ("hosts", "resolv.conf", "gitconfig"):
             (self._folder / name).chmod(0o644)
 
     def make(self, folder: Path) -> BoxSandbox:
@@ -244,7 +247,7 @@ class BoxMaker:
             "HOME": "/home/picloud", "USER": "picloud", "LOGNAME": "picloud", "SHELL": "/bin/bash",
             "PATH": ":".join(dict.fromkeys(path)), "LANG": os.environ.get("LANG", "C.UTF-8"),
             "PYTHONPATH": f"/home/picloud:{kit.PLACE}/kit", "PICLOUD_KIT": f"{kit.PLACE}/kit",
-            "PICLOUD_SOCKET": f"{kit.PLACE}/door.sock",
+            "PICLOUD_SOCKET": f"{kit.PLACE}/door.sock", "GIT_CONFIG_SYSTEM": f"{kit.PLACE}/gitconfig",
         } | more | self._setting.env  # fmt: skip
 
     def remove(self, folder: Path) -> None:

@@ -12,7 +12,6 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4, 32, 4096, 16384
 MS_SLAVE, MS_PRIVATE = 1 << 19, 1 << 18
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 1, 4, 24, 36
-_MNT_DETACH = 2
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442  # the same on every architecture
 _OPEN_TREE_CLONE, _CLOEXEC, _RECURSIVE, _EMPTY_PATH, _MOVE_EMPTY = 1, 0x80000, 0x8000, 0x1000, 4
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV, _ATTR_IDMAP = 1, 2, 4, 0x100000
@@ -45,11 +44,6 @@ def mount(source: str, target: str, kind: str, flags: int = 0, options: str = ""
     """mount(2)."""
     done = _libc.mount(os.fsencode(source), os.fsencode(target), kind.encode() or None, flags, os.fsencode(options) or None)
     _check(done, f"mount {kind or 'bind'} {source} on {target}")
-
-
-def detach(target: str) -> None:
-    """Take a mount away, also where files of it are open."""
-    _check(_libc.umount2(os.fsencode(target), _MNT_DETACH), f"unmount {target}")
 
 
 def bind(source: str, target: str, *, fixed: bool) -> None:

@@ -16,6 +16,7 @@ import resource
 import secrets
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from picloud import __version__
 from picloud.edge.__main__ import EdgeOrder
 from picloud.engine import process
 from picloud.server import home as homes
-from picloud.server.api.server import TICKET_MS
+from picloud.server.api.account import TICKET_MS
 from picloud.server.app import LINES, App
 from picloud.server.control import Control
 from picloud.server.credentials import configuration, configure, other_server, point_client, secret_of, write_secret
@@ -42,9 +43,11 @@ from picloud.serving import Serving
 from picloud.settings import Settings, load
 from picloud.store import account as accounts
 from picloud.store import sshkey as sshkeys
+from picloud.store.account import user as users
 from picloud.store.db import Database
-from picloud.store.files import Files, open_files
+from picloud.store.files import THREADS, Files, open_files
 from picloud.wire.error import CloudException
+from picloud.wire.scope import EVERYTHING, Scope
 
 log = logging.getLogger("picloud.server")
 
@@ -70,6 +73,7 @@ class Program:
             CloudException: this home, database or address cannot be used.
         """
         homes.prepare(self.settings)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "blob"))
         with lock(self.home):
             files = open_files(self.settings.blobs, self.home / "blob")
             await asyncio.to_thread(files.check)  # now, and not when the first large result has nowhere to go
@@ -89,6 +93,7 @@ class Program:
         secret = _secret(self.home / "secret")
         control = Control(self.settings, db, files, secret)
         control.address = listening.loopback
+        control.public = (self.settings.public_url or listening.remote or listening.loopback).rstrip("/")
         control.edges = {"http": Doors.port(listening.edge.plain), "https": Doors.port(listening.edge.tls)}
         control.ssh_port, control.ssh_key = Doors.port(listening.ssh), public_of(host_key(self.home))
         order = EdgeOrder(
@@ -140,6 +145,7 @@ class Program:
             await control.storage.write(accounts.create, _owner_name(), now_ms())
         owner = (await control.storage.read(accounts.every))[0]
         control.authority.owner = owner.id
+        await control.storage.write(users.owner, owner.id, owner.name, now_ms())
         key, elsewhere = await self._introduce_client(control, owner.id, listening.loopback)
         ticket = await control.storage.write(accounts.ticket_create, owner.id, now_ms(), TICKET_MS)
         file = homes.ServerFile(
@@ -171,15 +177,17 @@ class Program:
         used = configuration(self.home).get("api_key", "")
         ours = used.isdigit() and await control.storage.read(accounts.key_known, int(used))
         elsewhere = other_server(self.home, url, ours)
-        live = [str(row["key"]) for row in await control.storage.read(accounts.keys, owner) if row["revoked"] is None]
-        stored = next((key for key in live if secret_of(self.home, key)), "")
+        all_ = await control.storage.read(accounts.keys, owner)
+        live = {str(one.key) for one in all_ if one.is_live(now_ms()) and not one.person and one.scopes & Scope.admin}
+        stored = next((str(one.key) for one in all_ if str(one.key) in live and secret_of(self.home, one.key)), "")
+        ended = used in {str(one.key) for one in all_ if not one.is_live(now_ms())}
         if not stored:
-            made, secret = await control.storage.write(accounts.key_create, owner, now_ms())
+            made, secret = await control.storage.write(accounts.key_create, owner, now_ms(), "first", EVERYTHING)
             write_secret(self.home, made, secret)
         key = stored or str(made)
         public = owner_key(self.home, key)
         await control.storage.write(lambda tx: sshkeys.add(tx, owner, int(key), public, now_ms()))
-        if not elsewhere and ours:
+        if not elsewhere and ours and not ended:
             point_client(self.home, url)
         elif not elsewhere and (not stored or used):
             configure(self.home, api_key=key, url=url, fingerprint="")

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import ipaddress
 import os
+import random
 import socket
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from picloud.wire import nearby
 from picloud.wire.error import SetupError
 
 BACKLOG = 2048
+QUIET = range(10_000, 20_000)
+"""Ports of servers that may have any: below those of jobs (setting ``port_first``) and of outgoing connections."""
+
+
+class _InUse(SetupError):
+    """Somebody else listens there."""
 
 
 def listen(host: str, port: int, prefer: int | None = None) -> socket.socket:
@@ -31,7 +38,7 @@ def listen(host: str, port: int, prefer: int | None = None) -> socket.socket:
             return _listen(host, prefer)
         except SetupError:
             pass  # taken in the meantime: any other will do
-    return _listen(host, port)
+    return _listen_anywhere(host) if port == 0 else _listen(host, port)
 
 
 def listen_nearby(port: int) -> list[socket.socket]:
@@ -89,6 +96,22 @@ def port_holder(port: int) -> str:
     return ""
 
 
+def _listen_anywhere(host: str) -> socket.socket:
+    """On a free port, if possible one that no outgoing connection is ever given: it shall be free when a server begins again."""
+    for port in random.sample(QUIET, 20) if _first_given() >= QUIET.stop else ():
+        with contextlib.suppress(_InUse):
+            return _listen(host, port)
+    return _listen(host, 0)
+
+
+def _first_given() -> int:
+    """The first port that the system gives to outgoing connections; 0 = not known."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError):
+        return 0
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -108,7 +131,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _refused(host: str, port: int, error: OSError) -> SetupError:
     if error.errno == errno.EADDRINUSE:
         by = port_holder(port)
-        return SetupError(
+        return _InUse(
             f"port {port} of {host} is in use{f' by {by}' if by else ''}",
             hint="stop that program, or let picloud take a free port: picloud up --port 0",
             port=port,

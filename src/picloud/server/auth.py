@@ -2,30 +2,78 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.storage import Storage, now_ms
 from picloud.store import account as accounts
-from picloud.wire.error import NotAuthorized
+from picloud.wire.error import Forbidden, NotAuthorized, Unavailable
+from picloud.wire.scope import USUAL, Role, Scope, spelled
 
 Headers = dict[bytes, bytes]
+REMEMBERED = 10_000
+"""Keys that were verified."""
+LOOK = 60.0
+"""Seconds between two looks whether a key has expired whose lines are open."""
 
 
 class Principal(Struct, frozen=True):
-    """The account a request acts for, and how it came."""
+    """The account a request acts for, how it came, and what it may do."""
 
     account: int
     name: str
-    owner: bool = False
+    owner: bool = False  # of the installation, by somebody who may administer it
     attempt: tuple[int, int] | None = None  # (jid, n) of the job that asks
     worker: Worker | None = None  # the worker it came through
+    scopes: Scope = USUAL
+    key: int = 0  # that was shown
+    person: int = 0  # the user whose key or session it is
+    role: Role = Role.member
+    token: str = ""  # of the session
+    call: int = 0  # the published call that the key is for, which opens nothing else
+
+    def check(self, needed: Sequence[Scope]) -> None:
+        """Let pass who has all of one of these.
+
+        Raises:
+            Forbidden: telling what lacks.
+        """
+        if self.call and Scope.address not in needed:
+            raise Forbidden(f"the key {self.key} is for one address alone", hint="use a key of the account")
+        scopes = self.scopes
+        for one in needed:
+            if int.__and__(one, scopes) == one:  # that of flags takes ten times as long
+                return
+        words = " or ".join(" and ".join(spelled(one)) for one in needed)
+        hint = f"use a key with the scope {words}; picloud keys create --scope .. makes one"
+        who = "a job" if self.attempt else f"the key {self.key}" if self.key else "this session"
+        raise Forbidden(f"{who} lacks the scope {words}", hint=hint, scopes=spelled(scopes))
+
+
+class Pass:
+    """A key that was verified and is remembered, until it ends. What lasts longer than a request ends with it."""
+
+    __slots__ = ("__weakref__", "ended", "principal", "until", "users")
+
+    def __init__(self, principal: Principal, until: int) -> None:
+        self.principal, self.until = principal, until  # epoch ms; 0 = for ever
+        self.ended = False
+        self.users: set[Callable[[], object]] = set()
+
+    def end(self) -> None:
+        """Whatever uses it stops."""
+        self.ended = True
+        users, self.users = self.users, set()
+        for stop in users:
+            stop()
 
 
 class Authority:
@@ -33,27 +81,32 @@ class Authority:
 
     def __init__(self, storage: Storage, fleet: Fleet) -> None:
         self._storage, self._fleet = storage, fleet
-        self._known: dict[bytes, Principal] = {}
+        self._known: dict[bytes, Pass] = {}
+        self._changes = 0  # so often keys changed: what was read before a change is not remembered after it
         self.owner = 0  # the account of whoever installed this server
         self.edge = secrets.token_hex(32)  # what our edge process shows
 
-    def remembered(self, headers: Headers) -> Principal | None:
-        """The principal of a key that was verified before, without waiting."""
-        return self._known.get(hashlib.sha256(headers.get(b"authorization", b"")).digest())
+    def remembered(self, headers: Headers) -> Pass | None:
+        """The pass of a key that was verified before, without waiting."""
+        found = self._known.get(hashlib.sha256(headers.get(b"authorization", b"")).digest())
+        if found is not None and found.until and now_ms() >= found.until:
+            self.forget(found.principal.key)
+            return None
+        return found
 
     async def principal(self, headers: Headers) -> Principal:
         """Who asks.
 
         Raises:
-            NotAuthorized: no key, a wrong or switched-off key, a closed attempt.
+            NotAuthorized: no key, a wrong or switched-off key, an expired one, a closed attempt.
+            Unavailable: a job whose worker is not connected.
         """
         value = headers.get(b"authorization", b"")
         if value.startswith(b"Worker "):
             return self._job(self._bearer(headers), headers)
         if value.startswith(b"Bearer "):
             return await self._session(value.removeprefix(b"Bearer ").decode("ascii", "replace"))
-        known = self._known.get(hashlib.sha256(value).digest())
-        return known or await self._verify(value)
+        return await self._verify(value)
 
     def worker(self, headers: Headers) -> Worker:
         """The worker whose credential the request carries.
@@ -82,25 +135,61 @@ class Authority:
         if not hmac.compare_digest(headers.get(b"authorization", b""), b"Edge " + self.edge.encode()):
             raise NotAuthorized("only the edge process asks this")
 
-    def forget(self) -> None:
-        """Verify every key anew (after keys changed)."""
-        self._known.clear()
+    def forget(self, key: int) -> None:
+        """Verify a key anew, for it has changed; lines and streams that it opened end."""
+        self._changes += 1
+        for digest in [digest for digest, held in self._known.items() if held.principal.key == key]:
+            self._known.pop(digest).end()
+
+    def forget_person(self, person: int) -> None:
+        """The same for all keys of a user."""
+        for key in {held.principal.key for held in self._known.values() if held.principal.person == person}:
+            self.forget(key)
+
+    def forget_account(self, account: int) -> None:
+        """The same for all keys of an account."""
+        for key in {held.principal.key for held in self._known.values() if held.principal.account == account}:
+            self.forget(key)
+        self._changes += 1
 
     async def _session(self, token: str) -> Principal:
-        found = await self._storage.read(accounts.token_check, token, now_ms())
-        return Principal(found.id, found.name, found.id == self.owner)
+        return self._made(await self._storage.read(accounts.token_check, token, now_ms()), token)
 
     async def _verify(self, value: bytes) -> Principal:
         key, secret = _basic(value)
-        found = await self._storage.read(accounts.key_check, key, secret)
-        if len(self._known) > 10_000:
-            self._known.clear()
-        made = Principal(found.id, found.name, found.id == self.owner)
-        self._known[hashlib.sha256(value).digest()] = made
+        changes = self._changes
+        found = await self._storage.read(accounts.key_check, key, secret, now_ms())
+        made = self._made(found)
+        if changes == self._changes:
+            self._remember(hashlib.sha256(value).digest(), Pass(made, found.until))
         return made
+
+    def _remember(self, digest: bytes, held: Pass) -> None:
+        if len(self._known) > REMEMBERED:
+            self._known = {other: one for other, one in self._known.items() if one.users}
+        self._known[digest] = held
+        if held.until:
+            self._watch(digest, held)
+
+    def _watch(self, digest: bytes, held: Pass) -> None:
+        """End a pass at its time; the wall clock may be set meanwhile."""
+        left = (held.until - now_ms()) / 1000
+        if held.ended or self._known.get(digest) is not held:
+            return
+        if left <= 0:
+            self._known.pop(digest).end()
+        else:
+            asyncio.get_running_loop().call_later(min(left, LOOK), self._watch, digest, held)
+
+    def _made(self, found: accounts.Shown, token: str = "") -> Principal:
+        owner = found.id == self.owner and found.role is Role.owner and bool(found.scopes & Scope.admin)
+        return Principal(found.id, found.name, owner, scopes=found.scopes, key=found.key, person=found.person,
+                         role=found.role, token=token, call=found.call)  # fmt: skip
 
     def _job(self, worker: Worker, headers: Headers) -> Principal:
         jid, n, lease = _attempt(headers.get(b"x-picloud-attempt", b""))
+        if not worker.connected:  # after a restart its jobs may be quicker than itself
+            raise Unavailable("the worker of this job is not connected now", hint="ask again in a moment")
         if not worker.holds(jid, n, lease):
             raise NotAuthorized(f"attempt {n} of job {jid} is closed", jid=jid, hint="only a running job may call the API")
         return Principal(worker.kind.account, worker.kind.account_name, False, (jid, n), worker)

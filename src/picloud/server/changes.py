@@ -8,47 +8,76 @@ read is dropped; when it comes back it knows that it missed something, and asks 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 from weakref import WeakValueDictionary
 
 import msgspec
 
+from picloud.server.eager import start
 from picloud.wire.error import Unavailable
 from picloud.wire.object import Event, Object
 
 BEHIND = 4 << 20
 """Bytes that wait for a watcher at most."""
-STEPS = 3
-"""Turns of the loop in which a watcher wakes up, writes, and the write goes out."""
 _encode = msgspec.msgpack.encode
 
 
 class Watcher:
-    """One stream of events."""
+    """One stream of events.
 
-    def __init__(self) -> None:
-        self.wake = asyncio.Event()
-        self.closed = False
+    Args:
+        send: brings bytes on their way; it waits only where those before have not gone.
+    """
+
+    def __init__(self, send: Callable[[bytes], Coroutine[Any, Any, None]]) -> None:
+        self.ended = asyncio.Event()
+        self.quiet = True  # nothing was sent since somebody set it
+        self._send = send
         self._frames: list[bytes] = []
         self._size = 0
+        self._sending: asyncio.Task[None] | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self.ended.is_set()
 
     def offer(self, frame: bytes) -> None:
-        """Queue a frame."""
+        """Send a frame now, or as soon as those before it have gone."""
         self._frames.append(frame)
         self._size += len(frame)
         if self._size > BEHIND:
-            self.closed = True
-        self.wake.set()
+            self.close()
+        elif self._sending is None and not self.closed:
+            self._next()
 
-    def take(self) -> bytes:
-        """All that waits."""
+    @property
+    def behind(self) -> bool:
+        """Whether something is stuck on its way: the stream cannot be ended in good order."""
+        return self._sending is not None
+
+    def leave(self) -> None:
+        """Give up what is stuck."""
+        if self._sending is not None:
+            self._sending.cancel()
+
+    def _gone(self, sending: asyncio.Task[None]) -> None:
+        self._sending = None
+        if sending.cancelled() or sending.exception() is not None:
+            self.close()
+        else:
+            self._next()
+
+    def _next(self) -> None:
         sent, self._frames, self._size = b"".join(self._frames), [], 0
-        self.wake.clear()
-        return sent
+        self.quiet = False
+        if sent and not self.closed:
+            self._sending = start(self._send(sent))
+            if self._sending is not None:
+                self._sending.add_done_callback(self._gone)
 
     def close(self) -> None:
-        self.closed = True
-        self.wake.set()
+        self.ended.set()
 
 
 class Changes:
@@ -58,15 +87,18 @@ class Changes:
         self._watchers: dict[tuple[int, str], set[Watcher]] = {}
         self._closed = False
 
-    def watch(self, account: int, volume: str) -> Watcher:
+    def watch(self, account: int, volume: str, send: Callable[[bytes], Coroutine[Any, Any, None]]) -> Watcher:
         """Begin to watch.
+
+        Args:
+            send: see :class:`Watcher`.
 
         Raises:
             Unavailable: the server stops: the next one will tell.
         """
         if self._closed:
             raise Unavailable("the server stops", hint="ask again")
-        watcher = Watcher()
+        watcher = Watcher(send)
         self._watchers.setdefault((account, volume), set()).add(watcher)
         return watcher
 
@@ -85,8 +117,7 @@ class Changes:
         body = _encode(list(events))
         for watcher in list(watchers):
             watcher.offer(len(body).to_bytes(4, "big") + body)
-        for _ in range(STEPS):
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the loop's turn in which what was written goes out
 
     def close(self) -> None:
         """End all streams, now and from now on."""

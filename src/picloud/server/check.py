@@ -6,11 +6,13 @@ import re
 import sys
 from typing import Protocol
 
-from picloud.settings import Settings
+from picloud.settings import Settings, networks
 from picloud.wire.error import BadRequest, Skew, TooLarge
 from picloud.wire.image import HOST
 from picloud.wire.job import INLINE_LIMIT, Options
 from picloud.wire.message import Arguments, Chunk, Ranges, Submit
+from picloud.wire.secret import check_names
+from picloud.wire.webhook import check_target
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 LABEL = 255
@@ -117,6 +119,13 @@ def _check_options(options: Options, platform: Platform) -> None:
         raise BadRequest(f"no environment: {options.env[:80]!r}", hint="a name, /owner/name or base/name")
     if min(options.max_runtime_ms, options.retries, options.retry_delay_ms) < 0:
         raise BadRequest("run time, retries and delay are not negative")
+    if options.queue:
+        raise BadRequest("which queue a job handles is the server's to say", hint="cloud.queue: attach a handler")
+    check_names(options.secrets)
+    if options.webhook:
+        check_target(options.webhook, networks(platform.settings))
+    if options.hooked:
+        raise BadRequest("whether a label's webhook is told is the server's to say", hint="cloud.webhook.set(label, url)")
     check_ranges(options.depends_on)
 
 

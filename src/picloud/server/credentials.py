@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from picloud.server.address import in_use, is_loopback
-from picloud.server.home import write_private
+from picloud.server.home import make_folder, write_private
 
 CONFIGURATION = "cloudconf.py"
 _ASSIGNMENT = r"^{name}[ \t]*=.*$"
@@ -33,8 +33,7 @@ def write_owner_credentials(home: Path, key: int | str, secret: str, url: str, f
 def write_secret(home: Path, key: int | str, secret: str) -> None:
     """Store the secret of a key (0600), whether or not the client uses it now."""
     path = _auth(home, key)
-    for folder in (home, path.parent.parent, path.parent):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     parser = configparser.ConfigParser(interpolation=None)
     parser["ApiKey"] = {"key": str(key), "secretkey": secret}
     text = io.StringIO()

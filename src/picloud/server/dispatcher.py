@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from picloud.server import scheduler
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.hub import Follower, Hub, Watcher
+from picloud.server.lanes import Lanes
 from picloud.server.placement import Placer
 from picloud.server.storage import Storage, now_ms
+from picloud.server.waits import Wait, Waits
 from picloud.settings import Settings
 from picloud.store import job as jobs
 from picloud.store.act import finish, lease
 from picloud.store.act.answer import Finish
 from picloud.store.db import Transaction, lasts
 from picloud.wire.error import NotFound, Unavailable
-from picloud.wire.job import Failure
 from picloud.wire.message import Done, Finished, Kill, Lease, Leases, Outcome, Spec, Submitted
 
 log = logging.getLogger("picloud.dispatcher")
@@ -43,8 +43,6 @@ FEW = 8
 """Jobs of an act that is small enough for the event loop's own thread."""
 AGAIN = 1.0
 """Seconds until outcomes that could not be written are tried again."""
-AWAITED = 2000
-"""Awaited jids offered first at each lease."""
 
 
 class Accepted(NamedTuple, Generic[T]):
@@ -56,25 +54,21 @@ class Accepted(NamedTuple, Generic[T]):
     waits: bool  # for the disk: a job among the leased ones must never run twice
 
 
-class Wait:
-    """One job that waits for others: while it does, its slot is lent and those others go first."""
-
-    def __init__(self, worker: Worker, jid: int, awaited: list[int], watcher: Watcher) -> None:
-        self.worker, self.jid, self.awaited, self.watcher = worker, jid, awaited, watcher
-
-
 class Dispatcher:
     """The loop between store and workers."""
 
     def __init__(self, storage: Storage, fleet: Fleet, hub: Hub, placer: Placer, settings: Settings) -> None:
-        self._storage, self._fleet, self._hub, self._placer = storage, fleet, hub, placer
-        self._settings = settings
+        self._storage, self._fleet, self._hub, self._placer, self._settings = storage, fleet, hub, placer, settings
         self._asked = asyncio.Event()
-        self._awaited: dict[int, int] = {}  # jid -> how many wait for it; the newest last
-        self._waits: list[Wait] = []  # jobs that wait for jobs, the newest last
+        self._waits = Waits()
+        self.lanes = Lanes()  # kept by control's realtime
         self._backlog: set[int] = set()  # kinds that had more ready jobs than were taken
         self._tasks: set[asyncio.Task[None]] = set()
-        self.draining = False
+        self.draining = self.held = False  # held: jobs wait for the operator, see store.hold
+        self.stopped: Container[int] = frozenset()  # accounts that begin no further work; set by control
+        self.billed: Callable[[int], None] = lambda account: None  # told whose work ended; set by control
+        self.relieve: Callable[[], bool] = lambda: False  # has a job end that waits for messages; set by control
+        self.specs: Callable[[Transaction, list[int]], list[Spec]] = lease.specs  # set by control, which fills in secrets
         self.ended: Callable[[list[Finished]], None] = lambda finished: None  # set by control
         self.arrived: Callable[[list[str]], Awaitable[None]]  # marks blobs whose bytes are on disk; set by control
 
@@ -98,7 +92,10 @@ class Dispatcher:
             spec: makes the spec of a submission that is accepted here, which spares a query.
             follower: to be told of the end of a single job.
         """
-        idle = {w.kind.id: w for w in self._fleet if w.kind.account == account and self._idle(w)}
+        idle: dict[int, Worker] = {}
+        for each in self._fleet:
+            if each.kind.account == account and self._idle(each):
+                idle.setdefault(each.kind.id, each)
         wants = {kind: worker.slots - len(worker.held) for kind, worker in idle.items()}
         for worker in idle.values():
             worker.leasing = True
@@ -179,6 +176,7 @@ class Dispatcher:
 
     def _finish(self, worker: Worker) -> None:
         outcomes, worker.outcomes = worker.outcomes, []
+        self.billed(worker.kind.account)
         worker.finishing = True
 
         def settled(result: Finish) -> None:
@@ -196,8 +194,7 @@ class Dispatcher:
             else:
                 worker.finishing = False
 
-        few = "finish" if len(outcomes) <= FEW else ""
-        self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed, few=few)
+        self._storage.then(lambda tx: self._end(tx, worker, outcomes), settled, failed, few="finish" * (len(outcomes) <= FEW))
 
     @staticmethod
     def _end(tx: Transaction, worker: Worker, outcomes: list[Outcome]) -> Finish:
@@ -208,24 +205,23 @@ class Dispatcher:
         self.ended(result.moved)
         self._hub.publish(result.moved)
         self._hub.recheck(result.closed)
-        if self._awaited:
-            for item in result.moved:
-                self._awaited.pop(item.jid, None)
+        self._waits.ended(result.moved)
         self.more(result.ready_kinds)
 
     def more(self, kinds: Iterable[int]) -> None:
         """Jobs of these kinds became ready."""
         for kind in kinds:
             self._backlog.add(kind)
-            worker = self._fleet.of_kind(kind)
-            if worker is None or not worker.connected or worker.slots < worker.kind.full:
+            workers = self._fleet.of_kind(kind)
+            if not workers or any(not each.connected or each.slots < each.kind.full for each in workers):
                 self.wake()
-            if worker is not None:
-                self.refill(worker)
+            for each in workers:
+                self.refill(each)
 
     def refill(self, worker: Worker) -> None:
         """Lease more to a worker that has room, if its kind is known to have more."""
-        if worker.leasing or not worker.connected or self.draining or worker.kind.id not in self._backlog:
+        shut = self.draining or worker.kind.account in self.stopped or (worker.reserved and not worker.target)
+        if shut or worker.leasing or not worker.connected or worker.kind.id not in self._backlog:
             return
         want = scheduler.batch(
             worker.room(),
@@ -253,24 +249,23 @@ class Dispatcher:
         self._storage.then(lambda tx: self._take(tx, worker, want), taken, failed, durable=False)
 
     def _take(self, tx: Transaction, worker: Worker, want: int, spec: SpecOf | None = None) -> Taken:
-        prefer = list(self._awaited)[-AWAITED:][::-1]
-        leases = lease.take(tx, worker.id, worker.kind.id, want, prefer, now_ms())
+        leases = lease.take(tx, worker.id, worker.kind.id, want, self._waits.first(), now_ms(), worker.price)
         missing = worker.lacks(item.submission for item in leases)
         if spec is not None and len(missing) == 1 and (known := spec(missing[0])) is not None:
             return leases, [known]
-        return leases, lease.specs(tx, missing) if missing else []
+        return leases, self.specs(tx, missing) if missing else []
 
     def _deliver(self, worker: Worker, leases: list[Lease], specs: list[Spec]) -> None:
         if not leases or not worker.connected:
             return  # away: its next hello gives them back
         for item in leases:
             worker.held[item.jid] = (item.n, item.lease)
-            if item.jid in self._awaited:
+            if item.jid in self._waits.jids:
                 item.awaited = True
         for spec in specs:
             spec.memory_limit = worker.kind.memory
         worker.argument_bytes = sum(len(item.data) for item in leases) // len(leases)
-        worker.used(dict.fromkeys(item.submission for item in leases))
+        worker.used(dict.fromkeys(item.submission for item in leases), specs)
         worker.send(Leases(specs, leases))
 
     def _idle(self, worker: Worker) -> bool:
@@ -280,44 +275,20 @@ class Dispatcher:
             and not self.draining
             and worker.window > 0
             and len(worker.held) < min(worker.slots, worker.target)
+            and worker.kind.account not in self.stopped
         )
 
     # -- jobs that wait for jobs --------------------------------------------------------------------------------
 
     def begin_wait(self, worker: Worker, attempt: tuple[int, int], watcher: Watcher) -> Wait:
         """A running job waits for what its watcher has not seen: it goes before everything else of the account."""
-        jids = [jid for first, count in watcher.unseen() for jid in range(first, first + min(count, AWAITED))]
-        for jid in jids:
-            self._awaited[jid] = self._awaited.pop(jid, 0) + 1
+        wait = self._waits.begin(worker, attempt[0], watcher)
         self.wake()
         self.refill(worker)
-        wait = Wait(worker, attempt[0], jids, watcher)
-        self._waits.append(wait)
         return wait
 
     def end_wait(self, wait: Wait) -> None:
-        self._waits.remove(wait)
-        for jid in wait.awaited:
-            left = self._awaited.get(jid, 0) - 1
-            if left > 0:
-                self._awaited[jid] = left
-            else:
-                self._awaited.pop(jid, None)
-
-    def _break_deadlock(self, view: scheduler.KindView, target: int, host: scheduler.Host) -> None:
-        """Every slot waits, more is ready, and RAM holds no further interpreter: the newest waiter is told."""
-        if not (view.ready and view.lent and view.lent >= view.busy and target <= view.slots and host.spare_slots <= 0):
-            return
-        newest = next((w for w in reversed(self._waits) if w.worker.kind.id == view.kind and not w.watcher.closed), None)
-        if newest is not None:
-            newest.watcher.fail(
-                Failure(
-                    "none",
-                    f"deadlock: {view.lent} jobs wait for other jobs, and free memory holds no further interpreter",
-                    "wait in fewer jobs at once: let the caller collect results, or use _depends_on",
-                    facts={"jid": newest.jid, "waiting": view.lent, "ready": view.ready},
-                )
-            )
+        self._waits.end(wait)
 
     # -- killing ------------------------------------------------------------------------------------------------
 
@@ -356,38 +327,17 @@ class Dispatcher:
                 log.exception("a dispatcher turn failed; the next one tries again")
 
     async def _turn(self) -> None:
-        if self.draining:
+        if self.draining or self.held:
             return
-        ready = await self._storage.read(jobs.ready)
+        ready = [item for item in await self._storage.read(jobs.ready) if item.account not in self.stopped]
         self._backlog.update(item.kind for item in ready)
         for item in ready:
             await self._placer.know(item)
-        awaited = await self._awaited_kinds() if self._awaited else set()
-        views = self._views(ready, awaited)
+        awaited = await self._storage.read(jobs.kinds_of, self._waits.first()) if self._waits.jids else set()
         host = self._placer.host()
-        wanted = scheduler.targets(views.values(), host, self._placer.weights)
-        for kind, target in wanted.items():
-            await self._placer.adjust(kind, target, views[kind])
-            self._break_deadlock(views[kind], target, host)
+        for pool in self.lanes.pools(ready, awaited, self._fleet, host, self._placer.units):
+            for kind, target in pool.targets(self._placer.weights).items():
+                await self._placer.adjust(kind, target, pool.views[kind], reserved=pool.reserved)
+                self._waits.break_deadlock(pool.views[kind], target, pool.host, self.relieve)
         for worker in self._fleet:
             self.refill(worker)
-
-    async def _awaited_kinds(self) -> set[int]:
-        return await self._storage.read(jobs.kinds_of, list(self._awaited)[-AWAITED:])
-
-    def _views(self, ready: list[jobs.Ready], awaited: set[int]) -> dict[int, scheduler.KindView]:
-        views: dict[int, scheduler.KindView] = {}
-        for item in ready:
-            views[item.kind] = scheduler.KindView(
-                item.kind, item.account, self._placer.units(item.kind), item.count, item.kind in awaited, item.priority
-            )
-        for worker in self._fleet:
-            view = views.setdefault(worker.kind.id, scheduler.KindView(worker.kind.id, worker.kind.account, worker.kind.units, 0))
-            view.slots = max(worker.slots, worker.target)
-            view.busy = min(len(worker.held), view.slots) if worker.connected else 0
-            view.lent = worker.lent
-            view.ready += max(0, len(worker.held) - view.busy)
-            view.stuck = worker.stuck(view.ready > 0)
-            if view.busy or view.ready:
-                worker.idle_since = time.monotonic()
-        return views

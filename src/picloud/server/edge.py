@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -32,7 +33,7 @@ class EdgeProcess:
         return self._process.pid if self._process else None
 
     async def start(self) -> None:
-        """Start it and hand over sockets and order."""
+        """Start it and hand over sockets and order. One that dies at once is for :meth:`watch`."""
         descriptors = [bound.fileno() for bound in self._sockets]
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -42,14 +43,16 @@ class EdgeProcess:
             pass_fds=descriptors,
             env=os.environ | self._environment,
         )
-        assert self._process.stdin is not None
-        self._process.stdin.write(msgspec.json.encode(self._order) + b"\n" + self.greeting())
-        await self._process.stdin.drain()
+        self.tell(msgspec.json.encode(self._order) + b"\n" + self.greeting())
 
     def tell(self, line: bytes) -> None:
         """Tell it something new; one that is being started again is told in its greeting."""
         process = self._process
-        if process is not None and process.returncode is None and process.stdin is not None:
+        if process is None or process.returncode is not None or process.stdin is None:
+            return
+        with contextlib.suppress(
+            OSError, RuntimeError
+        ):  # it died just now; the latter is uvloop's word for a pipe that is closed
             process.stdin.write(line)
 
     async def watch(self) -> None:

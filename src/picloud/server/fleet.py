@@ -14,7 +14,7 @@ from typing import Protocol
 
 from picloud.server.kind import Kind
 from picloud.wire.image import Image
-from picloud.wire.message import Ack, Outcome, ToWorker, encode
+from picloud.wire.message import Ack, Outcome, Spec, ToWorker, encode
 
 KNOWN = 8192
 """Specs that a connection is trusted to remember."""
@@ -38,12 +38,15 @@ class Line(Protocol):
 class Worker:
     """One placed worker: perhaps still starting, perhaps connected (``line`` is set)."""
 
-    def __init__(self, id: int, incarnation: str, secret_hash: bytes, kind: Kind) -> None:
+    def __init__(self, id: int, incarnation: str, secret_hash: bytes, kind: Kind, *, reserved: bool = False) -> None:
         self.id, self.incarnation, self.secret_hash, self.kind = id, incarnation, secret_hash, kind
+        self.reserved = reserved  # it works on cores that are kept ready for its account
+        self.price = 0 if reserved else kind.price  # of a core for its jobs: reserved cores are paid by the reservation
         self.line: Line | None = None
         self.pid = 0
         self.window = 0
         self.slots = 0
+        self.ready = 0  # slots whose runner can take jobs, or has one
         self.busy = 0
         self.lent = 0
         self.target = 0
@@ -90,13 +93,20 @@ class Worker:
         """Those submissions whose spec has to be sent with their leases."""
         return sorted(s for s in set(submissions) if s not in self._specs)
 
-    def used(self, submissions: Iterable[int]) -> None:
-        """Leases of these submissions are sent, in this order; the worker knows their specs from now on."""
+    def used(self, submissions: Iterable[int], sent: Iterable[Spec] = ()) -> None:
+        """Leases of these submissions are sent, in this order; the worker knows their specs from now on.
+
+        Args:
+            sent: the specs that go with them; those with secrets go with each batch, for these may change.
+        """
         for submission in submissions:
             self._specs[submission] = None
             self._specs.move_to_end(submission)
         while len(self._specs) > KNOWN:
             self._specs.popitem(last=False)
+        for spec in sent:
+            if spec.options.secrets:
+                self._specs.pop(spec.submission, None)
 
     def greet(self, line: Line, pid: int) -> None:
         """A new connection, which knows nothing yet."""
@@ -120,20 +130,27 @@ class Worker:
 
 
 class Fleet:
-    """All workers, by incarnation and by kind."""
+    """All workers by incarnation; those on reserved cores come first wherever workers are looked through."""
 
     def __init__(self) -> None:
         self.by_incarnation: dict[str, Worker] = {}
 
     def add(self, worker: Worker) -> None:
-        self.by_incarnation[worker.incarnation] = worker
+        if worker.reserved:
+            self.by_incarnation = {worker.incarnation: worker, **self.by_incarnation}
+        else:
+            self.by_incarnation[worker.incarnation] = worker
 
     def remove(self, incarnation: str) -> Worker | None:
         return self.by_incarnation.pop(incarnation, None)
 
-    def of_kind(self, kind: int) -> Worker | None:
-        """The worker of a kind on this host (one process per kind and host)."""
-        return next((w for w in self.by_incarnation.values() if w.kind.id == kind), None)
+    def of_kind(self, kind: int) -> list[Worker]:
+        """The workers of a kind on this host: one process for each kind, and one more where cores are reserved for it."""
+        return [w for w in self.by_incarnation.values() if w.kind.id == kind]
+
+    def the(self, kind: int, *, reserved: bool) -> Worker | None:
+        """The one of these on reserved cores, or the one that is not."""
+        return next((w for w in self.by_incarnation.values() if w.kind.id == kind and w.reserved == reserved), None)
 
     def of_id(self, worker: int) -> Worker | None:
         return next((w for w in self.by_incarnation.values() if w.id == worker), None)

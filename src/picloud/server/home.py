@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from picloud.engine import process
 from picloud.server.mounts import OVERLAY, file_system, is_network
 from picloud.settings import MIB, Settings
+from picloud.store.files.folder import sync_folder
 from picloud.wire.error import SetupError
 
 START_FREE = 64 * MIB
@@ -28,16 +29,23 @@ FOLDERS = ("blob", "work", "tls", "credentials", "ssh")
 SERVER_FILE = "server.json"
 STOPPED_FILE = "stopped-workers"
 """Incarnations that `picloud down` was about to end: no job is to blame for that. The next server reads and removes it."""
+VAULT = "secrets.key"
+"""What opens the secrets of accounts; see :mod:`picloud.server.vault`."""
+UNFINISHED = "restore-unfinished"
+"""While this is in a home, a backup is being restored there, or was when it was cut off."""
 
 
 _OURS = {
     "settings.toml",
     "cloudconf.py",
+    "service.env",
     "picloud.sqlite",
     "server.lock",
     "server.json",
     "server.log",
     STOPPED_FILE,
+    UNFINISHED,
+    VAULT,
     "lost+found",
     "probe",
     *FOLDERS,
@@ -93,12 +101,14 @@ def prepare(settings: Settings) -> None:
     """
     home = Path(settings.home)
     check_file_system(home)
+    if (home / UNFINISHED).exists():
+        raise SetupError(f"{home} is half restored", hint="run picloud restore DIR again; it begins anew")
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(home)
         _make_private(home)
         check_writable(home)
         for name in FOLDERS:
-            (home / name).mkdir(mode=0o700, exist_ok=True)
+            make_folder(home / name)
     except OSError as error:
         raise _unfit(home, error) from error
     check_free_space(home)
@@ -207,7 +217,7 @@ def forget_stopped(home: Path) -> None:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file of mode 0600 in one move: a reader sees the old bytes or the new ones, also after a power cut."""
+    """Write a file of mode 0600 in one move: a reader sees the old bytes or the new ones, after a power cut the new ones."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -216,8 +226,28 @@ def write_private(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(handle)
         temporary.replace(path)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, private to its owner, and those above it; they are there after a power cut too."""
+    if not path.is_dir():
+        if not path.parent.exists():
+            make_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(PermissionError):  # the one above is another user's, who made it long ago
+        sync_folder(path.parent)
+
+
+def owner(home: Path) -> str:
+    """The name of the user whom a home belongs to; "" where that is root, or nobody yet."""
+    try:
+        found = home.owner()
+    except (OSError, KeyError):
+        return ""
+    return "" if found == "root" else found
 
 
 def _make_private(home: Path) -> None:

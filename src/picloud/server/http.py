@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
-from picloud.server.auth import Headers, Principal
+import msgspec
+
+from picloud.server.auth import Headers, Pass, Principal
+from picloud.server.operation import BYTES, JSON, MSGPACK, Operation
 from picloud.wire.error import BadRequest, CloudException, TooLarge
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-MSGPACK = b"application/msgpack"
-JSON = b"application/json"
-BYTES = b"application/octet-stream"
+T = TypeVar("T")
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
+"""What msgspec raises where a body is not what it should be; the latter where a text in it is no UTF-8."""
 
 
 class Request:
@@ -25,6 +28,8 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive, send: Send, headers: Headers, max_body: int) -> None:
         self.scope, self.receive, self.send, self.headers = scope, receive, send, headers
         self.principal: Principal = None  # type: ignore[assignment]  # set by the app before any handler runs
+        self.held: Pass | None = None  # of a key that is remembered
+        self.operation: Operation | None = None  # of the route, set by the app too
         self._max_body = max_body
 
     async def body(self) -> bytes:
@@ -52,6 +57,50 @@ class Request:
             if not message.get("more_body"):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    async def read(self, kind: type[T], hint: str | None = None) -> T:
+        """The body, as the route has declared it.
+
+        Args:
+            kind: the declared type.
+            hint: of the error.
+
+        Raises:
+            BadRequest: it is not.
+        """
+        return self.decoded(await self.body(), kind, hint)
+
+    def decoded(self, body: bytes, kind: type[T], hint: str | None = None) -> T:
+        """The same of a body that was read already."""
+        known = self.operation
+        if known is None or known.decode is None or known.body[0].shape is not kind:
+            raise TypeError(f"the handler reads a {kind}, which its operation does not declare")
+        try:
+            return cast(T, known.decode(body))
+        except (*UNREADABLE, RecursionError) as error:
+            raise BadRequest(f"the body is not what this route takes: {error}", hint=hint) from error
+
+    def asked(self, kind: type[T]) -> T:
+        """The query, as the route has declared it; of a repeated name the last value.
+
+        Raises:
+            BadRequest: it is not.
+        """
+        if self.operation is None or self.operation.query is not kind:
+            raise TypeError(f"the handler asks for a {kind}, which its operation does not declare")
+        try:
+            return msgspec.convert(self.query(), kind, strict=False)
+        except UNREADABLE as error:
+            raise BadRequest(f"the query is not what this route takes: {error}") from error
+
+    def address(self) -> str:
+        """Where the request came from; "" = from a program of this machine, over a unix socket."""
+        client = self.scope.get("client")
+        return str(client[0]) if client and client[0] else ""
+
+    def base(self) -> str:
+        """The address under which this request found us, without a path."""
+        return f"{self.scope['scheme']}://{self.headers.get(b'host', b'127.0.0.1').decode('latin-1')}"
+
     async def answer(self, body: bytes, kind: bytes = MSGPACK, status: int = 200) -> None:
         await reply(self.send, body, kind, status)
 
@@ -61,6 +110,10 @@ class Request:
     async def redirect(self, url: str) -> None:
         """Send the client to a ticket."""
         await reply(self.send, b"", BYTES, 307, [(b"location", url.encode())])
+
+    def header(self, name: str) -> str:
+        """A header; "" = there is none."""
+        return self.headers.get(name.encode(), b"").decode("latin-1")
 
     def query(self) -> dict[str, str]:
         """The query string; of a repeated name the last value."""

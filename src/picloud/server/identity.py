@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from picloud.server.home import write_private
+from picloud.server.home import make_folder, write_private
 
 IDENTITY = "id_rsa"
 """Name of the private key beside an API key's secret; the name is older than the kind of key."""
@@ -17,7 +17,7 @@ def host_key(home: Path) -> Path:
     """The file of the gateway's key, made at the first start: clients remember it."""
     path = home / "ssh" / "host_ed25519"
     if not path.exists():
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        make_folder(path.parent)
         _make(path)
     return path
 
@@ -26,7 +26,7 @@ def owner_key(home: Path, key: int | str) -> str:
     """The public key that goes with the private one in the folder of an API key; made if there is none."""
     path = home / "credentials" / str(key) / IDENTITY
     if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         _make(path)
     return public_of(path)
 

@@ -20,6 +20,7 @@ class Kind(Struct, frozen=True):
     full: int  # slots that fill the host: one per core
     env: str = ""  # its image, see picloud.store.image
     vol: str = ""  # its volumes, see picloud.store.kind
+    price: int = 0  # of a core, micro-dollars an hour
 
 
 def size(settings: Settings, core_type: str, cores: int) -> CoreType:

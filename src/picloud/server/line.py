@@ -14,12 +14,12 @@ from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Protocol, cast
 
-import msgspec
 from uvicorn.server import ServerState
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from picloud.server import eager
+from picloud.server.http import UNREADABLE
 from picloud.serving import Direct
 from picloud.settings import MIB
 from picloud.wire import frames
@@ -160,7 +160,7 @@ class Line(asyncio.Protocol):
         while self._waiting and self._end is not None and self._step is None:
             try:
                 step = self._end.hear(self._waiting.popleft())
-            except (msgspec.MsgspecError, CloudException) as error:
+            except (*UNREADABLE, CloudException) as error:
                 self._refuse(error)
                 return
             if step is not None:

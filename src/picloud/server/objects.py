@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ from msgspec import structs
 from picloud.server.http import Request
 from picloud.server.storage import now_ms
 from picloud.store import blob as blobs
-from picloud.wire.error import BadRequest
-from picloud.wire.object import INLINE, LARGEST, Extent, New, Object, check_headers, check_key
+from picloud.wire.error import BadRequest, NotFound
+from picloud.wire.object import BATCH_BYTES, CARRIED, INLINE, LARGEST, Extent, New, Object, check_headers, check_key
 
 if TYPE_CHECKING:
     from picloud.server.control import Control
@@ -60,8 +61,8 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-async def placed(control: Control, account: int, made: Sequence[New]) -> list[New]:
-    """The same with the bytes that do not belong into the index in one blob, and with all blobs marked as live.
+async def placed(control: Control, account: int, made: Sequence[New]) -> tuple[list[New], dict[str, int]]:
+    """The same with the bytes that do not belong into the index in one blob; the blobs, which have arrived, with their sizes.
 
     Raises:
         NotFound: a blob that is named has not arrived.
@@ -69,28 +70,48 @@ async def placed(control: Control, account: int, made: Sequence[New]) -> list[Ne
     total = sum(len(one.data) for one in made if one.data is not None)
     limit = TINY if total > PACKED else INLINE
     large = [one for one in made if one.data is not None and len(one.data) > limit]
-    await control.arrived(sorted({piece.blob for one in made for piece in one.extents}))
+    sizes = await control.sizes(sorted({piece.blob for one in made for piece in one.extents}))
     if not large:
-        return list(made)
+        return list(made), sizes
     whole = await blob_of(control, account, b"".join(one.data or b"" for one in large))
     packed, at = {}, 0
     for one in large:
         packed[one.key] = structs.replace(one, data=None, extents=[Extent(whole.blob, at, one.size)])
         at += one.size
-    return [packed.get(one.key, one) for one in made]
+    return [packed.get(one.key, one) for one in made], sizes | {whole.blob: whole.length}
 
 
 async def blob_of(control: Control, account: int, data: bytes) -> Extent:
-    """A live blob with these bytes."""
+    """A blob with these bytes, which have arrived."""
     (blob,) = await control.storage.note(blobs.new, account, [len(data)], now_ms())
     await asyncio.to_thread(_write, control, blob, data)
-    await control.arrived([blob])
     return Extent(blob, 0, len(data))
 
 
 def _write(control: Control, blob: str, data: bytes) -> None:
     with control.files.create(blob) as sink:
         sink.write(data)
+
+
+async def brought(
+    control: Control, there: Sequence[Object], held: dict[int, bytes | list[Extent]]
+) -> dict[int, bytes | list[Extent]]:
+    """The same with the bytes of small objects, if their blobs are files here."""
+    pieces = {one.id: at for one in there if one.size <= CARRIED and isinstance(at := held[one.id], list)}
+    here = all(control.files.path(piece.blob) is not None for each in pieces.values() for piece in each)
+    if not pieces or not here or sum(piece.length for each in pieces.values() for piece in each) > BATCH_BYTES:
+        return held
+    return held | await asyncio.to_thread(_read, control, pieces)
+
+
+def _read(control: Control, pieces: dict[int, list[Extent]]) -> dict[int, bytes | list[Extent]]:
+    found: dict[int, bytes | list[Extent]] = {}
+    for number, each in pieces.items():
+        with contextlib.suppress(NotFound):  # replaced and swept meanwhile: who asks learns of it from the edge
+            found[number] = b"".join(
+                data for piece in each for data in control.files.read(piece.blob, piece.start, piece.start + piece.length)
+            )
+    return found
 
 
 def shown(control: Control, request: Request, one: Object) -> Object:

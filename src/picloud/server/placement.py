@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from picloud.engine.base import Engine, Order, Placement
+from picloud.engine.base import Capacity, Engine, Order, Placement
 from picloud.server import home as homes
 from picloud.server import images
 from picloud.server.fleet import Fleet, Worker
@@ -34,7 +34,7 @@ from picloud.store.act import revoke
 from picloud.store.act.answer import Finish
 from picloud.store.index import volume as volumes
 from picloud.wire.error import NotFound
-from picloud.wire.message import Slots, Stop
+from picloud.wire.message import Recall, Slots, Stop
 
 log = logging.getLogger("picloud.placement")
 
@@ -60,7 +60,7 @@ class Placer:
         self.settle: Callable[[Finish], None] = lambda result: None
         self.ended_worker: Callable[[Worker], None] = lambda worker: None
         self.url = ""
-        self._cpu = (0.0, True)
+        self._seen: tuple[float, Capacity, bool] | None = None
         self._ended_by_us: set[str] = set()  # incarnations whose end no job is to blame for
         self._closing = False
 
@@ -77,28 +77,35 @@ class Placer:
     def units(self, kind: int) -> int:
         return self._kinds[kind].units
 
+    def name_of(self, kind: int) -> str:
+        """The account of a known kind."""
+        return self._kinds[kind].account_name
+
     def host(self) -> Host:
         """The host's capacity with its present load."""
-        capacity = self._engine.capacity()
+        capacity, idle = self._measured()
         room = psutil.virtual_memory().available - self._settings.memory_reserve // 2
-        return Host(capacity.units, capacity.cores, self._idle_cpu(), max(0, room // INTERPRETER))
+        return Host(capacity.units, capacity.cores, idle, max(0, room // INTERPRETER))
 
     # -- sizes ----------------------------------------------------------------------------------------------------
 
-    async def adjust(self, kind: int, target: int, view: KindView) -> None:
-        """Bring a kind to ``target`` slots."""
-        worker = self._fleet.of_kind(kind)
+    async def adjust(self, kind: int, target: int, view: KindView, *, reserved: bool = False) -> None:
+        """Bring a kind to ``target`` slots, on reserved cores or on others."""
+        worker = self._fleet.the(kind, reserved=reserved)
         if worker is None:
             if target > 0 and time.monotonic() >= self._failures.get(kind, (0, 0.0))[1]:
-                await self.start(self._kinds[kind], target)
+                await self.start(self._kinds[kind], target, reserved=reserved)
             return
         if not view.busy and not view.ready:
             target = self._rest(worker, target)
         if target != worker.target:
+            fewer = target < worker.target
             worker.target, worker.moved = target, time.monotonic()
             worker.send(Slots(target))
+            if reserved and fewer:  # what has not begun belongs to others now
+                worker.send(Recall())
 
-    async def start(self, kind: Kind, slots: int) -> None:
+    async def start(self, kind: Kind, slots: int, *, reserved: bool = False) -> None:
         """Place a new worker of a kind."""
         rung = await self._probing.rung()
         if rung == ISOLATES_NOT and kind.account != (await self._storage.read(accounts.every))[0].id:
@@ -107,8 +114,8 @@ class Placer:
             return
         incarnation, secret = secrets.token_hex(16), secrets.token_hex(32)
         secret_hash = hashlib.sha256(secret.encode()).digest()
-        row = await self._storage.note(workers.create, incarnation, kind.id, secret, now_ms())
-        worker = Worker(row, incarnation, secret_hash, kind)
+        row = await self._storage.note(workers.create, incarnation, kind.id, secret, now_ms(), reserved)
+        worker = Worker(row, incarnation, secret_hash, kind, reserved=reserved)
         worker.target, worker.idle_since = slots, time.monotonic()
         self._fleet.add(worker)
         try:
@@ -189,14 +196,14 @@ class Placer:
             await self._bury(worker.incarnation, "the server was stopped")
 
     async def retire(self, kind: int) -> None:
-        """End the worker of a kind that gets no more jobs, with everything that its sandboxes hold."""
-        worker = self._fleet.of_kind(kind)
-        placement = self.placements.get(worker.incarnation) if worker is not None else None
-        if worker is not None and placement is not None:
-            self._ended_by_us.add(worker.incarnation)
-            worker.target = 0
-            worker.send(Stop(0.0))
-            await self._engine.stop(placement, 5.0, 1.0)
+        """End the workers of a kind that gets no more jobs, with everything that their sandboxes hold."""
+        for worker in self._fleet.of_kind(kind):
+            placement = self.placements.get(worker.incarnation)
+            if placement is not None:
+                self._ended_by_us.add(worker.incarnation)
+                worker.target = 0
+                worker.send(Stop(0.0))
+                await self._engine.stop(placement, 5.0, 1.0)
 
     # -- adoption -------------------------------------------------------------------------------------------------
 
@@ -208,7 +215,7 @@ class Placer:
         home = Path(self._settings.home)
         stopped = homes.stopped(home)
         for row in await self._storage.read(workers.live):
-            worker = Worker(row.id, row.incarnation, row.secret_hash, await self.know(row))
+            worker = Worker(row.id, row.incarnation, row.secret_hash, await self.know(row), reserved=bool(row.reserved))
             worker.idle_since = time.monotonic()
             self._fleet.add(worker)
             started, _, host = (row.pid_start or "0@").partition("@")
@@ -228,15 +235,16 @@ class Placer:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _rest(self, worker: Worker, target: int) -> int:
-        """An idle worker keeps its slots for a while, then one, then ends."""
+        """An idle worker keeps its slots for a while, then one, then ends; one on reserved cores as long as it shall have any."""
         idle = time.monotonic() - worker.idle_since
         placement = self.placements.get(worker.incarnation)
-        if idle > self._settings.idle_slot * EMPTY_AFTER and placement and worker.incarnation not in self._ended_by_us:
+        ends = not (target or worker.held) if worker.reserved else idle > self._settings.idle_slot * EMPTY_AFTER
+        if ends and placement and worker.incarnation not in self._ended_by_us:
             self._ended_by_us.add(worker.incarnation)
             stop = asyncio.ensure_future(self._engine.stop(placement, 5.0))  # nobody else waits for it
             self._stops.add(stop)
             stop.add_done_callback(self._stops.discard)
-        return min(target, 1) if idle > self._settings.idle_slot else target
+        return min(target, 1) if idle > self._settings.idle_slot and not worker.reserved else target
 
     def _kind(self, row: jobs.Ready | workers.Worker, account_name: str) -> Kind:
         slot = size(self._settings, row.core_type, row.cores)
@@ -252,6 +260,7 @@ class Placer:
             max(1, capacity.cores // row.cores) if not row.env.startswith("s") else 1,
             row.env,
             row.vol,
+            slot.price // row.cores,
         )
 
     def _disk(self) -> int:
@@ -259,10 +268,9 @@ class Placer:
         limit = self._settings.slot_disk
         return min(limit, shutil.disk_usage(self._settings.home).free // 2) if limit else 0
 
-    def _idle_cpu(self) -> bool:
-        """Whether a core was idle over the last second or so."""
-        seen, idle = self._cpu
-        if time.monotonic() - seen > 1.0:
+    def _measured(self) -> tuple[Capacity, bool]:
+        """What the host offers, and whether a core was idle over the last second or so."""
+        if self._seen is None or time.monotonic() - self._seen[0] > 1.0:
             idle = psutil.cpu_percent(None) < 100 * (1 - 0.8 / max(1, psutil.cpu_count() or 1))
-            self._cpu = (time.monotonic(), idle)
-        return idle
+            self._seen = time.monotonic(), self._engine.capacity(), idle
+        return self._seen[1:]

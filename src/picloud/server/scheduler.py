@@ -36,6 +36,7 @@ class Host(Struct):
     cores: int
     idle_cpu: bool = True  # a core has been idle lately
     spare_slots: int = 1000  # how many more interpreters free RAM can hold
+    oversize: bool = True  # a kind larger than all of it may run alone
 
 
 def demand(view: KindView) -> int:
@@ -48,7 +49,7 @@ def targets(views: Iterable[KindView], host: Host, weights: dict[int, int] | Non
 
     Args:
         views: every kind with work or slots.
-        host: capacity; a kind larger than the whole host still gets one slot when it is alone.
+        host: capacity; a kind larger than the whole host still gets one slot when it is alone, where ``oversize`` says so.
         weights: account -> share, default 1.
     """
     kinds = list(views)
@@ -68,9 +69,8 @@ def _fill(kinds: list[KindView], host: Host, weights: dict[int, int]) -> dict[in
     used: dict[int, int] = {}
     free = host.units
     while True:
-        open_kinds = [
-            v for v in kinds if given[v.kind] < min(demand(v), _ceiling(v, host)) and (v.units <= free or free == host.units)
-        ]
+        alone = host.oversize and free == host.units > 0
+        open_kinds = [v for v in kinds if given[v.kind] < min(demand(v), _ceiling(v, host)) and (v.units <= free or alone)]
         if not open_kinds:
             return given
         best = min(

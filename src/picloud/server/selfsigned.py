@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from picloud.server.address import reachable
-from picloud.server.home import write_private
+from picloud.server.home import make_folder, write_private
 
 LIFETIME = datetime.timedelta(days=3650)
 RENEW_BEFORE = datetime.timedelta(days=30)
@@ -32,7 +32,7 @@ def certificate(home: Path, host: str, now: datetime.datetime | None = None) -> 
     cert, key = home / "tls" / "cert.pem", home / "tls" / "key.pem"
     wanted, old = _names(host), _load(cert)
     if old is None or not key.exists() or old.not_valid_after_utc - now < RENEW_BEFORE or not wanted <= _named(old):
-        cert.parent.mkdir(mode=0o700, exist_ok=True)
+        make_folder(cert.parent)
         _make(cert, key, wanted | (_named(old) if old else set()), now)
         old = x509.load_pem_x509_certificate(cert.read_bytes())
     return cert, key, hashlib.sha256(old.public_bytes(serialization.Encoding.DER)).hexdigest()

@@ -15,8 +15,8 @@ from typing import Any
 from msgspec import Struct, field
 from sqlalchemy import Connection, insert, select, update
 
+from picloud.store.environment_schema import base
 from picloud.store.rows import as_list, from_json, to_json
-from picloud.store.schema import base
 from picloud.wire.error import BadRequest, NotFound
 from picloud.wire.image import HOST
 

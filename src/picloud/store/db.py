@@ -3,7 +3,9 @@
     Database.open(url) -> Database          migrates; SetupError where the database is newer or cannot be opened
     db.write(act, *args, durable=True)      -> concurrent.futures.Future of act(tx, *args)
     db.write_few(kind, act)                 the same for an act of a few rows
+    db.write_together(acts)                 the same for acts that came at the same time, each of a few rows
     db.read(query, *args)                   -> concurrent.futures.Future of query(tx, *args)
+    db.look(query, *args)                   -> Answer: a query that finds a few rows by their keys
     db.close()
 
 ``tx`` is an SQLAlchemy Connection inside a transaction. An act may be run again (its group lost a member, or PostgreSQL
@@ -17,9 +19,9 @@ SQLite has one writer (:mod:`picloud.store.sqlite`), PostgreSQL several (:mod:`p
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
@@ -27,14 +29,27 @@ from sqlalchemy.exc import DBAPIError
 
 from picloud.store import migrate
 from picloud.store.connect import check_sqlite, database_url, first_line, postgresql_engine, sqlite_engine, translated
+from picloud.store.glass import Glass
 from picloud.store.postgres import Writers
 from picloud.store.sqlite import Writer
 from picloud.store.work import Answer, Settled, Work, lasts, must_last
-from picloud.wire.error import SetupError, Unavailable
+from picloud.wire.error import CloudException, SetupError, Unavailable
 
 __all__ = ["Answer", "Database", "Settled", "Transaction", "lasts", "must_last"]
 
 T = TypeVar("T")
+
+
+class Few(NamedTuple):
+    """An act of a few rows."""
+
+    act: Callable[[Connection], Any]
+    durable: bool = True
+    lone: bool = True  # its caller does nothing else meanwhile: the sooner it is on disk, the better
+
+
+TOGETHER = 16
+"""Acts that may hold up the calling thread, which is the server's event loop; more are the writer's."""
 Transaction = Connection
 """What acts and queries are given, for rooms that do not speak SQL."""
 
@@ -46,7 +61,7 @@ class Database:
         self.url = url
         self.sqlite = url.get_backend_name() == "sqlite"
         self._engine = sqlite_engine(url, writing=True) if self.sqlite else postgresql_engine(url, writers + readers)
-        self._read_engine = sqlite_engine(url, writing=False, size=readers) if self.sqlite else self._engine
+        self._read_engine = sqlite_engine(url, writing=False, size=readers + 1) if self.sqlite else self._engine
         driver: Any = self._engine.dialect.loaded_dbapi
         self._errors: tuple[type[Exception], ...] = (DBAPIError, driver.Error, OSError)
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-read")
@@ -54,6 +69,7 @@ class Database:
         self._closed = False
         self._one = Writer(self._engine, self._read_engine, str(url.database), self._errors) if self.sqlite else None
         self._writer = self._one or Writers(self._engine, writers, self._errors)
+        self._glass = Glass(self._read_engine) if self.sqlite else None
 
     @classmethod
     def open(cls, url: str, *, readers: int = 2, writers: int = 4) -> Database:
@@ -117,6 +133,28 @@ class Database:
         here = self._one.write_here(kind, act, durable, early) if self._one is not None else None
         return here or self.write(act, durable=durable, early=early)
 
+    def write_together(self, acts: Sequence[Few]) -> list[Future[Any]]:
+        """The same for acts that came at the same time, each of a few rows: one transaction in the calling thread, where the
+        writer has nothing to do. A lone one is then on a quick disk when this returns; others are when their futures say so.
+        """
+        if self._one is not None and not self._closed and len(acts) <= TOGETHER:
+            made = [Work(few.act, (), few.durable, None, Future()) for few in acts]
+            if self._one.write_together(made, lone=len(acts) == 1 and acts[0].lone):
+                return [one.future for one in made]
+        return [self.write(few.act, durable=few.durable) for few in acts]
+
+    def look(self, query: Callable[..., T], *args: Any) -> Answer[T]:
+        """The same as :meth:`read` for a query that finds a few rows by their keys: on SQLite it runs in the calling thread,
+        which must always be the same one, for two changes of thread take several times as long."""
+        if self._glass is None or self._closed:
+            return self.read(query, *args)
+        try:
+            return Settled(self._glass.look(query, args))
+        except self._errors as error:
+            return Settled(error=translated(error))
+        except CloudException as error:
+            return Settled(error=error)
+
     def read(self, query: Callable[..., T], *args: Any) -> Future[T]:
         """Run ``query(tx, *args)`` in a short transaction (on SQLite it sees one state of the database, on PostgreSQL each of
         its statements does)."""
@@ -134,6 +172,8 @@ class Database:
             self._closed = True
         self._writer.close()
         self._readers.shutdown()
+        if self._glass is not None:
+            self._glass.close()
         self._dispose()
 
     def _dispose(self) -> None:

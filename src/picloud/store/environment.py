@@ -22,10 +22,11 @@ from msgspec import Struct, field
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from picloud.store.base import Packages, near
+from picloud.store.environment_schema import environment
+from picloud.store.environment_schema import version as version_table
 from picloud.store.rows import as_list, from_json, to_json
 from picloud.store.schema import account as account_table
-from picloud.store.schema import environment, job, kind
-from picloud.store.schema import version as version_table
+from picloud.store.schema import job, kind
 from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.job import FIRST_FINAL
 

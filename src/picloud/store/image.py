@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 from picloud.store import base as bases
 from picloud.store import environment as environments
 from picloud.store.base import PREFIX
-from picloud.store.schema import base, environment, version
+from picloud.store.environment_schema import base, environment, version
 from picloud.wire.error import BadRequest, Conflict, Skew
 from picloud.wire.image import HOST
 

@@ -55,7 +55,7 @@ HIGHEST = 1 << 60
 READY_CAP = 1000
 """Ready jobs of a kind are counted up to here."""
 COLUMNS = ["jid", "submission", "account", "kind", "priority", "status", "held", "restartable", "attempts", "retried",
-           "lost", "doubts", "cause", "due", "created", "finished"]  # fmt: skip
+           "lost", "doubts", "cause", "due", "created", "finished", "purpose"]  # fmt: skip
 """Of the job table, in the order in which acts insert them."""
 _DIGITS = bytes.maketrans(b"0123456789", bytes(range(10)))
 
@@ -351,7 +351,7 @@ _zero = constant(0)
 _UNSENT = add(job).from_select(
     COLUMNS,
     select(_span.c.jid, _bound("submission_"), _bound("account_"), _bound("kind_"), _zero, _bound("status_"), _zero, _zero,
-           _zero, _zero, _zero, _zero, _bound("cause_"), null(), _bound("now"), _bound("now"))
+           _zero, _zero, _zero, _zero, _bound("cause_"), null(), _bound("now"), _bound("now"), _zero)
     .select_from(_span).where(EVERY),
 )  # fmt: skip
 _capped = select(job.c.priority).where(job.c.kind == kind.c.id, READY).correlate(kind).limit(READY_CAP).subquery()

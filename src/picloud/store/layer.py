@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from sqlalchemy import BigInteger, Connection, bindparam, delete, select, update
 
 from picloud.store import blob as blobs
+from picloud.store.environment_schema import base, layer, version
 from picloud.store.rows import Listed, add, as_list, from_json, one, run
-from picloud.store.schema import base, layer, version
 from picloud.wire.error import NotFound
 
 

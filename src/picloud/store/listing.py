@@ -1,6 +1,7 @@
 """Lists of jobs for people, newest first.
 
-    newest(tx, account, *, state=None, label=None, func=None, since=None, before=None, limit=50) -> (list[dict], next | None)
+    newest(tx, account, *, state=None, label=None, func=None, since=None, before=None, limit=50,
+           queue=None) -> (list[dict], next | None)
 
 ``next`` is the jid to give as ``before`` for the following page, None at the end.
 """
@@ -12,6 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal_column, select
 from sqlalchemy import func as sql
 
+from picloud.store.queue.schema import attachment, handler
+from picloud.store.queue.schema import queue as queues
 from picloud.store.rows import from_json, gathered
 from picloud.store.schema import FAILED, READY, WAITING, attempt, job, kind, lease, submission
 from picloud.wire.error import BadRequest
@@ -22,8 +25,8 @@ FIELDS = ("jid", "status", "function", "label", "core_type", "cores", "created",
           "attempts", "parent_jid")  # fmt: skip
 
 
-def newest(tx: Connection, account: int, *, state: str | None = None, label: str | None = None, func: str | None = None,
-           since: int | None = None, before: int | None = None, limit: int = 50
+def newest(tx: Connection, account: int, *, state: str | None = None, label: str | None = None, func: str | None = None,  # noqa: PLR0913
+           since: int | None = None, before: int | None = None, limit: int = 50, queue: str | None = None
            ) -> tuple[list[dict[str, Any]], int | None]:  # fmt: skip
     """One page of the account's jobs by falling jid.
 
@@ -34,6 +37,7 @@ def newest(tx: Connection, account: int, *, state: str | None = None, label: str
         since: created at this epoch ms or later.
         before: only jids below.
         limit: rows at most, 1 to LONGEST_PAGE.
+        queue: only jobs of this queue's handlers.
 
     Raises:
         BadRequest: no such state, or a bad limit.
@@ -51,6 +55,8 @@ def newest(tx: Connection, account: int, *, state: str | None = None, label: str
         if lowest is None:
             return [], None
         where += [job.c.submission.in_(those), job.c.jid >= lowest]
+    if queue:
+        where.append(job.c.jid.in_(_of_queue(account, queue)))
     if before is not None:
         where.append(job.c.jid < before)
     if since is not None:
@@ -68,6 +74,12 @@ def _submissions(account: int, label: str | None, name: str | None) -> Select[An
     if label:
         those = those.where(submission.c.label == label, literal_column("label <> ''"))
     return those.where(submission.c.name == name) if name else those
+
+
+def _of_queue(account: int, name: str) -> Select[Any]:
+    named = (queues.c.account == account) & (queues.c.name == name) & (queues.c.gone == literal_column("0"))
+    versions = select(attachment.c.id).join(queues, queues.c.id == attachment.c.queue).where(named)
+    return select(handler.c.jid).where(handler.c.attachment.in_(versions))
 
 
 def _in_state(state: Status) -> ColumnElement[bool]:

@@ -20,8 +20,10 @@ from picloud.wire.error import SetupError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"
+HEAD = "0015"
 """Revision of ``schema.py``; the newest in ``migrations/versions``."""
+COUNTERS = ("jid", "body")
+"""Numbers that are handed out from 1 on."""
 
 
 def up_to_date(engine: Engine) -> None:
@@ -39,7 +41,7 @@ def up_to_date(engine: Engine) -> None:
             return
         if found == HEAD:
             return
-        _refuse_newer(found)
+        refuse_newer(found)
     if engine.url.database and engine.dialect.name == "sqlite":
         copy(Path(engine.url.database), found)
     _upgrade(engine)
@@ -80,10 +82,11 @@ def _create(tx: Connection) -> None:
     metadata.create_all(tx)
     tx.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     tx.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
-    tx.execute(insert(counter), {"name": "jid", "value": 0})
+    tx.execute(insert(counter), [{"name": name, "value": 0} for name in COUNTERS])
 
 
-def _refuse_newer(found: str) -> None:
+def refuse_newer(found: str) -> None:
+    """Raises SetupError for a revision that this version does not know."""
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 

@@ -3,12 +3,16 @@
     payloads(tx, before, limit) -> int      arguments, results, logs and samples of jobs that finished before (ms)
     jobs(tx, before, limit) -> int          their rows; the ledger's lines stay for ever
     submissions(tx, before, after, limit) -> int | None     submissions that no job is left of
+    drop_jobs(tx, jids) / drop_submissions(tx, ids)         what these remove
+    empty(tx, ids) -> list[int] / newest(tx) -> int
 
 The first two return how many jobs they cleared; call again while that is ``limit``. Blobs that nothing names any more are the
 sweeper's (``blob.sweep``), and so is code (``code.remove``).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from sqlalchemy import BigInteger, Connection, bindparam, delete, func, select
 from sqlalchemy.sql import ColumnElement
@@ -28,9 +32,14 @@ def payloads(tx: Connection, before: int, limit: int = 1000) -> int:
 def jobs(tx: Connection, before: int, limit: int = 1000) -> int:
     """Remove the rows of jobs that finished before ``before``, with what is left of their payloads."""
     jids: list[int] = listing(tx, _OLD, before=before, limit=limit)
+    drop_jobs(tx, jids)
+    return len(jids)
+
+
+def drop_jobs(tx: Connection, jids: Sequence[int]) -> None:
+    """Remove the rows of these jobs, which have ended and are in nobody's hands, with their payloads."""
     for statement in (*_PAYLOADS, _JOBS):
         run(tx, statement, jids=as_list(jids))
-    return len(jids)
 
 
 def submissions(tx: Connection, before: int, after: int, limit: int = 1000) -> int | None:
@@ -47,10 +56,26 @@ def submissions(tx: Connection, before: int, after: int, limit: int = 1000) -> i
     seen = [row[0] for row in run(tx, _SEEN, after=after, limit=limit) if row[1] < before]
     if not seen:
         return None
-    empty = as_list(listing(tx, _EMPTY, ids=as_list(seen)))
-    for statement in _SUBMISSIONS:
-        run(tx, statement, ids=empty)
+    drop_submissions(tx, empty(tx, seen))
     return int(seen[-1])
+
+
+def newest(tx: Connection) -> int:
+    """The number of the newest submission; 0 = there is none."""
+    return int(tx.execute(select(_newest)).scalar() or 0)
+
+
+def empty(tx: Connection, ids: Sequence[int]) -> list[int]:
+    """Those of these submissions that are complete and whose jobs are all gone."""
+    found: list[int] = listing(tx, _EMPTY, ids=as_list(ids))
+    return found
+
+
+def drop_submissions(tx: Connection, ids: Sequence[int], *, bare: bool = False) -> None:
+    """Remove these submissions, whose jobs are all gone; with ``bare`` only what lies beside their rows."""
+    for statement in _BESIDE if bare else (*_BESIDE, _BARE):
+        run(tx, statement, ids=as_list(ids))
+    run(tx, _UNTOLD, ids=as_list([-number for number in ids]))
 
 
 _jids, _ids = Listed("jids"), Listed("ids")
@@ -91,13 +116,15 @@ _empty = (
     .subquery()
 )
 _EMPTY = select(gathered(_empty.c.id))
-_SUBMISSIONS = [
+_BESIDE = [
     delete(table).where(column.in_(_ids.chosen()))
     for table, column in (
         (submission_env, submission_env.c.submission),
         (chunk, chunk.c.submission),
         (dependency, dependency.c.child),
-        (submission, submission.c.id),
     )
 ]
+_BARE = delete(submission).where(submission.c.id.in_(_ids.chosen()))
+_UNTOLD = delete(dependency).where(dependency.c.child.in_(_ids.chosen()))
+"""Ends that were to be told, of jobs that never came."""
 _JOBS = delete(job).where(job.c.jid.in_(_jids.chosen()))

@@ -294,7 +294,7 @@ class _Prepared:
 
     def parameters(self, values: dict[str, Any]) -> list[Any]:
         """Those of ``names``, in their order."""
-        return [values[name] if name in values else self.fixed[name] for name in self.names]
+        return list(map({**self.fixed, **values}.__getitem__, self.names))
 
     def block(self, fields: list[Any], others: list[Any]) -> tuple[str, list[Any]]:
         """The statement for the rows whose fields these are, and all its parameters."""

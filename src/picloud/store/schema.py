@@ -40,7 +40,7 @@ def col(name: str, kind: type | object = BigInteger, default: str | None = None,
 
 
 counter = Table("counter", metadata, Column("name", Text, primary_key=True), col("value"))
-"""Numbers handed out in ranges, under the row's lock: ``jid`` is the last one given."""
+"""Numbers handed out in ranges, under the row's lock: ``jid`` and ``body`` are the last ones given."""
 
 account = Table(
     "account",
@@ -49,6 +49,9 @@ account = Table(
     Column("name", Text, nullable=False, unique=True),
     col("weight", Integer, "1"),
     col("created"),
+    col("active", SmallInteger, "1"),
+    col("gone", BigInteger, "0"),  # epoch ms; when it was removed, see store.account.removal
+    col("cleared", BigInteger, "0"),  # and when nothing was left of what was its
 )
 
 api_key = Table(
@@ -57,20 +60,17 @@ api_key = Table(
     Column("id", Id, primary_key=True, autoincrement=False),
     col("account"),
     col("secret_hash", LargeBinary),
-    col("label", Text, ""),
+    col("note", Text, ""),
     col("created"),
     col("revoked", null=True),
+    col("active", SmallInteger, "1"),
+    col("expires", BigInteger, "0"),  # epoch ms; 0 = never
+    col("scopes", Integer, "63"),  # wire.scope.Scope
+    col("person", BigInteger, "0"),  # whose it is; 0 = the account's own
+    col("former_hash", LargeBinary, ""),  # of the secret before the last rotation
+    col("former_until", BigInteger, "0"),  # and how long it still works
     Index("api_key_account", "account"),
 )
-
-ssh_key = Table(
-    "ssh_key",
-    metadata,
-    Column("public", Text, primary_key=True),
-    Column("api_key", BigInteger, primary_key=True, autoincrement=False),
-    col("created"),
-)
-"""Public keys that open an ssh session in the jobs of an API key's account: "ssh-ed25519 AAAA..", without a comment."""
 
 login = Table(
     "login",
@@ -79,6 +79,9 @@ login = Table(
     col("account"),
     col("session", SmallInteger),
     col("expires"),
+    col("scopes", Integer, "63"),
+    col("person", BigInteger, "0"),  # who logged in; 0 = nobody with a password
+    col("api_key", BigInteger, "0"),  # by which it was made; it ends with that
 )
 """One-time tickets (session 0) and the tokens they are exchanged for (session 1), by sha256."""
 
@@ -117,6 +120,7 @@ worker = Table(
     col("created"),
     col("closed", null=True),
     col("evidence", Text, ""),
+    col("reserved", SmallInteger, "0"),  # on cores that a reservation keeps ready
 )
 Index("worker_live", worker.c.id, sqlite_where=worker.c.closed.is_(None), postgresql_where=worker.c.closed.is_(None))
 
@@ -134,6 +138,7 @@ submission = Table(
     col("label", Text),
     col("options", Text),  # JSON of wire.job.Options
     col("kind"),
+    col("purpose", BigInteger, "0"),  # see store.meter
     col("first"),
     col("count", null=True),  # jids reserved from ``first``; null = not known before the items end
     col("head", Integer),  # jobs of the first chunk
@@ -186,7 +191,7 @@ dependency = Table(
     Column("parent", BigInteger, primary_key=True, autoincrement=False),
     Column("child", BigInteger, primary_key=True, autoincrement=False),
 )
-"""Unfinished job ``parent`` holds the gate of submission ``child``."""
+"""Unfinished job ``parent`` holds the gate of submission ``child``; where that is negative, its end is to be told (webhooks)."""
 Index("dependency_child", dependency.c.child)
 
 job = Table(
@@ -208,6 +213,7 @@ job = Table(
     col("due", null=True),
     col("created"),
     col("finished", null=True),
+    col("purpose", BigInteger, "0"),  # its submission's
 )
 READY = and_(job.c.status == literal_column("1"), job.c.held == literal_column("0"))
 WAITING = job.c.status == literal_column("0")
@@ -245,6 +251,8 @@ lease = Table(
     col("alone", SmallInteger),
     col("leased"),
     col("started", null=True),
+    col("purpose", BigInteger, "0"),
+    col("price", BigInteger, "0"),  # micro-dollars a core-hour, as it was when the job was given out
 )
 """Attempts in hand. As many as the workers' windows hold, so that one worker's are found without an index."""
 
@@ -267,6 +275,11 @@ attempt = Table(
     col("peak_memory"),
     col("failure", LargeBinary, null=True),  # of an attempt that was not the job's last
     col("figures", Text, null=True),  # JSON of wire.message.Figures, of one that was sampled
+    col("purpose", BigInteger, "0"),
+    col("billed_ms", BigInteger, "0"),
+    col("cores", Integer, "0"),
+    col("price", BigInteger, "0"),
+    col("amount", BigInteger, "0"),  # billed_ms x cores x price; a dollar is picloud.wire.money.DOLLAR
     sqlite_with_rowid=False,
 )
 """Attempts that ended: the ledger. Rows are added whole in one transaction and never changed by another."""
@@ -298,92 +311,12 @@ blob = Table(
     metadata,
     Column("id", Text, primary_key=True),
     col("account"),
-    col("state", SmallInteger),  # 0 uploading, 1 live, 2 condemned
+    col("state", SmallInteger),  # 0 uploading, 1 live, 2 condemned, 3 given up, 4 swept
     col("size"),
     col("created"),
     col("touched"),
 )
 Index("blob_touched", blob.c.state, blob.c.touched)
-
-environment = Table(
-    "environment",
-    metadata,
-    Column("id", Id, primary_key=True),
-    col("account"),
-    col("name", Text),
-    col("gone", BigInteger, "0"),  # 0, or its own id once it was deleted: the name is free again
-    col("description", Text, ""),
-    col("public", SmallInteger, "0"),
-    col("base", Text),  # its name, "base/host"
-    col("base_id", BigInteger, "0"),  # 0 for base/host
-    col("interpreter", Text, ""),  # on base/host: whose, as in ``kind.env``
-    col("status", Text),  # new, ready, error
-    col("action", Text),  # idle, setup, edit, save, setup_error, save_error
-    col("trouble", Text, ""),  # what went wrong last
-    col("setup", Integer, "0"),  # setup jobs so far
-    col("setup_jid", null=True),  # the one that is alive
-    col("setup_since", null=True),
-    col("under", null=True),  # the version that the setup job lies over; null = the base alone
-    col("leaving", SmallInteger, "0"),  # the setup job ends after the save
-    col("token", LargeBinary),  # of the request that made it or began to change it: a repeat is a no-op
-    col("version", null=True),  # what new jobs get
-    col("created"),
-    col("modified"),
-    UniqueConstraint("account", "name", "gone", name="environment_name"),
-)
-
-version = Table(
-    "version",
-    metadata,
-    Column("id", Id, primary_key=True),
-    col("environment"),
-    col("number", Integer),
-    col("base", Text),
-    col("base_id"),
-    col("interpreter", Text),
-    col("layers", Text),  # JSON: digests of all layers, those of the base included, the lowest first
-    col("python", Text),  # path inside; "" = none
-    col("python_version", Text),
-    col("packages", Text),  # JSON: list of [kind, name, version]
-    col("recipe", Text, ""),  # the lock from which a build gives the same again
-    col("digest", Text),
-    col("size"),  # bytes of its own layers, compressed
-    col("note", Text, ""),
-    col("token", LargeBinary),  # of the save that made it
-    col("created"),
-    UniqueConstraint("environment", "number", name="version_number"),
-)
-"""What jobs run in; rows never change."""
-
-layer = Table(
-    "layer",
-    metadata,
-    Column("digest", Text, primary_key=True),
-    col("blob", Text),
-    col("size"),
-    col("touched"),
-)
-"""Stored layers, shared by all versions and bases that name them."""
-
-base = Table(
-    "base",
-    metadata,
-    Column("id", Id, primary_key=True),
-    col("account", BigInteger, "0"),  # 0 = everybody's
-    col("name", Text),  # without "base/"
-    col("layers", Text),  # JSON as in ``version``
-    col("distro", Text, ""),
-    col("python", Text, ""),
-    col("python_version", Text, ""),
-    col("packages", Text, "[]"),
-    col("source", Text, ""),
-    col("digest", Text),
-    col("size"),
-    col("created"),
-    col("replaced", null=True),  # a newer one of that name came
-    Index("base_name", "name"),
-)
-"""Root file systems; rows never change but for ``replaced``."""
 
 for _owner in (argument, result):
     _used = _owner.c.blob.is_not(None)

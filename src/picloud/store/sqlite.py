@@ -104,6 +104,23 @@ class Writer:
             self._pen.release()
             self._written.set()
 
+    def write_together(self, group: list[Work], *, lone: bool) -> bool:
+        """Run these acts as one transaction in this thread, if nobody writes or waits to; False where they have to queue.
+
+        Args:
+            lone: there is nothing that could be done while they go to the disk.
+        """
+        if not self._waiting.empty() or not self._pen.acquire(blocking=False):
+            return False
+        try:
+            if self._closing.is_set():
+                return False
+            self._write_group(self._writing(), group, lone=lone)
+            return True
+        finally:
+            self._pen.release()
+            self._written.set()
+
     def _write_lone(self, act: Callable[[Connection], T], durable: bool, early: Callable[[T], object] | None) -> Answer[T]:
         connection = self._writing()
         try:
@@ -145,7 +162,7 @@ class Writer:
             self._waiting.put(None)  # the end was among them: to be seen again after this group
         return group
 
-    def _write_group(self, connection: Connection, group: list[Work]) -> None:
+    def _write_group(self, connection: Connection, group: list[Work], *, lone: bool = False) -> None:
         group = [work for work in group if work.future.set_running_or_notify_cancel()]
         while group:
             answers: list[Any] = []
@@ -158,7 +175,7 @@ class Writer:
                     work.future.set_exception(told)
                 group = [work for work in group if not work.future.done()]
                 continue
-            self._committed(group, answers, must_last=lasts(connection))
+            self._committed(group, answers, must_last=lasts(connection), lone=lone)
             return
 
     def _transact(self, connection: Connection, acts: list[Callable[[Connection], T]], answers: list[T]) -> list[T]:
@@ -179,8 +196,12 @@ class Writer:
             raise
         return answers
 
-    def _committed(self, group: list[Work], answers: list[Any], *, must_last: bool) -> None:
-        """Give the answers that may go now; the others wait for the next fsync, beside which the next group is written."""
+    def _committed(self, group: list[Work], answers: list[Any], *, must_last: bool, lone: bool) -> None:
+        """Give the answers that may go now; the others wait for the next fsync, beside which the next group is written.
+
+        Args:
+            lone: nothing can be done meanwhile: a quick fsync is done in this thread.
+        """
         later: list[tuple[Future[Any], Any]] = []
         for work, answer in zip(group, answers, strict=True):
             if work.early is not None:
@@ -189,7 +210,9 @@ class Writer:
                 later.append((work.future, answer))
             else:
                 work.future.set_result(answer)
-        if later:
+        if lone and later and self._sync_time < PROMPT and self._unsynced.empty():
+            _answered(later, self._fsync())
+        elif later:
             self._unsynced.put(later)
 
     def _sync(self) -> None:
@@ -203,12 +226,7 @@ class Writer:
                 later += more or []
             if not later:
                 return
-            error = self._fsync()
-            for future, answer in later:
-                if error is None:
-                    future.set_result(answer)
-                else:
-                    future.set_exception(error)
+            _answered(later, self._fsync())
 
     def _fsync(self) -> Unavailable | None:
         """Bring all that is committed to the disk; the error where that fails."""
@@ -258,3 +276,12 @@ class Writer:
             self._connection.info[OURS] = True
             self._connection.begin()
         return self._connection
+
+
+def _answered(later: list[tuple[Future[Any], Any]], error: Unavailable | None) -> None:
+    """Give the answers that waited for the disk."""
+    for future, answer in later:
+        if error is None:
+            future.set_result(answer)
+        else:
+            future.set_exception(error)

@@ -1,22 +1,26 @@
 """Public keys that open sessions in running jobs. Private ones are never here.
 
 add(tx, account, key, public, now)              NotFound: not a live key of the account; BadRequest: no public key
-by_public(tx, public) -> list[int]              live API keys it belongs to
-by_secret(tx, secret) -> list[int]              the live API key that has this secret
-account_of(tx, key) -> int                      NotAuthorized: it was revoked
+by_public(tx, public, now) -> list[int]         live API keys it belongs to
+by_digest(tx, digest, now) -> list[int]         the live API key whose secret has this sha256
+account_of(tx, key, now) -> int                 NotAuthorized: it was revoked, is switched off, or has expired
+
+A session runs programs, so a key needs the scope ``code`` for it.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import struct
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select
 
-from picloud.store.schema import api_key, ssh_key
+from picloud.store.account.key import live
+from picloud.store.account.schema import ssh_key
+from picloud.store.schema import account, api_key
 from picloud.wire.error import BadRequest, NotAuthorized, NotFound
+from picloud.wire.scope import Scope
 
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 LONGEST = 4096
@@ -30,7 +34,7 @@ def add(tx: Connection, account_id: int, key: int, public: str, now: int) -> Non
         BadRequest: that is no public key in OpenSSH's format.
     """
     plain = _plain(public)
-    mine = select(api_key.c.id).where(api_key.c.account == account_id, api_key.c.id == key, api_key.c.revoked.is_(None))
+    mine = select(api_key.c.id).where(api_key.c.account == account_id, api_key.c.id == key, live(now))
     if tx.execute(mine).one_or_none() is None:
         raise NotFound(f"there is no key {key}")
     known = select(ssh_key.c.created).where(ssh_key.c.public == plain, ssh_key.c.api_key == key)
@@ -38,30 +42,35 @@ def add(tx: Connection, account_id: int, key: int, public: str, now: int) -> Non
         tx.execute(insert(ssh_key), {"public": plain, "api_key": key, "created": now})
 
 
-def by_public(tx: Connection, public: str) -> list[int]:
+def by_public(tx: Connection, public: str, now: int) -> list[int]:
     """The live API keys that a public key belongs to, oldest first."""
     rows = select(api_key.c.id).join_from(ssh_key, api_key, ssh_key.c.api_key == api_key.c.id)
-    found = rows.where(ssh_key.c.public == public, api_key.c.revoked.is_(None)).order_by(api_key.c.created, api_key.c.id)
+    found = rows.where(ssh_key.c.public == public, _enters(now)).order_by(api_key.c.created, api_key.c.id)
     return [int(key) for key in tx.execute(found).scalars()]
 
 
-def by_secret(tx: Connection, secret: str) -> list[int]:
-    """The live API keys that have this secret; it is looked up by its digest, which no guess comes near."""
-    digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-    found = select(api_key.c.id).where(api_key.c.secret_hash == digest, api_key.c.revoked.is_(None))
+def by_digest(tx: Connection, digest: bytes, now: int) -> list[int]:
+    """The live API keys that have the secret with this sha256, which no guess comes near."""
+    former = and_(api_key.c.former_hash == digest, api_key.c.former_until > now)
+    found = select(api_key.c.id).where(or_(api_key.c.secret_hash == digest, former), _enters(now))
     return [int(key) for key in tx.execute(found).scalars()]
 
 
-def account_of(tx: Connection, key: int) -> int:
+def account_of(tx: Connection, key: int, now: int) -> int:
     """The account of a live API key.
 
     Raises:
-        NotAuthorized: it was revoked, or never was.
+        NotAuthorized: it was revoked, is switched off, as may be its account, has expired, may not run code, or never was.
     """
-    found = tx.execute(select(api_key.c.account).where(api_key.c.id == key, api_key.c.revoked.is_(None))).scalar_one_or_none()
+    found = tx.execute(select(api_key.c.account).where(api_key.c.id == key, _enters(now))).scalar_one_or_none()
     if found is None:
-        raise NotAuthorized(f"the API key {key} was revoked", hint="log in with another one")
+        raise NotAuthorized(f"the API key {key} opens no session any more", hint="use another one with the scope code")
     return int(found)
+
+
+def _enters(now: int) -> ColumnElement[bool]:
+    on = select(account.c.id).where(account.c.id == api_key.c.account, account.c.active == 1).exists()
+    return and_(live(now), api_key.c.scopes.bitwise_and(int(Scope.code)) != 0, on)
 
 
 def _plain(public: str) -> str:

@@ -1,7 +1,7 @@
 """Workers: one row for each incarnation that an engine starts. Their liveness is judged elsewhere; a row says only whether
 the incarnation may still act.
 
-    create(tx, incarnation, kind, secret, now) -> int
+    create(tx, incarnation, kind, secret, now, reserved) -> int
     by_incarnation(tx, incarnation, secret) -> Worker   NotAuthorized: unknown, wrong secret, or closed
     placed(tx, worker, pid, pid_start)                  where the engine put it
     live(tx) -> list[Worker]
@@ -35,11 +35,17 @@ class Worker(Struct, frozen=True):
     secret_hash: bytes
     env: str = ""
     vol: str = ""
+    reserved: int = 0
 
 
-def create(tx: Connection, incarnation: str, kind_id: int, secret: str, now: int) -> int:
-    """Register an incarnation before it is started; only the hash of its secret is kept."""
-    values = {"incarnation": incarnation, "kind": kind_id, "secret_hash": _hash(secret), "created": now, "evidence": ""}
+def create(tx: Connection, incarnation: str, kind_id: int, secret: str, now: int, reserved: bool = False) -> int:
+    """Register an incarnation before it is started; only the hash of its secret is kept.
+
+    Args:
+        reserved: it works on cores that a reservation keeps ready.
+    """
+    values = {"incarnation": incarnation, "kind": kind_id, "secret_hash": _hash(secret), "created": now, "evidence": "",
+              "reserved": int(reserved)}  # fmt: skip
     return int(tx.execute(_CREATE, values).scalar_one())
 
 
@@ -52,7 +58,7 @@ def by_incarnation(tx: Connection, incarnation: str, secret: str) -> Worker:
     row = tx.execute(_FIND, {"incarnation": incarnation}).one_or_none()
     if not hmac.compare_digest(row.secret_hash if row else bytes(32), _hash(secret)) or row is None or row.closed:
         raise NotAuthorized("this worker's credential is not valid any more", hint="it was revoked: end the worker")
-    return Worker(*row[:11])
+    return Worker(*row[:13])
 
 
 def placed(tx: Connection, worker_id: int, pid: int, pid_start: str) -> None:
@@ -62,7 +68,7 @@ def placed(tx: Connection, worker_id: int, pid: int, pid_start: str) -> None:
 
 def live(tx: Connection) -> list[Worker]:
     """All workers that are not closed, oldest first."""
-    return [Worker(*row[:11]) for row in tx.execute(_LIVE)]
+    return [Worker(*row[:13]) for row in tx.execute(_LIVE)]
 
 
 def _hash(secret: str) -> bytes:
@@ -73,7 +79,7 @@ _CREATE = insert(worker).returning(worker.c.id)
 _ROWS = select(
     worker.c.id, worker.c.incarnation, worker.c.kind, kind.c.account, kind.c.core_type, kind.c.cores, worker.c.pid,
     worker.c.pid_start, worker.c.created, worker.c.secret_hash, kind.c.env, kind.c.vol,
-    worker.c.closed,
+    worker.c.reserved, worker.c.closed,
 ).join_from(worker, kind, kind.c.id == worker.c.kind)  # fmt: skip
 _FIND = _ROWS.where(worker.c.incarnation == bindparam("incarnation"))
 _LIVE = _ROWS.where(worker.c.closed.is_(None)).order_by(worker.c.id)

@@ -10,6 +10,7 @@ CloudException
  |- Forbidden              the key may not do this                        403
  |- NotFound               nothing there for this account                 404
  |- Conflict               the same token or chunk with another body      409
+ |- TooMany                too many tries; wait before the next            429
  |- Unavailable            try again: starting, stopping, no connection   503
  |   |- StorageFull        the server's disk is nearly full               507
  |- SetupError             this machine or server is not set up rightly   500, local
@@ -18,7 +19,20 @@ CloudException
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypedDict
+
+
+class Told(TypedDict):
+    """An error as it crosses HTTP."""
+
+    code: str
+    message: str
+    hint: str | None
+    retry: bool  # the same request may succeed later
+    jid: int | None
+    status: str | None
+    facts: dict[str, Any]
 
 
 class CloudException(Exception):
@@ -51,7 +65,7 @@ class CloudException(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.parameter, self.jid, self.status, self.hint, self.facts, self.__dict__)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Told:
         """The error as it crosses HTTP: ``{code, message, hint, retry, jid, status, facts}``."""
         return {
             "code": self.code,
@@ -125,6 +139,13 @@ class Conflict(CloudException):
     http_status = 409
 
 
+class TooMany(CloudException):
+    """There were too many tries; the next may come after a while."""
+
+    code = "too_many"
+    http_status = 429
+
+
 class Unavailable(CloudException):
     """The server cannot answer now."""
 
@@ -165,7 +186,7 @@ def _tree(root: type[CloudException]) -> dict[str, type[CloudException]]:
 BY_CODE = _tree(CloudException)
 
 
-def from_dict(error: dict[str, Any]) -> CloudException:
+def from_dict(error: Mapping[str, Any]) -> CloudException:
     """The exception that :meth:`CloudException.to_dict` described; an unknown code becomes the root class."""
     facts = error.get("facts") or {}
     made = BY_CODE.get(error.get("code", ""), CloudException)(

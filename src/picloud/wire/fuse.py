@@ -15,8 +15,10 @@ MAX_WRITE = 1 << 20
 READ_SIZE = MAX_WRITE + 4096 * 2
 """Bytes that one request may have."""
 ASYNC_READ, ATOMIC_O_TRUNC, BIG_WRITES, AUTO_INVAL_DATA = 1 << 0, 1 << 3, 1 << 5, 1 << 12
+READDIRPLUS, READDIRPLUS_AUTO = 1 << 13, 1 << 14
 PARALLEL_DIROPS, ABORT_ERROR, MAX_PAGES = 1 << 18, 1 << 21, 1 << 22
 WANTED = ASYNC_READ | ATOMIC_O_TRUNC | BIG_WRITES | AUTO_INVAL_DATA | PARALLEL_DIROPS | ABORT_ERROR | MAX_PAGES
+WANTED |= READDIRPLUS | READDIRPLUS_AUTO
 HEAD = struct.Struct("=IIQQIIII")
 """Begin of each request: length, opcode, unique, node, uid, gid, pid, extensions."""
 ANSWER = struct.Struct("=IiQ")

@@ -59,6 +59,7 @@ class Cause(IntEnum):
     storage = 13  # bytes it needs could not be read or written
     not_sent = 14  # its client vanished before it was sent
     poison = 15  # a message killed its handler again and again
+    expired = 16  # a message that nobody read within its queue's retention
 
 
 _STATUS_OF_CAUSE = {
@@ -124,6 +125,10 @@ class Options(Struct, omit_defaults=True):
     interactive: bool = False  # shell command: result is bytes
     env: str = ""  # environment: "name", "/owner/name" or "base/name"; "" = base/host
     vol: list[str] = field(default_factory=list)  # volumes, by name
+    queue: str = ""  # that its jobs handle; said by the server alone
+    webhook: str = ""  # URL to which the end of each job is told
+    hooked: bool = False  # the label's webhook is told too; said by the server alone
+    secrets: list[str] = field(default_factory=list)  # by name; of equal variables the later one's holds
 
 
 def spread(ranges: list[tuple[int, int]]) -> int:

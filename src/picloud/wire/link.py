@@ -318,15 +318,20 @@ class Link:
                 if not (isinstance(failure, Unavailable) and failure.retry):
                     raise failure
                 connection, sent = None, False
+                patience = self._renewed(patience, request, seconds)
                 patience.wait(origin, failure)
             except TROUBLE as error:
                 stale = connection is not None and connection.used
                 if connection is not None:
                     connection.sock.close()
                 connection, sent = None, False
-                if isinstance(request.parts, Body) and request.parts.advanced():
-                    patience = Patience(self, seconds)  # the time in which bytes went well is none of trouble
+                patience = self._renewed(patience, request, seconds)
                 patience.wait(origin, error, stale=stale)
+
+    def _renewed(self, patience: Patience, request: Request, seconds: float | None) -> Patience:
+        """Patience anew where bytes went well meanwhile: that time was none of trouble."""
+        advanced = isinstance(request.parts, Body) and request.parts.advanced()
+        return Patience(self, seconds) if advanced else patience
 
     def _send(self, origin: Origin, connection: Connection, request: Request) -> None:
         size = size_of(request.parts)

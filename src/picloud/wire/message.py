@@ -131,6 +131,7 @@ class Credit(Struct, tag=True):
     slots: int
     busy: int
     lent: int  # slots whose job waits for other jobs
+    ready: int = 0  # slots whose runner can take jobs, or has one
 
 
 class Started(Struct, tag=True):
@@ -171,6 +172,7 @@ class Outcome(Struct, array_like=True, omit_defaults=True, gc=False):
     retry: bool = False  # the exception's class is one of _retry_on (or that was not given)
     started_ms: int = 0  # wall clock of the worker's host, for display only
     figures: Figures | None = None  # of jobs that were sampled
+    unpaid_us: int = 0  # of its run time: its slot was lent, or it handles a queue and none was in hand
 
 
 class Done(Struct, tag=True):
@@ -274,6 +276,8 @@ class Spec(Struct):
     env: dict[str, str] = field(default_factory=dict)
     memory_limit: int = 0  # bytes
     client_python: str = ""
+    secrets: dict[str, str] = field(default_factory=dict)  # variables, opened; such a spec is sent with each batch of leases
+    refused: str = ""  # why its jobs cannot begin
 
 
 class Lease(Struct, array_like=True, gc=False):

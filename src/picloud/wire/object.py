@@ -17,8 +17,10 @@ LONGEST_KEY, LONGEST_PART = 1024, 255
 """Bytes: as in S3, and as Linux has it."""
 LARGEST = 5 << 40
 """Bytes of an object."""
-INLINE = 16_384
+INLINE = 65_536
 """Bytes of an object that rest in the index itself; larger ones are blobs."""
+CARRIED = 262_144
+"""Bytes of an object that travel with what is said of it; larger ones go by themselves, as blobs."""
 BATCH, BATCH_BYTES = 1000, 8 << 20
 """Objects, and bytes of theirs, that one question carries."""
 PART = 64 << 20
@@ -26,8 +28,8 @@ PART = 64 << 20
 HEADERS = ("content-type", "content-encoding", "content-disposition", "cache-control")
 """Those that a public object is served with under their own names; others get ``x-meta-`` before theirs."""
 MTIME, MODE = "mtime", "mode"
-"""Headers of files in volumes: their time of modification (ns) and "x" where they are programs. The time goes with the content:
-whoever stores another content leaves it out."""
+"""Headers of files, as a mount or a sync has set them: their time of modification (ns), and "x" where they are programs. The time
+goes with the content: whoever stores another content leaves it out."""
 _ILLEGAL = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What XML 1.0 cannot hold."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
@@ -89,7 +91,9 @@ class Keys(Struct, omit_defaults=True):
     prefix: str | None = None  # instead: all below this folder; "" = all
     ids: list[int] = field(default_factory=list)  # instead: find or get objects by these
     folders: bool = False  # find: folders too, with a / behind their names
+    carried: bool = False  # get: with the bytes of each object of at most CARRIED bytes, where the server has them at hand
     keep: bool = False  # remove: a folder whose last object goes stays, as in a file system
+    early: bool = False  # remove: answered when everybody sees it; a power cut may take it back, until something later is synced
 
 
 class Content(Struct, omit_defaults=True):
@@ -137,6 +141,14 @@ class Change(Struct, omit_defaults=True):
     headers: dict[str, str] = field(default_factory=dict)
     reset: bool = False
     keep: bool = False  # rename: a folder that becomes empty stays
+
+
+class Mark(Struct, omit_defaults=True):
+    """Headers of an object to change, its content untouched. The version stays what it is."""
+
+    id: int
+    headers: dict[str, str]  # "" takes one away; others stay
+    volume: str = ""
 
 
 class Append(Struct, omit_defaults=True):
@@ -208,6 +220,13 @@ def _too_long(key: str, parts: list[str]) -> str:
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """What stays of an object's headers when its content is changed in place."""
     return {name: value for name, value in headers.items() if name != MTIME}
+
+
+def modified_ns(headers: Mapping[str, str], stored: int) -> int:
+    """When a file was modified: as its headers tell, else when it was stored; epoch ns."""
+    told = headers.get(MTIME, "")
+    known = len(told) < 20 and told.removeprefix("-").isdecimal() and told.isascii()
+    return int(told) if known else stored
 
 
 def check_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 Buffer = bytes | bytearray | memoryview
+EXCEPTION_LIMIT = 40_000
+"""Bytes of a pickled exception that is kept; of a larger one type, text and traceback say enough."""
 
 
 def join(pickled: bytes, buffers: Sequence[Buffer]) -> list[Buffer]:
@@ -51,3 +53,54 @@ def loads(payload: Buffer) -> Any:
         return pickle.loads(payload)
     pickled, buffers = split(payload)
     return pickle.loads(pickled, buffers=[bytearray(b) for b in buffers])
+
+
+def dump_exception(error: BaseException, dump: Callable[[Any], bytes], limit: int = EXCEPTION_LIMIT) -> bytes:
+    """An exception as bytes for :func:`loads`, only if it can be loaded again: many classes can be pickled but not loaded.
+
+    Where the whole cannot be, its attributes that cannot are None (an HTTP error holds its connection), its arguments text.
+
+    Args:
+        dump: ``cloudpickle.dumps``.
+        limit: bytes.
+
+    Returns:
+        b"" where even that cannot be saved, or is too large.
+    """
+    for make in (lambda: error, lambda: _Bare(error, dump)):
+        try:
+            made = bytes(dump(make()))
+            if len(made) <= limit and isinstance(pickle.loads(made), BaseException):
+                return made
+        except BaseException:  # noqa: BLE001 user code: a constructor may raise anything
+            continue
+    return b""
+
+
+_OWN = "__reduce_ex__"
+
+
+class _Bare:
+    """Pickles as an exception of the same class, made without its constructor, of all parts of another that can be saved."""
+
+    def __init__(self, error: BaseException, dump: Callable[[Any], bytes]) -> None:
+        def kept(value: Any, instead: Any) -> Any:
+            try:
+                pickle.loads(dump(value))
+            except Exception:  # noqa: BLE001 user code
+                return instead
+            return value
+
+        args = tuple(kept(one, str(one)) for one in error.args)
+        self._parts = type(error), args, {name: kept(value, None) for name, value in vars(error).items() if name != _OWN}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revived, self._parts
+
+
+def _revived(kind: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
+    made = kind.__new__(kind, *args)
+    made.args = args
+    parts = _revived, (kind, args, attributes)
+    vars(made).update(attributes, **{_OWN: lambda protocol: parts})  # who got it may send it on
+    return made

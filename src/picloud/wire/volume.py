@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from picloud.wire.error import BadRequest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,63}")
+Name = Annotated[str, Meta(extra_json_schema={"pattern": f"^{NAME.pattern}$"})]
 LONGEST_DESCRIPTION = 1024
 HOME = "/home/picloud"
 TAKEN = (

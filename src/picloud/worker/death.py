@@ -186,6 +186,11 @@ def disk_full(used: int, limit: int) -> Failure:
     )
 
 
+def no_secret(why: str) -> Failure:
+    """The certificate of a job that could not get a secret."""
+    return Failure("environment", f"The job did not begin: {why}", "picloud secret set puts it back; then run the job again")
+
+
 def refused(error: Any) -> tuple[Cause, Failure]:
     """Cause and certificate of a job whose code or arguments could not be fetched."""
     return Cause.environment, Failure(

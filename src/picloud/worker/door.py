@@ -2,8 +2,8 @@
 
 Requests are relayed with the worker's own credential and the attempt in hand; what the job says about either is dropped.
 Those for blobs go to the edge, with no credential: a ticket in the address is the right.
-Answers stream through as they come. While a ``POST /v1/result`` is under way the job waits for other jobs, and its slot is
-lent. One thread a connection: the loop only answers who is in hand.
+Answers stream through as they come. While a ``POST /v1/result`` or ``/v1/queue/wait`` is under way the job waits for others, and
+its slot is lent. One thread a connection: the loop only answers who is in hand.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -33,6 +34,8 @@ PIECE = 1 << 16
 HEAD = 1 << 16  # bytes of a request's head at most
 NAME = "door.sock"
 BLOB = f" {BLOBS}".encode()  # in the first line of a request for the edge
+ASKED = b"POST /v1/queue/exchange ", b"POST /v1/queue/wait?"
+"""How a request begins that ends messages and asks for more."""
 DROPPED = (b"authorization", b"x-picloud-attempt", b"host", b"connection", b"expect", b"proxy-authorization")
 
 
@@ -40,7 +43,8 @@ class Visit(NamedTuple):
     """The job on whose behalf a request is relayed."""
 
     attempt: str  # <jid>.<n>.<lease, hex>
-    wait: Callable[[bool], None]  # tells that the job begins or ends to wait; from any thread
+    wait: Callable[[bool, int], None]  # one of so many readers of the job begins or ends to wait; from any thread
+    answered: Callable[[], None]  # an answer about messages has come; from any thread
 
 
 class Head(NamedTuple):
@@ -123,8 +127,9 @@ class Door:
     def _relay(self, guest: socket.socket, upstream: socket.socket, head: Head, body: Iterator[bytes], visit: Visit) -> bool:
         """One request and its answer; False when the connection cannot be used again."""
         waits = head.line.startswith(b"POST /v1/result") or b"/wait?" in head.line
+        readers = _readers(head.line)
         if waits:
-            visit.wait(True)
+            visit.wait(True, readers)
         begun = False
         try:
             upstream.sendall(self._request(head, visit))
@@ -135,6 +140,8 @@ class Door:
                 if answer is None:
                     raise OSError("control closed the connection")
                 begun = True
+                if head.line.startswith(ASKED):
+                    visit.answered()
                 guest.sendall(raw(answer))
                 for piece in framed(answer, reader.read1, reader.readline, answer=True):
                     guest.sendall(piece)
@@ -145,7 +152,7 @@ class Door:
             return False
         finally:
             if waits:
-                visit.wait(False)
+                visit.wait(False, readers)
 
     def _request(self, head: Head, visit: Visit) -> bytes:
         kept = [(name, value) for name, value in head.headers if name not in DROPPED]
@@ -157,6 +164,12 @@ class Door:
             (b"x-picloud-attempt", visit.attempt.encode()),
         ]
         return raw(Head(head.line, kept))
+
+
+def _readers(line: bytes) -> int:
+    """Of how many processes of the job the one that asks is one."""
+    found = re.search(rb"[?&]readers=([0-9]{1,4})\b", line)
+    return max(1, int(found[1])) if found else 1
 
 
 def _bound(folder: Path) -> socket.socket:

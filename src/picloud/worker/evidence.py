@@ -6,7 +6,7 @@ from pathlib import Path
 
 from picloud.wire.job import Cause
 from picloud.wire.message import Figures, Outcome
-from picloud.worker import death, found
+from picloud.worker import death, found, frame
 from picloud.worker.order import Order
 from picloud.worker.running import Running
 from picloud.worker.samples import Meter
@@ -37,6 +37,32 @@ def add(running: Running, outcome: Outcome, order: Order) -> None:
         failure.refused, failure.kernel_kills = figures.refused, figures.kernel_kills
         counts = [f"{text}: {count}" for count, text in ((figures.refused, REFUSED), (figures.kernel_kills, KILLS)) if count]
         failure.message += f" ({', '.join(counts)})" if counts else ""
+
+
+def judge(running: Running, outcome: Outcome, flags: int, killed: bool, order: Order) -> None:
+    """Cause and certificate of a job whose runner lives.
+
+    Args:
+        flags: of its result.
+        killed: the kernel killed a program of the job for memory.
+
+    Raises:
+        ValueError: the runner says what cannot be.
+    """
+    if flags & frame.FAILED:
+        cause, outcome.failure = death.told(outcome.data)
+        if killed and cause in (Cause.exception, Cause.exit):
+            cause = death.child_out_of_memory(outcome.failure, running.spec.name, order)
+        outcome.cause, outcome.data, outcome.retry = cause, b"", bool(flags & frame.RETRY)
+    if running.ending is not None:
+        told = outcome.failure.traceback if outcome.failure else ""
+        outcome.failure, outcome.data, outcome.retry = running.ending, b"", False
+        outcome.failure.traceback = outcome.failure.traceback or told
+        outcome.cause = Cause[running.ending.cause]
+    elif outcome.cause == Cause.killed:  # an interrupt that nobody ordered
+        raise ValueError("no order to end this job")
+    if outcome.failure is not None:
+        add(running, outcome, order)
 
 
 def killed(running: Running, at_limit: bool, order: Order) -> None:

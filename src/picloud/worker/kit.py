@@ -12,9 +12,11 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from picloud.wire.error import BadRequest, CloudException
 from picloud.wire.job import Cause, Failure
+from picloud.wire.mask import Mask
 from picloud.wire.message import Lease, Outcome, Spec, encode
 from picloud.worker.control import Control
 from picloud.worker.loop import Loop
@@ -42,28 +44,50 @@ class Kit:
         self._waiting: dict[int, list[Then]] = {}
         self._written: Counter[int] = Counter()
         self._shelf = Shelf(self.code)
+        self.masks: dict[int, Mask] = {}  # of submissions with secrets: for all values that attempts in hand may have
+        self._sealed: dict[int, tuple[set[int], set[str]]] = {}  # of the same: all keys of their spec so far, and all values
+
+    def learn_all(self, specs: list[Spec]) -> dict[int, str]:
+        """Learn those whose jobs can begin; of the others, by submission, why not."""
+        for spec in specs:
+            if not spec.refused:
+                self.learn(spec)
+        return {spec.submission: spec.refused for spec in specs if spec.refused}
 
     def learn(self, spec: Spec) -> None:
-        """Write a submission's spec where runners find it."""
-        if spec.submission in self.specs:
+        """Write a submission's spec where runners find it. One with secrets comes again and again: these may have changed."""
+        if spec.submission in self.specs and not spec.options.secrets:
             return
-        told = {
+        told: dict[str, Any] = {
             "function": spec.function,
             "modules": spec.modules,
             "name": spec.name,
             "python": spec.client_python,
-            "env": spec.env,
+            "env": spec.env | spec.secrets,
             "kill_process": spec.options.kill_process,
             "profile": spec.options.profile,
         }
+        if spec.secrets:
+            told["hidden"] = list(spec.secrets.values())
         key = int.from_bytes(hashlib.blake2b(encode(told), digest_size=8).digest(), "little")
         if key not in self._written:
             _write(self.spec_folder / f"{key}.json", json.dumps(told).encode())
-        self._written[key] += 1
+        if not spec.options.secrets or self._hide(spec, key):
+            self._written[key] += 1
         self.keys[spec.submission] = key
         self.specs[spec.submission] = spec
         if self._shelf.holds(spec):
             self.ready.add(spec.submission)
+
+    def _hide(self, spec: Spec, key: int) -> bool:
+        """Have the values of a spec masked, beside those that it had before; whether its key is a new one."""
+        keys, values = self._sealed.setdefault(spec.submission, (set(), set()))
+        new = key not in keys
+        keys.add(key)
+        values.update(spec.secrets.values())
+        if new:
+            self.masks[spec.submission] = Mask(values)
+        return new
 
     def use(self, submission: int) -> None:
         """A lease of this submission came."""
@@ -74,6 +98,9 @@ class Kit:
 
         Control counts the same way and remembers fewer than KNOWN, so it sends a spec again before it is missed.
         """
+        if self._sealed:
+            in_hand = set(in_hand)
+            self.forget_secrets(in_hand)
         if len(self.specs) <= KNOWN and not self._shelf.full:
             return
         held = set(in_hand)
@@ -81,9 +108,19 @@ class Kit:
             self._trim(held)
         spare = len(self.specs) - KNOWN + KNOWN // 4 if len(self.specs) > KNOWN else 0
         for submission in [s for s in islice(self.specs, spare) if s not in held]:
-            del self.specs[submission]
-            self.ready.discard(submission)
-            key = self.keys.pop(submission)
+            self._drop(submission)
+
+    def forget_secrets(self, in_hand: Iterable[int]) -> None:
+        """Drop the specs with secrets of all submissions but those in hand: control sends them again."""
+        for submission in self._sealed.keys() - set(in_hand):
+            self._drop(submission)
+
+    def _drop(self, submission: int) -> None:
+        keys, _ = self._sealed.pop(submission, ({self.keys[submission]}, None))
+        self.masks.pop(submission, None)
+        del self.specs[submission], self.keys[submission]
+        self.ready.discard(submission)
+        for key in keys:
             self._written[key] -= 1
             if not self._written[key]:
                 del self._written[key]

@@ -14,6 +14,7 @@ from picloud.sandbox.base import Maker, Program, Sandbox
 from picloud.wire.error import SetupError
 from picloud.worker import surroundings
 from picloud.worker.logs import Pipe
+from picloud.worker.mounts import Mounts
 
 SESSIONS = "sessions"
 MAIN = "from picloud.worker.runner import main; main()"
@@ -46,13 +47,14 @@ def place(maker: Maker, folder: Path, used: Sandbox | None, fit: bool) -> Sandbo
     return maker.make(folder)
 
 
-def runner(sandbox: Sandbox, feed: int, cores: int, root: bool) -> Launched:
+def runner(sandbox: Sandbox, feed: int, cores: int, root: bool, mounts: Mounts | None) -> Launched:
     """Start a runner.
 
     Args:
         feed: descriptor of the job socket, which runners read.
         cores: of each job.
         root: it is root inside (set-up jobs).
+        mounts: what is shown there.
 
     Raises:
         SetupError: it could not be started.
@@ -65,6 +67,7 @@ def runner(sandbox: Sandbox, feed: int, cores: int, root: bool) -> Launched:
     order = {
         "folder": sandbox.here, "home": sandbox.home, "folders": sandbox.folders, "code": f"{sandbox.here}/code",
         "specs": f"{sandbox.here}/specs", "feed": feed, "result": theirs.fileno(), "mark": mark.hex(), "path": "",
+        "mounts": mounts.places if mounts else [], "page": mounts.page.file if mounts else -1,
     }  # fmt: skip
     boot = (kit.BOOT.format(sandbox.kit) if sandbox.kit else "") + MAIN
     env = sandbox.inside.environment() | surroundings.threads(cores)
@@ -73,6 +76,8 @@ def runner(sandbox: Sandbox, feed: int, cores: int, root: bool) -> Launched:
         env["PYTHONNOUSERSITE"] = "1"
     env["PICLOUD_SESSIONS"] = f"{sandbox.here}/{SESSIONS}"
     fds = {1: out.writer, 2: err.writer, feed: feed, theirs.fileno(): theirs.fileno()}
+    if mounts:
+        fds[mounts.page.file] = mounts.page.file
     try:
         process = sandbox.inside.start([*sandbox.python, "-P", "-c", boot, json.dumps(order)], env, fds, root=root)
     except BaseException:

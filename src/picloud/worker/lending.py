@@ -29,20 +29,23 @@ class Lending:
         self._short_until = 0.0
         self._looks = False  # a look at what may go is due
 
-    def moved(self, running: Running, begins: bool) -> bool:
-        """A request of this job that waits for others begins or ends; True if its slot is lent from now."""
-        before = running.waits
-        running.waits = before + 1 if begins else max(0, before - 1)
-        if begins and before == 0:
-            self._change(1)
-            return True
-        if not begins and before == 1:
-            self._change(-1)
-        return False
+    def moved(self, running: Running, begins: bool, readers: int = 1) -> bool:
+        """A request of this job that waits for others begins or ends; True if its slot is lent from now.
+
+        Args:
+            readers: so many of the job's processes have to wait until the job does.
+        """
+        running.waits = running.waits + 1 if begins else max(0, running.waits - 1)
+        lends = running.waits >= readers
+        if lends == running.lends:
+            return False
+        running.lend(lends)
+        self._change(1 if lends else -1)
+        return lends
 
     def ended(self, running: Running) -> None:
         """The job is over while it waited."""
-        running.waits = 0
+        running.waits, running.lends = 0, False
         self._change(-1)
 
     def _change(self, by: int) -> None:

@@ -15,6 +15,7 @@ import termios
 import time
 from collections import deque
 
+from picloud.wire.mask import Flow, Mask
 from picloud.wire.message import LogChunk
 
 PIECE = 1 << 16
@@ -145,14 +146,17 @@ def _merged(pieces: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
 class JobLog:
     """All streams of one attempt."""
 
-    def __init__(self, jid: int, n: int, head: int, tail: int) -> None:
+    def __init__(self, jid: int, n: int, head: int, tail: int, mask: Mask | None = None) -> None:
         self.jid, self.n = jid, n
+        self._mask, self._flows = mask, dict[str, Flow]()
         self._limits = head, tail
         self._streams: dict[str, Stream] = {}
         self._flooded = 0.0
 
     def add(self, stream: str, data: bytes) -> None:
         """Take in output of one stream."""
+        if self._mask is not None:
+            data = self._flows.setdefault(stream, self._mask.flow()).feed(data)
         if data:
             self._streams.setdefault(stream, Stream(*self._limits)).add(data)
 
@@ -165,6 +169,8 @@ class JobLog:
         if stream not in ("pilog", "syslog"):
             self.add(stream, data)
             return
+        if self._mask is not None:  # before a value of several lines becomes several
+            data = self._mask.data(data)
         for line in data.decode(errors="replace").splitlines():
             self.tell(stream, line)
 
@@ -173,13 +179,22 @@ class JobLog:
         flood = now is None or now - self._flooded >= FLOOD
         if flood and now is not None:
             self._flooded = now
+        if now is None:
+            self.end()
         return [
             LogChunk(self.jid, self.n, name, offset, data)
             for name, stream in self._streams.items()
             for offset, data in stream.take(flood)
         ]
 
+    def end(self) -> None:
+        """Nothing more will come: what a mask held back does now."""
+        for stream, flow in self._flows.items():
+            if rest := flow.end():
+                self._streams.setdefault(stream, Stream(*self._limits)).add(rest)
+
     def last(self) -> str:
-        """The last lines printed, stderr after stdout, for the death certificate."""
+        """The last lines printed, stderr after stdout, for the death certificate; the job has ended."""
+        self.end()
         parts = [self._streams[name].last for name in ("stdout", "stderr") if name in self._streams]
         return b"".join(parts).decode(errors="replace")

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from picloud.sandbox import system
 from picloud.sandbox.base import Mounting
-from picloud.wire import fuse
+from picloud.wire import barrier, fuse
 from picloud.wire.error import SetupError
 from picloud.worker.loop import Loop
 
@@ -46,11 +46,20 @@ class Server(NamedTuple):
     cache: Path
 
 
+class Unstored(NamedTuple):
+    """Where the one who serves a mount tells what is not stored yet."""
+
+    page: barrier.Page
+    at: int
+
+
 class Mounts:
     """All of one sandbox. ``tell``: writes a line into the Pi log of the job in hand; called on the loop."""
 
     def __init__(self, loop: Loop, sandbox: Mounting, server: Server, shown: Sequence[Shown], tell: Tell) -> None:
-        self._mounts = [Mount(loop, sandbox, server, one, tell) for one in shown]
+        self.places = [one.place for one in shown]
+        self.page = barrier.Page.make(len(shown))
+        self._mounts = [Mount(loop, sandbox, server, one, Unstored(self.page, at), tell) for at, one in enumerate(shown)]
 
     def attach(self) -> None:
         """Mount them. Blocks some milliseconds.
@@ -66,12 +75,18 @@ class Mounts:
         for one in self._mounts:
             one.end()
 
+    def listen(self) -> None:
+        """Take what was said for the Pi log; on the loop."""
+        for one in self._mounts:
+            one.listen()
+
 
 class Mount:
     """One folder, from the first mount of it to the end of its sandbox. Its state changes on the loop alone."""
 
-    def __init__(self, loop: Loop, sandbox: Mounting, server: Server, shown: Shown, tell: Tell) -> None:
+    def __init__(self, loop: Loop, sandbox: Mounting, server: Server, shown: Shown, unstored: Unstored, tell: Tell) -> None:
         self._loop, self._sandbox, self._server, self._shown, self._tell = loop, sandbox, server, shown, tell
+        self._unstored = unstored
         self._device = self._handle = -1
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = self._starting = False
@@ -92,6 +107,7 @@ class Mount:
         self._loop.call(lambda: self._attached(device))
 
     def _attached(self, device: int) -> None:
+        self._unstored.page.came(self._unstored.at)
         if self._ended:
             os.close(device)
             return
@@ -111,13 +127,14 @@ class Mount:
             [sys.executable, "-P", "-m", MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pass_fds=[device],
+            pass_fds=[device, self._unstored.page.file],
             cwd="/",
             start_new_session=True,
             preexec_fn=_die_with_us,
         )
         order = {"url": server.url, "folder": self._shown.place, "cache": str(server.cache), "door": str(server.door),
-                 "volume": self._shown.volume, "uid": JOB if self._shown.volume else 0, "gid": JOB, "device": device}  # fmt: skip
+                 "volume": self._shown.volume, "uid": JOB if self._shown.volume else 0, "gid": JOB, "device": device,
+                 "page": self._unstored.page.file, "at": self._unstored.at}  # fmt: skip
         assert child.stdin is not None
         try:
             with child.stdin:
@@ -133,6 +150,7 @@ class Mount:
             log.error("%s cannot be served: %r", self._shown.place, error)
             return
         self._process, self._handle = child, os.pidfd_open(child.pid)
+        os.set_blocking(self._words(), False)
         if self._ended:
             self._kill()
         else:
@@ -145,8 +163,17 @@ class Mount:
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
+    def listen(self) -> None:
+        """What it said for the Pi log; see :meth:`Mounts.listen`."""
+        if self._process is not None:
+            self._heard()
+
     def _heard(self) -> None:
-        if not (said := os.read(self._words(), 1 << 16)):
+        try:
+            said = os.read(self._words(), 1 << 16)
+        except BlockingIOError:
+            return
+        if not said:
             self._loop.forget(self._words())
         for line in said.decode(errors="replace").splitlines():
             self._tell(line)
@@ -154,6 +181,7 @@ class Mount:
     def _died(self) -> None:
         """It has ended: with its sandbox, or else the folder is mounted anew."""
         status = self._bury()
+        self._unstored.page.died(self._unstored.at)
         if not self._ended:
             log.warning("the server of %s ended with status %s", self._shown.place, status)
             self._loop.work(self.attach, self._again)
@@ -161,6 +189,7 @@ class Mount:
     def _again(self, _: object, error: BaseException | None) -> None:
         if error is not None and not self._ended:
             log.info("%s is not mounted again: %s", self._shown.place, error)  # as where the sandbox has ended
+            self._unstored.page.came(self._unstored.at)  # nobody need wait for it
 
     def end(self) -> None:
         """See :meth:`Mounts.end`; from any thread."""

@@ -53,7 +53,7 @@ class Owner(Protocol):
     def printed(self, chunks: list[LogChunk]) -> None:
         """Output to be sent."""
 
-    def waits(self, slot: Slot, running: Running, begins: bool) -> None:
+    def waits(self, slot: Slot, running: Running, begins: bool, readers: int) -> None:
         """The job in hand begins or ends to wait for other jobs."""
 
     def ready(self, slot: Slot) -> None:

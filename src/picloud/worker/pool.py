@@ -70,14 +70,16 @@ class Pool:
 
     def accept(self, specs: list[Spec], leases: list[Lease]) -> None:
         """Take over leases."""
-        for spec in specs:
-            self.kit.learn(spec)
+        refused = self.kit.learn_all(specs)
         awaited = False
         for lease in leases:
             key = lease.jid, lease.n
             if key in self.held:
                 continue
             self.held[key] = lease
+            if refused and (why := refused.get(lease.submission)):
+                self.finish(lease, Cause.environment, death.no_secret(why))
+                continue
             self.kit.use(lease.submission)
             awaited = awaited or lease.awaited
             if lease.submission in self.kit.ready and not lease.blob:
@@ -185,6 +187,8 @@ class Pool:
         self._watch.wake()
         spec = self.kit.specs[lease.submission]
         running = Running(lease, spec)
+        if spec.options.secrets:
+            running.hide(self.kit.masks[lease.submission], self.order)
         if spec.options.max_runtime_ms:
             limit = spec.options.max_runtime_ms
             running.timers = (self.loop.after(limit / 1000, lambda: slot.stop(running, death.ended(Cause.timeout, limit))),)
@@ -195,9 +199,14 @@ class Pool:
     def ended(self, slot: Slot, running: Running, outcome: Outcome, large: Path | None) -> None:
         """A job is over."""
         self.busy -= 1
-        if running.waits:
+        if running.lent or running.lends or running.spec.options.queue:
+            outcome.unpaid_us = running.unpaid_us(outcome)
+        if running.lends:
             self.lending.ended(running)
         self.visits.ended(running)
+        if running.mask is not None:
+            running.mask.outcome(outcome)
+            self.kit.forget_secrets(each.submission for each in self.held.values() if each is not running.lease)
         if self.held.pop(running.key, None) is None:
             return
         average = self._average
@@ -342,13 +351,14 @@ class Pool:
 
     def credit(self) -> Credit:
         """What the server should know to size its batches."""
-        return Credit(self.lending.window(len(self.slots)), len(self.slots), self.busy, self.lending.lent)
+        ready = sum(slot.is_ready for slot in self.slots)
+        return Credit(self.lending.window(len(self.slots)), len(self.slots), self.busy, self.lending.lent, ready)
 
     # -- jobs that wait for jobs ----------------------------------------------------------------------------------
 
-    def waits(self, slot: Slot, running: Running, begins: bool) -> None:
+    def waits(self, slot: Slot, running: Running, begins: bool, readers: int) -> None:
         """The job in hand waits for others: its slot is lent, and what is not awaited goes back for what is."""
-        if slot.job is running and self.lending.moved(running, begins):
+        if slot.job is running and self.lending.moved(running, begins, readers):
             self.reports.flush()  # the smaller window first, or the same leases come back
             self.take_back()
             line, self._waiting = self._waiting, deque()

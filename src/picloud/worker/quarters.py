@@ -54,7 +54,7 @@ class Quarters:
             launch.pipe_of_sessions(sandbox)
             self._show(sandbox)
         image = owner.order.image
-        return launch.runner(sandbox, owner.feed.out.fileno(), owner.order.cores, bool(image and image.setup))
+        return launch.runner(sandbox, owner.feed.out.fileno(), owner.order.cores, bool(image and image.setup), self._mounts)
 
     def _show(self, sandbox: Sandbox) -> None:
         """Mount what its jobs shall see. Where that cannot be, the Pi log tells it, and jobs run without."""
@@ -69,6 +69,11 @@ class Quarters:
             self._mounts.attach()
         except SetupError as error:
             log.warning("jobs have no /bucket: %s", error)
+
+    def listen(self) -> None:
+        """Take what was said for the Pi log of the job in hand."""
+        if self._mounts is not None:
+            self._mounts.listen()
 
     def end(self) -> None:
         """End the sandbox; waits for it."""

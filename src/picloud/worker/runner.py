@@ -26,6 +26,7 @@ from picloud.worker.inside import failure, programs, save, unseen
 from picloud.worker.inside.code import Code, Spec
 from picloud.worker.inside.output import Stream, capture_logging, text_frames
 from picloud.worker.inside.place import Place
+from picloud.worker.inside.stored import Mounts
 
 QUICK_NS = 700
 """A shorter call cannot have written anything: nothing is checked after it."""
@@ -63,6 +64,7 @@ class Runner:
         self.result = socket.socket(fileno=order["result"])
         self.code = Code(Path(order["code"]), Path(order["specs"]))
         self.place = Place(Path(order["home"]), [Path(one) for one in order["folders"]])
+        self.mounts = Mounts(order["mounts"], order["page"])
         path = order["path"]
         self.boxed = bool(path)  # it sees a file system of its own
         if path:  # not before home was emptied: the job before may have left modules there
@@ -161,6 +163,8 @@ class Runner:
         if n != self.attempt:
             self.attempt = n
             os.environ["PICLOUD_ATTEMPT"] = str(n)
+        if any(self.mounts.signs):
+            self.mounts.wait()
         try:
             self.in_user_code = True
             spec = self._enter(key)
@@ -181,6 +185,8 @@ class Runner:
             took = clock() - begin if begin else 0
             said, preview, tail = self._failed(step, error), b"", self.tail
         said |= self._tidy(took)
+        if any(self.mounts.signs) and (fault := self.mounts.store()):
+            said, preview, tail = self._not_stored(fault, said, preview, tail)
         user, system, peak = self._used(took)
         return (frame.RESULT, said, len(preview), n, jid, took // 1000 or 1, user, system, peak), preview + tail
 
@@ -199,8 +205,16 @@ class Runner:
         if spec.python and spec.python != HERE:
             raise failure.Skew(spec.python)
         self.place.set_environment(spec.env)
+        if spec.hidden or (self.spec is not None and self.spec.hidden):
+            self._hide(spec)
         self.spec = spec
         return spec
+
+    def _hide(self, spec: Spec) -> None:
+        """Let ``cloud`` know, in this process and its forks, what it must not tell of a handler's errors."""
+        from picloud.wire import mask
+
+        mask.here = mask.Mask(spec.hidden) if spec.hidden else None
 
     def _saved(self, value: Any) -> tuple[int, bytes, bytes]:
         jid, n = self.job
@@ -230,6 +244,14 @@ class Runner:
             client = self.spec.python if self.spec is not None else ""
             self.tail = failure.cannot_load(error, f"The {step} of the job", client)
         return flags
+
+    def _not_stored(self, fault: str, said: int, preview: bytes, tail: bytes) -> tuple[int, bytes, bytes]:
+        """What the job wrote into its mounts is not all there: that is its failure, unless it has one already."""
+        self.leaving = True  # nothing of this shall fail the next
+        self._tell("pilog", f"{fault}\n")
+        if not said & frame.FAILED:
+            said, preview, tail = said & ~frame.FILE | frame.FAILED, b"", failure.not_stored(fault)
+        return said | frame.LEAVING, preview, tail
 
     def _profiling(self, call: Any) -> Any:
         def profiled(*args: Any, **kwargs: Any) -> Any:

@@ -64,7 +64,7 @@ class Meter:
             at_ms,
             max(last.cpu_user_us, gauge.cpu_user_us - self._before.cpu_user_us),
             max(last.cpu_system_us, gauge.cpu_system_us - self._before.cpu_system_us),
-            gauge.memory,
+            gauge.memory or last.memory,
             self.peak,
             processes=gauge.processes,
             **counted,

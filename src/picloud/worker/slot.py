@@ -23,6 +23,7 @@ from picloud.worker.owner import Owner
 from picloud.worker.quarters import Quarters, ended
 from picloud.worker.running import Running
 from picloud.worker.samples import Meter
+from picloud.worker.trust import Trust
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,8 @@ class Slot:
         self.job: Running | None = None
         self.process: Program | None = None
         self.rested: Gauge | None = None  # taken since its last job
-        self.is_ready = self.was_ready = self.leaving = False
-        self.starting = self.ended = False
+        self._trust = Trust()
+        self.is_ready = self.was_ready = self.leaving = self.starting = self.ended = False
 
     @property
     def sandbox(self) -> Sandbox | None:
@@ -147,22 +148,28 @@ class Slot:
         outcome = Outcome(
             jid, n, running.lease.lease, 0, runtime, user, system, peak, preview, data, started_ms=running.started_ms
         )
+        seen = int((time.monotonic() - running.began) * 1e6)
         if runtime > JOURNAL_US:
             self._journal()
+            self.quarters.listen()
         if flags or running.ending is not None or running.job_log is not None or runtime > SLACK_US:
-            large = self._unusual(running, outcome, flags)
+            large = self._unusual(running, outcome, flags, seen)
             if large is None:
                 return False
         else:
             large = _NO_FILE
+        outcome.runtime_us = self._trust.fair(outcome.runtime_us, seen)
         self.job = None
         self.owner.ended(self, running, outcome, large if large is not _NO_FILE else None)
         return not next_jid or self._begin(next_jid, next_n)
 
-    def _unusual(self, running: Running, outcome: Outcome, flags: int) -> Path | None:
-        """All that most jobs do not need. Returns the file of a large result, ``_NO_FILE``, or None: the runner lied."""
-        elapsed = int((time.monotonic() - running.began) * 1e6)
-        outcome.runtime_us = min(max(outcome.runtime_us, elapsed - SLACK_US), elapsed + SLACK_US)
+    def _unusual(self, running: Running, outcome: Outcome, flags: int, seen: int) -> Path | None:
+        """All that most jobs do not need; ``seen``: microseconds that the worker saw it run.
+
+        Returns:
+            The file of a large result, ``_NO_FILE``, or None: the runner lied.
+        """
+        outcome.runtime_us = min(max(outcome.runtime_us, seen - SLACK_US), seen + SLACK_US)
         if killed := self.quarters.kernel_limits and self.quarters.memory_ran_out():
             evidence.killed(running, True, self.owner.order)
         outcome.peak_memory = max(outcome.peak_memory, running.peak)
@@ -170,30 +177,13 @@ class Slot:
         self._close_output(running, flags)
         self.leaving = self.leaving or bool(flags & frame.LEAVING)
         try:
-            self._judge(running, outcome, flags, killed)
+            evidence.judge(running, outcome, flags, killed, self.owner.order)
         except ValueError:
             return None
         if len(outcome.data) > INLINE_LIMIT:
             return None
         self._let_go(running)
         return self._large(running) if flags & frame.FILE and not outcome.cause else _NO_FILE
-
-    def _judge(self, running: Running, outcome: Outcome, flags: int, killed: bool) -> None:
-        """Cause and certificate of a job whose runner lives; ``killed``: the kernel killed a program of the job for memory."""
-        if flags & frame.FAILED:
-            cause, outcome.failure = death.told(outcome.data)
-            if killed and cause in (Cause.exception, Cause.exit):
-                cause = death.child_out_of_memory(outcome.failure, running.spec.name, self.owner.order)
-            outcome.cause, outcome.data, outcome.retry = cause, b"", bool(flags & frame.RETRY)
-        if running.ending is not None:
-            told = outcome.failure.traceback if outcome.failure else ""
-            outcome.failure, outcome.data, outcome.retry = running.ending, b"", False
-            outcome.failure.traceback = outcome.failure.traceback or told
-            outcome.cause = Cause[running.ending.cause]
-        elif outcome.cause == Cause.killed:  # an interrupt that nobody ordered
-            raise ValueError("no order to end this job")
-        if outcome.failure is not None:
-            evidence.add(running, outcome, self.owner.order)
 
     def _large(self, running: Running) -> Path | None:
         """The file of a large result, moved away from where the runner can reach it by name."""
@@ -222,15 +212,14 @@ class Slot:
 
     def _in_hand(self) -> Visit | None:
         """For the door, from its threads."""
-        loop = self.owner.loop
+        loop, waits = self.owner.loop, self.owner.waits
 
         def look() -> Visit | None:
             self.read()  # the start mark may still lie in the socket
             running = self.job
             if running is None or running.ending is not None:
                 return None
-            (jid, n), mark = running.key, running.lease.lease.hex()
-            return Visit(f"{jid}.{n}.{mark}", lambda begins: loop.call(lambda: self.owner.waits(self, running, begins)))
+            return Visit(running.named, lambda begins, of: loop.call(lambda: waits(self, running, begins, of)), running.answered)
 
         found: Visit | None = loop.ask(look)
         return found

@@ -66,7 +66,7 @@ class Visits:
             running = slot.job
             if running is not None and running.key == key and running.ending is None:
                 jid, n = key
-                env = running.spec.env | {"PICLOUD_JID": str(jid), "PICLOUD_ATTEMPT": str(n)}
+                env = running.spec.env | running.spec.secrets | {"PICLOUD_JID": str(jid), "PICLOUD_ATTEMPT": str(n)}
                 running.guests = running.guests or Guests()
                 root = bool(self._order.image and self._order.image.setup)
                 return channel.Job(sandbox.inside, sandbox.run, env, root, running.guests, self._greeting(jid), slot.welcome)

@@ -82,7 +82,7 @@ def emptied(url: str) -> str:
     engine = create_engine(url)
     with engine.begin() as tx:
         tx.exec_driver_sql(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY")
-        tx.exec_driver_sql("INSERT INTO counter VALUES ('jid', 0)")
+        tx.exec_driver_sql("INSERT INTO counter VALUES ('jid', 0), ('body', 0)")
     engine.dispose()
     return url
 

@@ -32,16 +32,17 @@ def arguments(count: int, start: int = 0) -> Arguments:
 def submission(count: int | None, sent: int | None = None, **options: Any) -> Submit:
     """A map of ``count`` jobs of which ``sent`` come along."""
     sent = (count or 0) if sent is None else sent
-    chosen = Options(core_type="c1", **options)
+    chosen = Options(**{"core_type": "c1", **options})
     return Submit(os.urandom(16), CODE.digest, [], "3.11", "f", chosen, count, arguments(sent), code=[CODE])
 
 
 class Keeper:
     """One account on a store. Time is the counter ``now``."""
 
-    def __init__(self, db: Database, name: str = "ann") -> None:
+    def __init__(self, db: Database, name: str = "ann", number: int = 0) -> None:
+        """``number``: of an account that is there already."""
         self.db, self.now = db, 1_000
-        self.account: int = self.write(account.create, name, self.now)
+        self.account: int = number or self.write(account.create, name, self.now)
 
     def write(self, act: Callable[..., Any], *args: Any, db: Database | None = None) -> Any:
         """Run an act and wait for its answer."""

@@ -137,10 +137,3 @@ def test_two_claim_a_name_and_one_gets_it(bucket: Bucket, other: Database) -> No
              second.db.write(store.put, ANN, second.tree, [text("a", match="")], 1)]  # fmt: skip
     failed = [one.exception(10) for one in begun]
     assert sorted(type(error).__name__ for error in failed) == ["Conflict", "NoneType"]
-
-
-def test_the_token_of_a_version(bucket: Bucket) -> None:
-    (one,) = bucket.put(text("a", token=b"t" * 16))
-    assert bucket.act(store.token, one.id) == b"t" * 16
-    bucket.put(text("a"))
-    assert bucket.act(store.token, one.id) == b"" == bucket.act(store.token, 999)

@@ -40,16 +40,16 @@ def test_account_names_are_unique_and_some_reserved(ann: Keeper) -> None:
 
 def test_a_key_lets_in_with_its_secret_until_revoked(ann: Keeper) -> None:
     key, secret = ann.write(account.key_create, ann.account, 1, "laptop")
-    assert ann.read(account.key_check, key, secret).name == "ann"
+    assert ann.read(account.key_check, key, secret, 1).name == "ann"
     for wrong in ((key, secret[:-1]), (key, ""), (key + 1, secret), (-1, secret), (1 << 80, secret), (key, "\ud800")):
         with pytest.raises(NotAuthorized):
-            ann.read(account.key_check, *wrong)
-    assert [row["label"] for row in ann.read(account.keys, ann.account)] == ["laptop"]
+            ann.read(account.key_check, *wrong, 1)
+    assert [one.note for one in ann.read(account.keys, ann.account)] == ["laptop"]
     with pytest.raises(NotFound):
         ann.write(account.key_revoke, ann.account + 1, key, 2)
     ann.write(account.key_revoke, ann.account, key, 2)
     with pytest.raises(NotAuthorized):
-        ann.read(account.key_check, key, secret)
+        ann.read(account.key_check, key, secret, 3)
 
 
 def test_secrets_are_nowhere_in_the_database(tmp_path: Path) -> None:
@@ -76,6 +76,15 @@ def test_a_ticket_is_good_for_one_token(ann: Keeper) -> None:
     assert ann.write(account.expire, 114) == 1
     with pytest.raises(NotAuthorized):
         ann.read(account.token_check, token, 15)
+
+
+def test_a_worker_is_found_again_with_all_that_its_kind_says(ann: Keeper) -> None:
+    made = ann.write(kind.ensure, ann.account, "c1", 2, "v7", "3,5")
+    ann.write(worker.create, "beef", made, "secret", 1)
+    (found,) = ann.read(worker.live)
+    said = (found.kind, found.account, found.core_type, found.cores, found.env, found.vol)
+    assert said == (made, ann.account, "c1", 2, "v7", "3,5")
+    assert ann.read(worker.by_incarnation, "beef", "secret") == found
 
 
 def test_a_workers_credential_dies_with_it(ann: Keeper) -> None:
@@ -132,9 +141,17 @@ def test_a_blob_lives_while_it_is_named_or_touched(ann: Keeper, db: Database) ->
     assert ann.take(ann.worker())[0].blob == named
     assert ann.read(job.payload, ann.account, made.first, "args")[1] == named
     assert ann.write(blob.sweep, 1_000_000, 2_000_000) == (2, [])
+    assert ann.read(blob.owned, ann.account, [idle]) == 2_000_000
+    assert ann.write(blob.touch, ann.account, [idle, late], 2_000_001) == {idle}  # live again, and no bytes of late came
+    for _ in range(2):  # who sweeps may die before the bytes are gone
+        assert ann.write(blob.sweep, 2_000_001, 2_000_002) == (0, [late])
     with pytest.raises(NotFound):
-        ann.write(blob.arrived, late, 7, 2_000_001)
-    assert sorted(ann.write(blob.sweep, 3_000_000, 4_000_000)[1]) == sorted([idle, late])
+        ann.write(blob.arrived, late, 7, 2_000_003)
+    ann.write(blob.forget, [late, named])
+    assert ann.write(blob.sweep, 3_000_000, 4_000_000) == (1, [])
+    assert ann.write(blob.sweep, 5_000_000, 6_000_000) == (0, [idle])
+    with pytest.raises(NotFound):
+        ann.write(blob.refer, ann.account, [named, idle], 6_000_001)
     ann.read(blob.owned, ann.account, [named])
 
 
@@ -374,8 +391,7 @@ def test_old_payloads_go_before_old_jobs_and_the_ledger_stays(ann: Keeper) -> No
     ann.finish(by, done(one))
     then = ann.tick()
     ann.finish(by, done(two))
-    assert ann.write(retention.payloads, then, 10) == 1
-    assert ann.write(retention.payloads, then, 10) == 0
+    assert [ann.write(retention.payloads, then, 10) for _ in range(2)] == [1, 0]
     (end, _) = ann.read(job.finished, ann.account, [(1, 3)], 0, 9)
     assert (end.status, end.data) == (3, None)
     assert ann.write(retention.jobs, ann.now + 1, 1) == 1

@@ -9,10 +9,10 @@ import pytest
 
 from picloud.store import blob as blobs
 from picloud.store.db import Database
-from picloud.store.index import folder, listing, move, tree
+from picloud.store.index import folder, listing, move, repeat, tree
 from picloud.store.index import object as store
 from picloud.wire.error import BadRequest, Conflict, NotFound, StorageFull
-from picloud.wire.object import Extent, New, Object, check_key
+from picloud.wire.object import MODE, MTIME, Extent, New, Object, check_key
 
 ANN, BOB = 1, 2
 
@@ -155,6 +155,30 @@ def test_a_repeated_put_is_no_second_one(bucket: Bucket) -> None:
     assert bucket.put("a", size=1, data=b"1", match="", token=b"t" * 16) == first
 
 
+def test_a_repeated_put_is_none_when_others_came_between(bucket: Bucket) -> None:
+    (first,) = bucket.put("a", size=1, data=b"1", match="", token=b"t" * 16, md5="0" * 32)
+    (second,) = bucket.put("a", size=2, data=b"22", token=b"u" * 16)
+    assert bucket.put("a", size=1, data=b"1", match="", token=b"t" * 16, md5="0" * 32) == [first]
+    assert bucket.put("a", size=2, data=b"22", token=b"u" * 16) == [second]
+    bucket.rename("a", "b")
+    (moved,) = bucket.put("b", size=1, data=b"1", id=first.id, token=b"t" * 16)
+    assert (moved.key, moved.version, bucket.data("b")) == ("b", 1, b"22")
+    bucket.put("c", size=1, data=b"3", token=b"t" * 16)  # of another object: no repeat
+    assert bucket.data("c") == b"3"
+
+
+def test_repeats_are_known_for_a_while(bucket: Bucket) -> None:
+    bucket.put("a", size=1, data=b"1", token=b"t" * 16)
+    bucket.put("a", size=1, data=b"2", token=b"u" * 16)
+    assert bucket.act(repeat.forget, repeat.REMEMBERED) == 0
+    assert bucket.act(repeat.forget, repeat.REMEMBERED + 2) == 1
+    assert bucket.put("a", size=1, data=b"1", token=b"t" * 16)[0].version == 3
+    assert bucket.act(repeat.forget, 10**12) == 1
+    bucket.now += repeat.REMEMBERED
+    bucket.put("a", size=1, data=b"4")  # what it replaces is old already: nothing is written down
+    assert bucket.act(repeat.forget, 10**12) == 0
+
+
 def test_a_removed_id_never_comes_back(bucket: Bucket) -> None:
     (one,) = bucket.put("a")
     bucket.act(store.remove, ANN, bucket.tree, ["a"])
@@ -256,6 +280,19 @@ def test_publishing(bucket: Bucket) -> None:
     assert not bucket.act(store.publish, bucket.tree, "a", False, {}, False).public
     with pytest.raises(NotFound):
         bucket.act(store.publish, bucket.tree, "b", True, {}, False)
+
+
+def test_headers_change_and_the_version_does_not(bucket: Bucket) -> None:
+    (made,) = bucket.put("a", size=0, headers={"content-type": "text/plain", MODE: "x"})
+    bucket.act(store.publish, bucket.tree, "a", True, {}, True)
+    one = bucket.act(store.mark, bucket.tree, made.id, {MTIME: "5", MODE: ""})
+    assert one == bucket.act(store.get, bucket.tree, "a")
+    assert one.headers == {"content-type": "text/plain", MTIME: "5"} and one.public and one.etag == made.etag
+    with pytest.raises(NotFound):
+        bucket.act(store.mark, bucket.tree, made.id + 1, {MTIME: "5"})
+    with pytest.raises(BadRequest):
+        bucket.act(store.mark, bucket.tree, made.id, {f"x-{i}": "1" for i in range(31)})
+    assert bucket.act(store.get, bucket.tree, "a") == one
 
 
 def test_an_md5_is_learned_for_its_version_alone(bucket: Bucket) -> None:

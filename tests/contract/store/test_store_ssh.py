@@ -7,6 +7,7 @@ import base64
 import pytest
 
 from picloud.store import account, sshkey
+from picloud.store.account.secret import digest
 from picloud.store.db import Database
 from picloud.wire.error import BadRequest, NotAuthorized, NotFound
 from tests.contract.store.storekeeper import Keeper
@@ -23,17 +24,17 @@ def test_a_public_key_is_an_accounts_until_its_api_key_is_revoked(ann: Keeper) -
     key, secret = ann.write(account.key_create, ann.account, 1)
     for _ in range(2):
         ann.write(sshkey.add, ann.account, key, f"{PUBLIC} ann@laptop", 2)
-    assert ann.read(sshkey.by_public, PUBLIC) == ann.read(sshkey.by_secret, secret) == [key]
-    assert ann.read(sshkey.account_of, key) == ann.account
+    assert ann.read(sshkey.by_public, PUBLIC, 9) == ann.read(sshkey.by_digest, digest(secret), 9) == [key]
+    assert ann.read(sshkey.account_of, key, 9) == ann.account
     bob = ann.write(account.create, "bob", 1)
     theirs, _ = ann.write(account.key_create, bob, 3)
     ann.write(sshkey.add, bob, theirs, PUBLIC, 3)
-    assert ann.read(sshkey.by_public, PUBLIC) == [key, theirs], "who registers another's key gets nothing by it"
+    assert ann.read(sshkey.by_public, PUBLIC, 9) == [key, theirs], "who registers another's key gets nothing by it"
     ann.write(account.key_revoke, ann.account, key, 4)
-    assert ann.read(sshkey.by_public, PUBLIC) == [theirs]
-    assert ann.read(sshkey.by_secret, secret) == []
+    assert ann.read(sshkey.by_public, PUBLIC, 9) == [theirs]
+    assert ann.read(sshkey.by_digest, digest(secret), 9) == []
     with pytest.raises(NotAuthorized):
-        ann.read(sshkey.account_of, key)
+        ann.read(sshkey.account_of, key, 9)
     with pytest.raises(NotFound):
         ann.write(sshkey.add, ann.account, key, PUBLIC, 5)
 
@@ -45,5 +46,5 @@ def test_what_is_no_public_key_or_no_key_of_ours(ann: Keeper) -> None:
             ann.write(sshkey.add, ann.account, key, wrong, 1)
     with pytest.raises(NotFound):
         ann.write(sshkey.add, ann.account + 1, key, PUBLIC, 1)
-    assert ann.read(sshkey.by_secret, secret[:-1]) == ann.read(sshkey.by_secret, "\\udc80") == []
-    assert ann.read(sshkey.by_public, "") == []
+    assert ann.read(sshkey.by_digest, digest(secret[:-1]), 9) == ann.read(sshkey.by_digest, digest("\\udc80"), 9) == []
+    assert ann.read(sshkey.by_public, "", 9) == []

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from picloud.cli import doctor, packages
+from picloud.server import fullness
 from picloud.server.address import listen
 from picloud.store.db import Database
 
@@ -71,6 +72,20 @@ def test_memory_is_warned_of(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) 
 def test_a_damaged_database_fails(picloud: Picloud, home: Path) -> None:
     (home / "picloud.sqlite").write_bytes(b"SQLite format 3\0" + bytes(5000))
     assert finding(picloud, "database")["state"] == "fail"
+
+
+def test_a_disk_that_fills_up_is_warned_of(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PICLOUD_MIN_FREE_DISK", "0")
+    monkeypatch.setenv("PICLOUD_WARN_DISK", "0")
+    assert finding(picloud, "disk")["state"] == "ok"
+    monkeypatch.setattr(fullness.shutil, "disk_usage", lambda _: fullness.shutil._ntuple_diskusage(100 << 30, 92 << 30, 8 << 30))
+    assert finding(picloud, "disk")["state"] == "ok"
+    monkeypatch.setenv("PICLOUD_WARN_DISK", "0.9")
+    found = finding(picloud, "disk")
+    assert found["state"] == "warn" and "92% of the disk of" in found["text"] and "8.0 GiB are free" in found["text"]
+    assert "picloud gc" in found["remedy"]
+    monkeypatch.setenv("PICLOUD_WARN_DISK", "0.93")
+    assert finding(picloud, "disk")["state"] == "ok"
 
 
 def test_a_missing_package_fails(picloud: Picloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,4 +176,12 @@ def test_completion_knows_the_commands() -> None:
     script = "from picloud.cli.main import picloud; picloud(prog_name='picloud')"
     environment = {"_PICLOUD_COMPLETE": "bash_complete", "COMP_WORDS": "picloud re", "COMP_CWORD": "1"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
-    assert [line.partition(",")[2] for line in done.stdout.splitlines()] == ["restart", "result", "rerun"], done.stderr
+    assert [line.partition(",")[2] for line in done.stdout.splitlines()] == [
+        "restart",
+        "restore",
+        "resume",
+        "result",
+        "rerun",
+        "realtime",
+        "rest",
+    ]

@@ -25,6 +25,14 @@ def test_what_goes_in_comes_out() -> None:
     assert back[0] is back
 
 
+def test_what_is_shared_a_billion_times_is_not_looked_at_so_often() -> None:
+    value: list[Any] = []
+    for _ in range(30):
+        value = [value, value]
+    (back,), _ = packed(value)
+    assert back[0] is back[1]
+
+
 def test_arrays_travel_out_of_band() -> None:
     array = np.arange(100_000)
     parts = _arguments.pack((array, bytearray(b"z" * 9)), {}, set()).parts

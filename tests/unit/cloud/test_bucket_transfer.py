@@ -13,6 +13,7 @@ from shelf import Shelf
 
 from cloud import _object_file, _session, _upload, bucket
 from picloud.wire.error import CloudException, Conflict, Corrupt
+from picloud.wire.object import CARRIED
 
 PART = 3 << 20
 DATA = os.urandom(2 * PART + 12345)
@@ -47,12 +48,12 @@ def assert_right(shelf: Shelf, key: str, data: bytes) -> None:
     assert shelf.objects[key].object.md5 == md5(data)
 
 
-@pytest.mark.parametrize("size", [0, 1, 16_384, 16_385, MIB, PART, PART + 1])
+@pytest.mark.parametrize("size", [0, 1, CARRIED, CARRIED + 1, MIB, PART, PART + 1])
 def test_every_size(shelf: Shelf, size: int) -> None:
     bucket.putf(DATA[:size], "key")
     assert_right(shelf, "key", DATA[:size])
     assert bucket.getf("key").read() == DATA[:size]
-    assert shelf.count("PUT") == (0 if size <= 16_384 else 1 if size <= PART else 2)
+    assert shelf.count("PUT") == (0 if size <= CARRIED else 1 if size <= PART else 2)
 
 
 @pytest.mark.parametrize("cuts", [[0], [MIB + 5], [PART - 1], [10, 2 * MIB, 2 * MIB + 1]], ids=str)

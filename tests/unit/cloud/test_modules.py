@@ -30,6 +30,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "broken.py": "def (:\n",
         "plugged/__init__.py": "import importlib\ndef load(name):\n    return importlib.import_module('plugged.' + name)\n",
         "plugged/a.py": "import shared\n",
+        "spaced.py": "def work(x):\n    from space.below.last import y\n    return y\n",
+        "space/below/last.py": "y = 1\n",
     }
     for name, text in files.items():
         path = tmp_path / name
@@ -54,6 +56,11 @@ def shipped(function: Any, whitelist: tuple[str, ...] | None = None) -> list[str
 
 def load(name: str) -> Any:
     return importlib.import_module(name)
+
+
+def test_modules_in_namespace_packages_travel_before_anybody_has_imported_them(project: Path) -> None:
+    assert "space/below/last.py" in shipped(load("spaced").work)
+    assert "space" not in sys.modules
 
 
 def test_nothing_of_the_library_travels() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,12 +14,18 @@ import pytest
 from picloud.edge.app import Edge
 from picloud.store.files import Folder
 from picloud.wire import ticket
+from picloud.wire.error import Unavailable
 
 SECRET = b"k" * 32
 BLOB = "ab" * 16
 
 
 def call(edge: Edge, method: str, url: str, *parts: bytes, asked: str = "") -> tuple[int, bytes]:
+    return answered(edge, method, url, *parts, asked=asked)[:2]
+
+
+def answered(edge: Edge, method: str, url: str, *parts: bytes, asked: str = "") -> tuple[int, bytes, bool]:
+    """Status and body, and whether the answer came to its end."""
     sent: list[dict[str, Any]] = []
     waiting = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     waiting.append({"type": "http.request", "body": b"", "more_body": False})
@@ -33,7 +40,8 @@ def call(edge: Edge, method: str, url: str, *parts: bytes, asked: str = "") -> t
     scope = {"type": "http", "method": method, "path": at.path, "query_string": at.query.encode()}
     scope["headers"] = [(b"range", asked.encode())] if asked else []
     asyncio.run(edge(scope, receive, send))
-    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    return sent[0]["status"], body, not sent[-1].get("more_body")
 
 
 @pytest.fixture
@@ -78,3 +86,54 @@ def test_a_body_of_another_size_is_refused_and_not_kept(edge: Edge, tmp_path: Pa
 )
 def test_everything_else_is_refused(edge: Edge, method: str, path: str, status: int) -> None:
     assert call(edge, method, path)[0] == status
+
+
+def test_who_sends_to_an_edge_that_stops_is_told_to_send_it_again(edge: Edge) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def act() -> None:
+        waits = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            waits.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        at = urlsplit(url("put", BLOB, 6))
+        scope = {"type": "http", "method": "PUT", "path": at.path, "query_string": at.query.encode(), "headers": []}
+        putting = asyncio.ensure_future(edge(scope, receive, send))
+        await waits.wait()
+        putting.cancel()
+        await putting
+
+    asyncio.run(act())
+    assert sent[0]["status"] == 503 and json.loads(sent[1]["body"])["error"]["retry"]
+
+
+class Fails(Folder):
+    """Has a blob whose bytes can be read up to some piece."""
+
+    def __init__(self, root: Path, good: int) -> None:
+        super().__init__(root)
+        self._good = good
+
+    def size(self, name: str) -> int:
+        return 9
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        for _ in range(self._good):
+            yield b"abc"
+        raise Unavailable("S3 is away")
+
+
+@pytest.mark.parametrize("good", [0, 1, 2])
+def test_bytes_that_cannot_be_read_are_told_or_break_the_answer_off(tmp_path: Path, good: int) -> None:
+    """Never an end before the end: whoever reads asks again for what is missing."""
+    status, body, whole = answered(Edge(Fails(tmp_path, good), SECRET), "GET", url("get", BLOB))
+    if good:
+        assert (status, body, whole) == (200, b"abc" * good, False)
+    else:
+        assert (status, json.loads(body)["error"]["message"], whole) == (503, "S3 is away", True)

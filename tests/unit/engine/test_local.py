@@ -98,6 +98,7 @@ Run = Callable[[Callable[[Bench], Awaitable[None]]], None]
 
 def test_a_worker_gets_its_order_on_stdin_and_nowhere_else(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PICLOUD_API_SECRETKEY", "mine")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the server's")
 
     async def story(bench: Bench) -> None:
         placed = await bench.start()
@@ -108,7 +109,7 @@ def test_a_worker_gets_its_order_on_stdin_and_nowhere_else(run: Run, monkeypatch
         environment = json.loads((folder / "environment.json").read_text())
         assert environment["PICLOUD_WORKER"] == placed.incarnation
         assert environment["PICLOUD_INSTANCE"] == process.instance(bench.home)
-        assert "PICLOUD_API_SECRETKEY" not in environment
+        assert not {"PICLOUD_API_SECRETKEY", "AWS_SECRET_ACCESS_KEY"} & environment.keys()
         assert b"5ec2e7" not in seen_by_all(placed.pid)
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE((folder / "worker.log").stat().st_mode) == 0o600

@@ -22,6 +22,7 @@ class Server:
         self.sent: list[int] = []  # bytes of each blob
         self.fetched: list[tuple[str, int]] = []
         self.failure: Exception | None = None
+        self.early_failure: Exception | None = None
 
     def as_remote(self) -> Remote:
         return self  # type: ignore[return-value]
@@ -67,7 +68,7 @@ class Server:
         return made
 
     def send(
-        self, sizes: Sequence[int], read: Callable[[int], bytes], sent: Callable[[str, bytes], None] | None = None
+        self, sizes: Sequence[int], read: Callable[[int], bytes], sent: Callable[[int, str, bytes], None] | None = None
     ) -> list[str]:
         names = []
         for at, size in enumerate(sizes):
@@ -77,8 +78,13 @@ class Server:
             self.blobs[names[-1]] = data
             self.sent.append(size)
             if sent is not None:
-                sent(names[-1], data)
+                sent(at, names[-1], data)
         return names
+
+    def send_one(self, parts: Sequence[bytes]) -> str:
+        if self.early_failure is not None:
+            raise self.early_failure
+        return self.send([sum(map(len, parts))], lambda _: b"".join(parts))[0]
 
     def fetch(self, blob: str, start: int, end: int) -> bytes:
         self.fetched.append((blob, start))

@@ -68,15 +68,26 @@ def test_what_was_not_read_for_longest_goes(tmp_path: Path) -> None:
     cache = Blocks(tmp_path, 3 * BLOCK, Source())
     for n, blob in enumerate(("aa" * 16, "bb" * 16, "cc" * 16, "dd" * 16)):
         cache.read(blob, 0, 1)
-        (path,) = tmp_path.glob(f"*/{blob}.0")
+        (path,) = tmp_path.glob(f"*/*/{blob}.0")
         os.utime(path, (n, n))
     cache.clear()
-    assert sorted(path.name[:2] for path in tmp_path.glob("*/*.0")) == ["cc", "dd"]
+    assert sorted(path.name[:2] for path in tmp_path.glob("*/*/*.0")) == ["cc", "dd"]
     assert cache.read("aa" * 16, 0, 4) == DATA[:4]
 
 
-def test_a_full_disk_spoils_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_spoils_nothing(tmp_path: Path) -> None:
     cache = Blocks(tmp_path, 1 << 30, Source())
-    (tmp_path / BLOB[:2]).write_text("a file where the folder should be")
+    (folder,) = tmp_path.iterdir()
+    (folder / BLOB[:2]).write_text("a file where the folder should be")
     assert cache.read(BLOB, 0, 5) == DATA[:5]
-    assert [path.name for path in tmp_path.iterdir()] == [BLOB[:2]]
+    assert [path.name for path in folder.iterdir()] == [BLOB[:2]]
+
+
+def test_pieces_of_a_former_start_are_not_trusted(tmp_path: Path) -> None:
+    Blocks(tmp_path, 1 << 30, Source()).read(BLOB, 0, 5)
+    (folder,) = tmp_path.iterdir()
+    (piece,) = folder.glob("*/*.0")
+    piece.write_bytes(bytes(BLOCK))  # what a power cut leaves of a file that no fsync brought to rest
+    folder.rename(tmp_path / "an earlier one")
+    assert Blocks(tmp_path, 1 << 30, Source()).read(BLOB, 0, 5) == DATA[:5]
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picloud.mount import content as contents
+from picloud.mount import scratch
 from picloud.mount.base import Base
 from picloud.mount.blocks import BLOCK, Blocks
-from picloud.mount.content import Content
-from picloud.mount.upload import beside_of, flush
-from picloud.wire.error import StorageFull, Unavailable
-from picloud.wire.object import New
+from picloud.mount.content import RUN, Content
+from picloud.mount.scratch import Chunk
+from picloud.mount.upload import beside_of, early, flush
+from picloud.wire.error import CloudException, StorageFull, Unavailable
+from picloud.wire.object import Extent, New
 from tests.unit.mount.server import Server
 
 DICE = random.Random(1)
@@ -39,16 +43,24 @@ class File:
         self.blocks = Blocks(folder / "blocks", 1 << 30, self.server.fetch)
         self.asked: list[tuple[str, int]] = []
         base = Base() if new else Base(self.server.opened("f", pieces))
-        self.content = Content(base, self.blocks, folder / "written", lambda blob, index: self.asked.append((blob, index)))
+        self.content = Content(base, self.blocks, folder / "written", lambda *piece: self.asked.append(piece), self.early)
         self.told: list[str] = []
         if new:
             self.content.touch()
+
+    def early(self, chunks: list[Chunk]) -> Future[Extent]:
+        found: Future[Extent] = Future()
+        try:
+            found.set_result(early(self.server.as_remote(), self.blocks, chunks))
+        except CloudException as error:
+            found.set_exception(error)
+        return found
 
     def write(self, at: int, data: bytes, append: bool = False) -> None:
         self.content.write(at, memoryview(data), append)
 
     def flush(self) -> None:
-        flush(self.server.as_remote(), self.content, "f", self.told.append)
+        flush(self.server.as_remote(), self.content, "f", {}, self.told.append)
 
     def reopen(self) -> None:
         self.content.begin(Base(self.server.opened("f")))
@@ -112,6 +124,55 @@ def test_only_changed_blocks_travel(tmp_path: Path) -> None:
     assert file.stored == some(size, 0)[: 2 * BLOCK + 10] + b"x" + some(size, 0)[2 * BLOCK + 11 :]
 
 
+def test_who_writes_on_and_on_finds_most_of_it_sent(tmp_path: Path) -> None:
+    run, data = RUN * BLOCK, some(2 * RUN * BLOCK + 1000, 0)
+    file = File(tmp_path, new=True)
+    for at in range(0, len(data), BLOCK // 2):
+        file.write(at, data[at : at + BLOCK // 2])
+    assert file.server.sent == [run, run]
+    written = {os.fstat(chunk.fd).st_ino for chunk in file.content._scratch._chunks.values()}
+    kept = {path.stat().st_ino for path in (tmp_path / "blocks").rglob("*.[0-3]")}
+    assert len(kept) == 2 * RUN and kept < written  # the same files: nothing was copied
+    file.flush()
+    assert file.server.sent == [run, run, 1000] and file.stored == data
+    assert b"".join(file.blocks.read(blob, 0, len(held)) for blob, held in file.server.blobs.items()) == data
+    assert file.server.fetched == []
+
+
+@pytest.mark.parametrize("place", [5, 2 * BLOCK, RUN * BLOCK - 3])
+def test_what_was_sent_early_and_is_written_again_goes_again(tmp_path: Path, place: int) -> None:
+    data = bytearray(some(RUN * BLOCK, 0))
+    file = File(tmp_path, new=True)
+    file.write(0, bytes(data))
+    (blob,) = file.server.blobs
+    file.write(place, b"again")
+    assert file.blocks.read(blob, 0, len(data)) == data  # the piece that others may read is what the server has
+    data += bytes(max(0, place + 5 - len(data)))
+    data[place : place + 5] = b"again"
+    file.flush()
+    assert file.stored == data and file.content.read(0, len(data)) == data
+
+
+def test_what_could_not_be_sent_early_goes_with_the_rest(tmp_path: Path) -> None:
+    file = File(tmp_path, new=True)
+    file.server.early_failure = Unavailable("no answer")
+    file.write(0, some(RUN * BLOCK, 0))
+    assert file.server.sent == []
+    file.flush()
+    assert file.stored == some(RUN * BLOCK, 0)
+
+
+def test_blocks_share_a_file_where_there_are_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "MOST", Chunk.count + 1)
+    file = File(tmp_path, new=True)
+    for block in (0, 1, 2):
+        file.write(block * BLOCK, some(BLOCK, block))
+    file.content.truncate(2 * BLOCK + 7)
+    file.flush()
+    assert file.stored == some(BLOCK, 0) + some(BLOCK, 1) + some(BLOCK, 2)[:7]
+    assert file.content.read(BLOCK, BLOCK) == some(BLOCK, 1)
+
+
 def test_whole_blocks_are_written_without_being_fetched(tmp_path: Path) -> None:
     file = File(tmp_path, some(2 * BLOCK, 0), (2 * BLOCK,))
     file.write(0, some(BLOCK, 1))
@@ -153,6 +214,16 @@ def test_the_displaced_version_is_kept(tmp_path: Path) -> None:
     beside = file.server.find("f.conflict-1-2")
     assert file.stored == b"our" and beside is not None and file.server.bytes_of[beside.id] == b"theirs"
     assert "f.conflict-1-2" in file.told[0]
+
+
+def test_an_empty_file_displaces_nobody(tmp_path: Path) -> None:
+    file = File(tmp_path, new=True)  # as a shell opens it for `cat >>`, and closes it before cat has written
+    file.server.put(New("f", 6, data=b"theirs"))
+    file.flush()
+    assert file.stored == b"theirs" and file.told == [] and not file.content.changed
+    file.write(0, b" and ours", append=True)
+    file.flush()
+    assert file.stored == b"theirs and ours"
 
 
 def test_who_read_the_version_displaces_it_silently(tmp_path: Path) -> None:

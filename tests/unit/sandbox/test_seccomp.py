@@ -18,7 +18,7 @@ import pytest
 from picloud.sandbox import seccomp
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
-EPERM, ENOSYS = 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
+EPERM, ENOSYS, ENOTSUP = 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS, 0x50000 | errno.ENOTSUP
 ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 NEWUSER, NEWNET, THREAD = 0x10000000, 0x40000000, 0x3D0F00
 
@@ -78,14 +78,15 @@ def run(setup: bool, body: str) -> Any:
 def test_every_call_of_the_lists_is_denied_and_no_other(kind: str) -> None:
     calls, job, setup = seccomp.CALLS[kind], seccomp.program(False, kind), seccomp.program(True, kind)
     special = {"clone", "clone3", "unshare", "ioctl", "personality"}
-    assert set(calls) >= set(seccomp.DENIED + seccomp.MOUNTING) - {"ioperm", "iopl"} | special
+    assert set(calls) >= set(seccomp.DENIED + seccomp.MOUNTING + seccomp.ATTRIBUTES) - {"ioperm", "iopl"} | special
     names = {number: name for name, number in calls.items()}
     for number in range(600):
         name = names.get(number, "")
         if name in special:
             continue
         denied, mounting = name in seccomp.DENIED, name in seccomp.MOUNTING
-        assert verdict(job, number, arch=ARCH[kind]) == (EPERM if denied or mounting else ALLOW), name
+        refused = ENOTSUP if name in seccomp.ATTRIBUTES else ALLOW
+        assert verdict(job, number, arch=ARCH[kind]) == (EPERM if denied or mounting else refused), name
         assert verdict(setup, number, arch=ARCH[kind]) == (EPERM if denied else ALLOW), name
 
 

@@ -14,10 +14,23 @@ def test_port_0_takes_a_free_one() -> None:
         assert 0 != one.getsockname()[1] != two.getsockname()[1] != 0
 
 
+def test_outgoing_connections_cannot_be_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "_first_given", lambda: address.QUIET.stop)
+    with address.listen("127.0.0.1", 0) as quiet:
+        assert quiet.getsockname()[1] in address.QUIET
+        port = quiet.getsockname()[1]
+        monkeypatch.setattr(address.random, "sample", lambda *_: [port] * 3)
+        with address.listen("127.0.0.1", 0) as other:
+            assert other.getsockname()[1] not in (0, port)
+    monkeypatch.setattr(address, "_first_given", lambda: 1024)
+    with address.listen("127.0.0.1", 0) as any_other:
+        assert any_other.getsockname()[1]
+
+
 def test_a_port_in_use_names_its_holder() -> None:
     with address.listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(SetupError, match=rf"port {port} of 127.0.0.1 is in use by pid {os.getpid()} \(.*pytest") as caught:
+        with pytest.raises(SetupError, match=rf"port {port} of 127.0.0.1 is in use by pid {os.getpid()} \(\S*python") as caught:
             address.listen("127.0.0.1", port)
     assert "--port 0" in (caught.value.hint or "")
 

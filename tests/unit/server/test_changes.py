@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from picloud.server import changes
-from picloud.server.changes import Changes, Turns, Watcher
+from picloud.server.changes import Changes, Turns
 from picloud.wire.error import Unavailable
 from picloud.wire.object import Event
 
@@ -19,24 +19,38 @@ def run(act: Coroutine[Any, Any, None]) -> None:
     asyncio.run(act)
 
 
-def told(watcher: Watcher) -> list[str]:
-    data, found = watcher.take(), list[str]()
-    while data:
-        size = int.from_bytes(data[:4], "big")
-        found += [event.key for event in msgspec.msgpack.decode(data[4 : 4 + size], type=list[Event])]
-        data = data[4 + size :]
-    return found
+class Wire:
+    """The way to a watcher: what was sent, and whether it takes more now."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def send(self, frames: bytes) -> None:
+        if not self.open.is_set():
+            await self.open.wait()
+        self.sent += frames
+
+    def told(self) -> list[str]:
+        data, found = self.sent, list[str]()
+        self.sent = b""
+        while data:
+            size = int.from_bytes(data[:4], "big")
+            found += [event.key for event in msgspec.msgpack.decode(data[4 : 4 + size], type=list[Event])]
+            data = data[4 + size :]
+        return found
 
 
 def test_each_hears_of_its_own() -> None:
     async def act() -> None:
-        feed = Changes()
-        mine, volume, other = feed.watch(1, ""), feed.watch(1, "data"), feed.watch(2, "")
+        feed, mine, volume, other = Changes(), Wire(), Wire(), Wire()
+        for account, name, wire in ((1, "", mine), (1, "data", volume), (2, "", other)):
+            feed.watch(account, name, wire.send)
         await feed.tell(1, "", [Event("a"), Event("b/")])
         await feed.tell(1, "", [Event("c")])
         await feed.tell(1, "data", [Event("d")])
-        assert (told(mine), told(volume), told(other)) == (["a", "b/", "c"], ["d"], [])
-        assert told(mine) == []
+        assert (mine.told(), volume.told(), other.told()) == (["a", "b/", "c"], ["d"], [])
 
     run(act())
 
@@ -44,28 +58,45 @@ def test_each_hears_of_its_own() -> None:
 def test_a_watcher_has_written_before_the_teller_goes_on() -> None:
     order: list[str] = []
 
-    async def watch(watcher: Watcher) -> None:
-        await watcher.wake.wait()
+    async def send(frames: bytes) -> None:  # as a transport does it
         asyncio.get_running_loop().call_soon(order.append, "written")
 
     async def act() -> None:
         feed = Changes()
-        watching = asyncio.ensure_future(watch(feed.watch(1, "")))
-        await asyncio.sleep(0)
+        feed.watch(1, "", send)
         await feed.tell(1, "", [Event("a")])
         order.append("answered")
-        await watching
 
     run(act())
     assert order == ["written", "answered"]
+
+
+def test_what_waits_for_a_slow_watcher_follows_in_order() -> None:
+    async def act() -> None:
+        feed, wire = Changes(), Wire()
+        watcher = feed.watch(1, "", wire.send)
+        wire.open.clear()
+        for key in "abc":
+            await feed.tell(1, "", [Event(key)])
+        assert watcher.behind and wire.told() == []
+        wire.open.set()
+        told: list[str] = []
+        for _ in range(100):  # turns of the loop
+            await asyncio.sleep(0)
+            told += wire.told()
+        assert told == ["a", "b", "c"] and not watcher.behind
+
+    run(act())
 
 
 def test_who_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "BEHIND", 100)
 
     async def act() -> None:
-        feed = Changes()
-        slow = feed.watch(1, "")
+        feed, wire = Changes(), Wire()
+        wire.open.clear()
+        slow = feed.watch(1, "", wire.send)
+        await feed.tell(1, "", [Event("first")])  # on its way, and stuck
         for n in range(3):
             await feed.tell(1, "", [Event("k" * 60)])
             assert slow.closed == (n > 0)
@@ -75,11 +106,10 @@ def test_who_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_has_left_is_forgotten() -> None:
     async def act() -> None:
-        feed = Changes()
-        one = feed.watch(1, "")
-        feed.leave(1, "", one)
+        feed, wire = Changes(), Wire()
+        feed.leave(1, "", feed.watch(1, "", wire.send))
         await feed.tell(1, "", [Event("a")])
-        assert told(one) == [] and not feed._watchers
+        assert wire.told() == [] and not feed._watchers
 
     run(act())
 
@@ -87,11 +117,11 @@ def test_who_has_left_is_forgotten() -> None:
 def test_a_server_that_stops_ends_all_streams() -> None:
     async def act() -> None:
         feed = Changes()
-        one = feed.watch(1, "")
+        one = feed.watch(1, "", Wire().send)
         feed.close()
-        assert one.closed and one.wake.is_set()
+        assert one.closed
         with pytest.raises(Unavailable):
-            feed.watch(1, "")
+            feed.watch(1, "", Wire().send)
 
     run(act())
 

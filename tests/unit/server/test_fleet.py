@@ -69,9 +69,9 @@ def test_run_times_rise_fast_and_fall_slowly() -> None:
 def test_a_worker_is_found_by_kind_and_row() -> None:
     workers, one = Fleet(), worker()
     workers.add(one)
-    assert workers.of_kind(7) is one
+    assert workers.of_kind(7) == [one]
     assert workers.of_id(1) is one
-    assert workers.of_kind(8) is None
+    assert workers.of_kind(8) == []
     assert workers.remove("a") is one
     assert list(workers) == []
 
@@ -98,3 +98,13 @@ def test_a_worker_is_stuck_when_its_jobs_wait_and_none_ends(monkeypatch) -> None
     assert not one.stuck(waiting=True)
     one.moved -= 4000
     assert not one.stuck(waiting=False) and not one.stuck(waiting=True)
+
+
+def test_workers_on_reserved_cores_come_first_and_cost_nothing_more() -> None:
+    workers, kind = Fleet(), Kind(7, 1, "anna", "f2", 1, 5500, 1 << 30, 2, price=220_000)
+    plain, kept = Worker(1, "a", b"", kind), Worker(2, "b", b"", kind, reserved=True)
+    workers.add(plain)
+    workers.add(kept)
+    assert list(workers) == workers.of_kind(7) == [kept, plain]
+    assert workers.the(7, reserved=True) is kept and workers.the(7, reserved=False) is plain
+    assert (kept.price, plain.price) == (0, 220_000)

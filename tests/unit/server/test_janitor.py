@@ -13,14 +13,15 @@ import pytest
 
 from picloud.server import janitor as janitors
 from picloud.server.dispatcher import Dispatcher
+from picloud.server.fullness import Disk
 from picloud.server.janitor import Janitor
 from picloud.server.storage import Storage, now_ms
 from picloud.settings import Settings
-from picloud.store import closing, code
+from picloud.store import backup, blob, closing, code
 from picloud.store.act.answer import Finish
 from picloud.store.db import Database
-from picloud.store.files import Folder
-from picloud.wire.error import NotFound
+from picloud.store.files import Files, Folder
+from picloud.wire.error import NotFound, Unavailable
 from picloud.wire.message import Code
 from tests.contract.store.storekeeper import CODE, Keeper
 
@@ -47,12 +48,12 @@ def ann(tmp_path: Path) -> Iterator[Keeper]:
     db.close()
 
 
-def tidy(ann: Keeper, folder: Path, until: Callable[[], bool], told: Told) -> None:
+def tidy(ann: Keeper, folder: Path, until: Callable[[], bool], told: Told, files: Files | None = None) -> None:
     """Let the janitor work until something is so."""
 
     async def working() -> None:
         settings = Settings(home=str(folder))
-        janitor = Janitor(Storage(ann.db, settings), cast(Dispatcher, told), Folder(folder / "blob"), settings)
+        janitor = Janitor(Storage(ann.db, settings), cast(Dispatcher, told), files or Folder(folder / "blob"), settings)
         running = asyncio.ensure_future(janitor.run())
         try:
             deadline = time.monotonic() + DEADLINE
@@ -100,6 +101,39 @@ def test_code_is_swept_past_many_submissions(ann: Keeper, tmp_path: Path, monkey
     assert ann.read(code.get, ann.account, CODE.digest) == CODE
 
 
+def test_code_is_swept_past_a_gap_in_the_numbers_of_submissions(
+    ann: Keeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a restored server has it: by steps of a fixed width it would take hours."""
+    monkeypatch.setattr(janitors, "BREATH", 0.0)
+    ann.now = now_ms()
+    ann.map(1)
+    ann.write(lambda tx: backup.taken_up(tx, 1 << 50, ann.now))
+    ann.map(1)
+    loose = Code(hashlib.sha256(b"").hexdigest(), "function", b"")
+    ann.write(code.put, ann.account, [loose], 10)
+    tidy(ann, tmp_path, lambda: ann.read(code.every)[1] == {(ann.account, CODE.digest)}, Told())
+    assert ann.read(code.get, ann.account, CODE.digest) == CODE
+
+
+def test_a_full_disk_is_told_once(
+    ann: Keeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks: list[list[Disk]] = []
+    shares = [0.5, 0.91, 0.95, 0.5, 0.9, *[0.99] * 10_000]
+
+    def look(_: Settings) -> list[Disk]:
+        looks.append([Disk("/there", 100, 9, shares[len(looks)])])
+        return looks[-1]
+
+    monkeypatch.setattr(janitors, "disks", look)
+    monkeypatch.setattr(janitors, "DISKS_EVERY", 0.001)
+    tidy(ann, tmp_path, lambda: len(looks) > 8, Told())
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [line.partition(" of")[0] for line in said] == ["91%", "90%"]
+    assert "picloud du" in said[0] and "/there" in said[0]
+
+
 def test_a_chore_that_fails_or_takes_long_holds_up_no_other(ann: Keeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
@@ -115,3 +149,31 @@ def test_a_chore_that_fails_or_takes_long_holds_up_no_other(ann: Keeper, tmp_pat
     for name, chore in chores.items():
         monkeypatch.setattr(Janitor, name, chore)
     tidy(ann, tmp_path, lambda: seen.count("failed") >= 3 and "stays" in seen, Told())
+
+
+class Away(Folder):
+    """Cannot delete at first."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.failures = 2
+
+    def delete(self, *names: str) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise Unavailable("S3 is away")
+        super().delete(*names)
+
+
+def test_bytes_that_cannot_be_deleted_now_are_deleted_later(ann: Keeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(janitors, "BLOBS_EVERY", 0.01)
+    monkeypatch.setattr(janitors, "BREATH", 0.0)
+    files, several = Away(tmp_path / "blob"), 2500
+    names = ann.write(blob.new, ann.account, [1] * several, 10)
+    for name in names[::100]:
+        with files.create(name) as sink:
+            sink.write(b"x")
+    ann.write(blob.sweep, 1_000_000, 2_000_000)
+    tidy(ann, tmp_path, lambda: not ann.read(blob.sizes, names), Told(), files)
+    assert not files.failures
+    assert not [path for path in (tmp_path / "blob").rglob("*") if path.is_file()]

@@ -1,26 +1,23 @@
 """A deadlock of jobs that wait for jobs ends with a word to the newest waiter."""
 
-from typing import Any, cast
-
 import msgspec
 
-from picloud.server.dispatcher import Dispatcher
-from picloud.server.fleet import Fleet, Worker
-from picloud.server.hub import Hub, Watcher
+from picloud.server.fleet import Worker
+from picloud.server.hub import Watcher
 from picloud.server.kind import Kind
 from picloud.server.scheduler import Host, KindView
-from picloud.settings import Settings
+from picloud.server.waits import Waits
 from picloud.wire.message import Finished
 
 
 async def _turn(spare: int, target: int) -> list[Watcher]:
-    dispatcher = Dispatcher(cast(Any, None), Fleet(), Hub(), cast(Any, None), Settings())
+    waits = Waits()
     worker = Worker(1, "a", b"", Kind(7, 1, "anna", "f2", 1, 5500, 1 << 30, 2))
     watchers = [Watcher(1, [(jid, 1)], True) for jid in (10, 11)]
     for jid, watcher in enumerate(watchers):
-        dispatcher.begin_wait(worker, (jid, 1), watcher)
+        waits.begin(worker, jid, watcher)
     view = KindView(7, 1, 5500, ready=2, slots=2, busy=2, lent=2)
-    dispatcher._break_deadlock(view, target, Host(16_000, 2, spare_slots=spare))
+    waits.break_deadlock(view, target, Host(16_000, 2, spare_slots=spare), relieve=lambda: False)
     return watchers
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from picloud.store import db as database
 from picloud.store import sqlite
-from picloud.store.db import Database
+from picloud.store.db import Database, Few
 from picloud.wire.error import NotFound, SetupError, StorageFull, Unavailable
 
 DEADLINE = 10.0
@@ -30,7 +30,7 @@ def put(tx: Connection, name: str) -> str:
 
 
 def names(tx: Connection) -> list[str]:
-    return [row.name for row in tx.execute(text("SELECT name FROM counter WHERE name <> 'jid' ORDER BY name"))]
+    return [row.name for row in tx.execute(text("SELECT name FROM counter WHERE name NOT IN ('jid', 'body') ORDER BY name"))]
 
 
 def grouped(db: Database, *acts: object) -> list[Future[object]]:
@@ -272,3 +272,46 @@ def test_on_a_quick_disk_a_lone_act_is_on_disk_when_it_is_answered(db: Database,
     monkeypatch.setattr(os, "fdatasync", lambda fd: (said.append("disk"), real(fd)))
     answer = db.write_few("put", lambda tx: put(tx, "quick"), early=lambda _: said.append("early"))
     assert (answer.done(), said) == (True, ["early", "disk"])
+
+
+def test_acts_that_came_together_are_one_group(db: Database) -> None:
+    def refused(_: Connection) -> None:
+        raise NotFound("nothing")
+
+    written = db.write_together([Few(lambda tx: put(tx, "a")), Few(refused), Few(lambda tx: put(tx, "b"), durable=False)])
+    assert [written[0].result(DEADLINE), written[2].result(DEADLINE)] == ["a", "b"]
+    with pytest.raises(NotFound):
+        written[1].result(DEADLINE)
+    assert db.look(names).result() == ["a", "b"]
+
+
+def test_a_lone_act_is_on_disk_when_it_is_done(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    fdatasync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda file: (fdatasync(file), synced.append(file))[0])
+    (written,) = db.write_together([Few(lambda tx: put(tx, "a"))])
+    assert written.result(DEADLINE) == "a" and synced
+    synced.clear()
+    (written,) = db.write_together([Few(lambda tx: put(tx, "b"), durable=False)])
+    assert written.result(DEADLINE) == "b" and not synced
+
+
+def test_acts_queue_behind_those_that_wait(db: Database) -> None:
+    gate = threading.Event()
+    busy = db.write(lambda tx: gate.wait(DEADLINE))
+    queued = db.write(lambda tx: put(tx, "a"))
+    (written,) = db.write_together([Few(names)])
+    assert not written.done()
+    gate.set()
+    assert busy.result(DEADLINE) and queued.result(DEADLINE) and written.result(DEADLINE) == ["a"]
+
+
+def test_a_look_tells_what_is_wrong(db: Database) -> None:
+    def missing(_: Connection) -> None:
+        raise NotFound("nothing")
+
+    with pytest.raises(NotFound):
+        db.look(missing).result()
+    with pytest.raises(Unavailable):
+        db.look(lambda tx: tx.connection.dbapi_connection.execute("SELECT 1 FROM nowhere")).result()  # type: ignore[union-attr]
+    assert db.look(names).result() == []

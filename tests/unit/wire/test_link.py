@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from picloud.wire.error import CloudException, NotFound, SetupError, TooLarge, Unavailable
-from picloud.wire.link import JSON, Link
+from picloud.wire.link import JSON, Body, Link
 
 Answer = Callable[["Handler", bytes], tuple[int, bytes]]
 
@@ -177,6 +178,23 @@ def test_it_gives_up_and_says_what_to_do() -> None:
     assert len(told) == 1
     with linked("http://localhost", door="/nowhere", patience=0.1) as link, pytest.raises(Unavailable, match="door"):
         link.request("GET", "/")
+
+
+def test_the_time_in_which_bytes_went_well_is_none_of_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large body takes longer than the patience, and at its end the server cannot store it yet."""
+    now = [0.0]
+    monkeypatch.setattr("picloud.wire.link.time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: None))
+
+    def pieces(seconds: float) -> Iterator[bytes]:
+        now[0] += seconds
+        yield b"x" * 10
+
+    with serving(failing(1, 503)) as far, linked(far.url, patience=5) as link:
+        assert link.send_put(far.url + "/", Body(10, lambda: pieces(100))).read_response() == b"x" * 10
+    with serving(failing(99, 503)) as far, linked(far.url, patience=5) as link:
+        with pytest.raises(Unavailable, match="busy"):
+            link.send_put(far.url + "/", Body(10, lambda: pieces(3))).read_response()
+        assert len(far.seen) == 3
 
 
 def test_an_error_without_retry_is_not_repeated() -> None:

@@ -11,11 +11,13 @@ from msgspec import structs
 from picloud.server import changes, objects
 from picloud.server.control import Control
 from picloud.server.http import Request
+from picloud.server.operation import operation, packed
 from picloud.server.storage import now_ms
+from picloud.store import blob as blobs
 from picloud.store.db import Transaction
 from picloud.store.index import object as store
-from picloud.store.index import tree
-from picloud.wire.error import BadRequest, Conflict
+from picloud.store.index import repeat, tree
+from picloud.wire.error import Conflict, NotFound, StorageFull
 from picloud.wire.object import INLINE, Append, Extent, New, Object, kept_headers
 
 MERGED = 4 << 20
@@ -24,16 +26,14 @@ TRIES = 100
 """Appends of other replicas that may come first; those of this one wait for each other."""
 
 
+@operation(body=packed(Append), answer=packed(Object), raises=(NotFound, Conflict, StorageFull))
 async def append(control: Control, request: Request) -> None:
     """POST /v1/object/append: Append -> Object; an object that is not there begins with these bytes"""
-    try:
-        asked = msgspec.msgpack.decode(await request.body(), type=Append)
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"the body is not what this route takes: {error}") from error
+    asked = await request.read(Append)
     added = New(asked.key, asked.size, data=asked.data, extents=asked.extents, id=asked.id, token=asked.token)
     added = objects.checked(added)
     control.storage.check_space()
-    await control.arrived(sorted({piece.blob for piece in added.extents}))
+    await control.sizes(sorted({piece.blob for piece in added.extents}))
     account = request.principal.account
     async with control.appends.one((account, asked.volume, asked.id or asked.key)):
         for left in reversed(range(TRIES)):
@@ -54,16 +54,18 @@ async def _once(control: Control, account: int, volume: str, added: New) -> Obje
         Conflict: somebody else has put one meanwhile.
     """
 
-    def query(tx: Transaction) -> tuple[Object | None, bytes | list[Extent], bytes]:
+    def query(tx: Transaction) -> tuple[Object | None, bytes | list[Extent], Object | None]:
         number = tree.find(tx, account, volume)
-        there = store.find_ids(tx, number, [added.id]) if added.id else store.find(tx, number, [added.key])
-        if not there:
-            return None, b"", b""
-        return there[0], store.contents(tx, [there[0].id])[there[0].id], store.token(tx, there[0].id)
+        found = store.find_ids(tx, number, [added.id]) if added.id else store.find(tx, number, [added.key])
+        if not found:
+            return None, b"", None
+        (one,) = found
+        done = repeat.known(tx, {one.key: one}, [structs.replace(added, key=one.key)])
+        return one, store.contents(tx, [one.id])[one.id], done.get(one.key)
 
-    there, held, token = await control.storage.read(query)
-    if there is not None and added.token and token == added.token:
-        return there  # a repeat
+    there, held, done = await control.storage.read(query)
+    if done is not None:
+        return done
     quota, made = control.settings.storage_quota, structs.replace(added, match=None if added.id else "")
     if there is not None:
         pieces, data = await asyncio.to_thread(_gathered, control, held, added.data or b"")
@@ -74,9 +76,10 @@ async def _once(control: Control, account: int, volume: str, added: New) -> Obje
             pieces.append(await objects.blob_of(control, account, data))
             data = b""
         made = structs.replace(whole, data=data or None, extents=[*pieces, *added.extents])
-    (placed,) = await objects.placed(control, account, [made])
+    (placed,), arrived = await objects.placed(control, account, [made])
 
     def act(tx: Transaction) -> Object:
+        blobs.all_arrived(tx, arrived, now_ms())
         return store.put(tx, account, tree.ensure(tx, account, volume, now_ms()), [placed], now_ms(), quota)[0]
 
     return await control.storage.write(act)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import msgspec
 
 from picloud.server.control import Control
 from picloud.server.http import Request
+from picloud.server.operation import operation
 from picloud.server.storage import now_ms
 from picloud.store import blob as blobs
-from picloud.wire.error import BadRequest
+from picloud.wire.error import BadRequest, NotFound, StorageFull
 
 BATCH = 1000
+TOUCHES = 24
+"""In the time after which what nobody touches is swept, a blob that is asked for again and again is touched so often."""
 
 
 class Sizes(msgspec.Struct):
@@ -21,12 +26,23 @@ class Ids(msgspec.Struct):
     ids: list[str]
 
 
+class BlobShown(TypedDict):
+    id: str
+    url: str  # to PUT its bytes to, for an hour
+
+
+class Blobs(TypedDict):
+    blobs: list[BlobShown]
+
+
+class Urls(TypedDict):
+    urls: list[str]  # to GET them from, for an hour
+
+
+@operation(body=Sizes, answer=Blobs, raises=(NotFound, StorageFull))
 async def new(control: Control, request: Request) -> None:
-    """POST /v1/blob and /v1/worker/blob"""
-    try:
-        sizes = msgspec.json.decode(await request.body(), type=Sizes).sizes
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"no list of sizes: {error}") from error
+    """POST /v1/blob and /v1/worker/blob: {sizes} -> {blobs}: places for large values, each to be put to its URL"""
+    sizes = (await request.read(Sizes)).sizes
     if not 0 < len(sizes) <= BATCH or any(size < 0 or size > 2**50 for size in sizes):
         raise BadRequest(f"1 to {BATCH} sizes in bytes")
     control.storage.check_space()
@@ -40,15 +56,16 @@ async def new(control: Control, request: Request) -> None:
     )
 
 
+@operation(body=Ids, answer=Urls, raises=(NotFound,))
 async def get(control: Control, request: Request) -> None:
-    """POST /v1/blob/get and /v1/worker/blob/get"""
-    try:
-        ids = msgspec.json.decode(await request.body(), type=Ids).ids
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"no list of blob ids: {error}") from error
+    """POST /v1/blob/get and /v1/worker/blob/get: who asks keeps them from the sweeper"""
+    ids = (await request.read(Ids)).ids
     if len(ids) > BATCH:
         raise BadRequest(f"at most {BATCH} blobs at once")
-    await control.storage.read(blobs.owned, _account(control, request), ids)
+    account, now = _account(control, request), now_ms()
+    touched = await control.storage.read(blobs.owned, account, ids)
+    if ids and touched < now - int(control.settings.keep_unused * 1000) // TOUCHES:
+        await control.storage.note(blobs.refer, account, ids, now)
     await request.json({"urls": [control.blob_url(request, "get", blob) for blob in ids]})
 
 

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import time
 from typing import TypeVar
 
 import msgspec
 
 from picloud.server.control import Control
 from picloud.server.doors import open_channel
-from picloud.server.http import Request
+from picloud.server.http import UNREADABLE, Request
+from picloud.server.storage import now_ms
+from picloud.store import audit as acts
 from picloud.store import sshkey as sshkeys
+from picloud.store.db import Transaction
 from picloud.wire.error import BadRequest, NotAuthorized, NotFound
 from picloud.wire.message import Connect, Execute
 
 T = TypeVar("T")
 
 
-class Login(msgspec.Struct):
+class Shown(msgspec.Struct):
     public: str = ""  # ssh-ed25519 AAAA..
-    secret: str = ""  # of an API key
+    digest: str = ""  # sha256, hex, of the secret of an API key
+
+
+class Login(Shown):
+    address: str = ""  # from where
+
+
+class Still(msgspec.Struct):
+    shown: list[Shown]
+
+
+class Refused(msgspec.Struct):
+    jid: int
+    address: str
+    keys: list[str]  # of public keys, by the begin of their sha256
+    secrets: int  # how many
 
 
 class Channel(msgspec.Struct):
@@ -37,18 +56,42 @@ class Listening(msgspec.Struct):
 async def _parsed(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(await request.body(), type=kind)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BadRequest(f"the body is not what this route takes: {error}") from error
 
 
 async def login(control: Control, request: Request) -> None:
-    """POST /v1/edge/login: {public | secret} -> {keys}: the API keys that somebody has shown; the edge only"""
+    """POST /v1/edge/login: {public | digest, address} -> {keys}: the API keys that somebody has shown; the edge only"""
     told = await _parsed(request, Login)
-    if told.public:
-        keys = await control.storage.read(sshkeys.by_public, told.public)
-    else:
-        keys = await control.storage.read(sshkeys.by_secret, told.secret)
+    control.ssh_limiter.enter(told.address, told.address, time.monotonic())
+    keys = await control.storage.read(_keys, told, now_ms())
+    if keys:
+        control.ssh_limiter.right(told.address, told.address)
     await request.json({"keys": keys})
+
+
+async def still(control: Control, request: Request) -> None:
+    """POST /v1/edge/still: {shown: [{public | digest}]} -> {keys: [[..]]}: the same of those that are in; the edge only"""
+    told, now = await _parsed(request, Still), now_ms()
+    await request.json({"keys": await control.storage.read(lambda tx: [_keys(tx, one, now) for one in told.shown])})
+
+
+async def refused(control: Control, request: Request) -> None:
+    """POST /v1/edge/refused: {jid, address, keys, secrets}: somebody tried and did not come in; the edge only"""
+    told = await _parsed(request, Refused)
+    facts = {"keys": told.keys, "secrets": told.secrets, "refused_before": control.ssh_limiter.turned_away()}
+    act = acts.Act(now_ms(), "ssh.wrong", f"job {told.jid}" if told.jid else "", facts, address=told.address)
+    await control.storage.write(acts.note, act)
+    await request.json({})
+
+
+def _keys(tx: Transaction, told: Shown, now: int) -> list[int]:
+    if told.public:
+        return sshkeys.by_public(tx, told.public, now)
+    try:
+        return sshkeys.by_digest(tx, bytes.fromhex(told.digest), now)
+    except ValueError:
+        return []
 
 
 async def channel(control: Control, request: Request) -> None:
@@ -61,7 +104,7 @@ async def channel(control: Control, request: Request) -> None:
         return
     for key in told.keys:
         try:
-            account = await control.storage.read(sshkeys.account_of, key)
+            account = await control.storage.read(sshkeys.account_of, key, now_ms())
             await open_channel(control, account, told.jid, told.channel, told.what)
         except (NotFound, NotAuthorized) as error:
             missing = error

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import msgspec
 
+from picloud.server import audit
 from picloud.server.check import PYTHON
 from picloud.server.control import Control
 from picloud.server.http import Request
+from picloud.server.operation import operation
 from picloud.server.storage import now_ms
 from picloud.store import base as bases
 from picloud.store import environment as environments
 from picloud.store.act import setup
 from picloud.store.db import Transaction
 from picloud.store.environment import Environment, New
-from picloud.wire.error import BadRequest, Forbidden
+from picloud.wire.bounds import Number, Token
+from picloud.wire.error import BadRequest, Conflict, Forbidden, NotFound, StorageFull
 from picloud.wire.image import HOST
 from picloud.wire.message import Perform
 
@@ -30,7 +33,7 @@ class Asked(msgspec.Struct):
     """The body of all that changes something."""
 
     name: str
-    token: str = ""
+    token: Token = ""
     base: str = HOST
     description: str | None = None
     new_name: str | None = None
@@ -55,31 +58,118 @@ class Asked(msgspec.Struct):
         return token
 
 
+class Named(msgspec.Struct):
+    name: str = ""
+
+
+class Which(Named):
+    public: bool = False  # instead: everybody's public ones
+
+
+class Action(Named):
+    action: str = ""
+
+
+class Since(msgspec.Struct):
+    token: Token = ""
+    offset: Number = 0  # bytes
+
+
+class Shown(TypedDict):
+    name: str
+    owner: str
+    path: str
+    description: str
+    public: bool
+    base: str
+    status: str
+    action: str
+    trouble: str
+    setup_jid: int | None
+    setup_since: int | None
+    hostname: str | None
+    version: int | None
+    created: int
+    modified: int
+
+
+class Environments(TypedDict):
+    environments: list[Shown]
+
+
+class BaseShown(TypedDict):
+    id: int
+    name: str
+    distro: str
+    python_version: str | None
+    default: bool
+    size: int
+    created: int | None
+    source: NotRequired[str]
+
+
+class Bases(TypedDict):
+    bases: list[BaseShown]
+
+
+class VersionShown(TypedDict):
+    number: int
+    current: bool
+    base: str
+    python_version: str | None
+    digest: str
+    size: int
+    layers: int
+    note: str
+    created: int
+
+
+class Versions(TypedDict):
+    versions: list[VersionShown]
+
+
+class Package(TypedDict):
+    kind: str
+    name: str
+    version: str
+
+
+class Packages(TypedDict):
+    packages: list[Package]
+    recipe: str
+
+
+class Output(TypedDict):
+    offset: int
+    data: str  # base64
+    exit_code: int | None
+    error: str
+
+
 async def _parse(request: Request) -> Asked:
-    try:
-        asked = msgspec.json.decode(await request.body(), type=Asked)
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"the body is not what this route takes: {error}", hint='for example {"name": "sci"}') from error
+    asked = await request.read(Asked, 'for example {"name": "sci"}')
     texts = [asked.name, asked.base, asked.description or "", asked.new_name or "", asked.what, *asked.arguments]
     if any("\0" in text for text in texts) or any(len(text) > 200 for text in (asked.name, asked.base)):
         raise BadRequest("names are short texts without a NUL")
     return asked
 
 
+@operation(query=Which, answer=Environments, raises=(NotFound,))
 async def listing(control: Control, request: Request) -> None:
     """GET /v1/environment?name=: the account's, or one of them; ?public=1: everybody's public ones"""
-    query, account = request.query(), request.principal.account
-    if query.get("public"):
+    query, account = request.asked(Which), request.principal.account
+    if query.public:
         found = await control.storage.read(environments.public)
     else:
-        names = [query["name"]] if query.get("name") else []
+        names = [query.name] if query.name else []
         found = await control.storage.read(environments.listing, account, names)
     await request.json({"environments": [_shown(control, one) for one in found]})
 
 
+@operation(answer=Bases)
 async def list_bases(control: Control, request: Request) -> None:
     """GET /v1/environment/base: what environments may begin with"""
-    host = {
+    host: BaseShown = {
         "id": 0,
         "name": HOST,
         "distro": "this machine",
@@ -92,9 +182,10 @@ async def list_bases(control: Control, request: Request) -> None:
     await request.json({"bases": [host, *(_base(one) for one in found)]})
 
 
+@operation(query=Named, answer=Versions, raises=(NotFound,))
 async def versions(control: Control, request: Request) -> None:
     """GET /v1/environment/version?name=: saved versions, the newest first"""
-    account, name = request.principal.account, request.query().get("name", "")
+    account, name = request.principal.account, request.asked(Named).name
 
     def query(tx: Transaction) -> tuple[Environment, list[environments.Version]]:
         one = environments.find(tx, account, name)
@@ -104,9 +195,10 @@ async def versions(control: Control, request: Request) -> None:
     await request.json({"versions": [_version(one, version) for version in found]})
 
 
+@operation(query=Named, answer=Packages, raises=(NotFound,))
 async def packages(control: Control, request: Request) -> None:
     """GET /v1/environment/package?name=: of an environment or a base"""
-    account, name = request.principal.account, request.query().get("name", "")
+    account, name = request.principal.account, request.asked(Named).name
 
     def query(tx: Transaction) -> tuple[bases.Packages, str]:
         if name.startswith(bases.PREFIX):
@@ -122,6 +214,7 @@ async def packages(control: Control, request: Request) -> None:
     await request.json({"packages": rows, "recipe": recipe})
 
 
+@operation(body=Asked, answer=Shown, raises=(NotFound, Conflict, StorageFull))
 async def create(control: Control, request: Request) -> None:
     """POST /v1/environment: {name, base, description, token, interpreter}"""
     asked = await _parse(request)
@@ -131,6 +224,7 @@ async def create(control: Control, request: Request) -> None:
     await request.json(_shown(control, await control.setups.create(request.principal.account, made)))
 
 
+@operation(body=Asked, answer=Shown, raises=(NotFound, Conflict, StorageFull))
 async def modify(control: Control, request: Request) -> None:
     """POST /v1/environment/modify: {name, token, fresh (from the base, not from the last version)}"""
     asked = await _parse(request)
@@ -139,6 +233,7 @@ async def modify(control: Control, request: Request) -> None:
     await request.json(_shown(control, one))
 
 
+@operation(body=Asked, answer=Shown, raises=(NotFound, Conflict))
 async def save(control: Control, request: Request) -> None:
     """POST /v1/environment/save: {name, token, leave}; the answer comes at once, the end by /v1/environment/wait"""
     asked = await _parse(request)
@@ -146,6 +241,7 @@ async def save(control: Control, request: Request) -> None:
     await request.json(_shown(control, one))
 
 
+@operation(body=Asked, raises=(NotFound, Conflict))
 async def shutdown(control: Control, request: Request) -> None:
     """POST /v1/environment/shutdown: {name}"""
     asked = await _parse(request)
@@ -153,13 +249,15 @@ async def shutdown(control: Control, request: Request) -> None:
     await request.json({})
 
 
+@operation(query=Action, answer=Shown, raises=(NotFound,))
 async def wait(control: Control, request: Request) -> None:
     """GET /v1/environment/wait?name=&action=: answers when the action is another, or after 20 s"""
-    query = request.query()
-    one = await control.setups.wait(request.principal.account, query.get("name", ""), query.get("action", ""), PATIENCE)
+    query = request.asked(Action)
+    one = await control.setups.wait(request.principal.account, query.name, query.action, PATIENCE)
     await request.json(_shown(control, one))
 
 
+@operation(body=Asked, answer=Shown, raises=(NotFound, Conflict))
 async def clone(control: Control, request: Request) -> None:
     """POST /v1/environment/clone: {name (own, or /owner/name), new_name, description, token}"""
     asked = await _parse(request)
@@ -168,6 +266,7 @@ async def clone(control: Control, request: Request) -> None:
     await request.json(_shown(control, one))
 
 
+@operation(body=Asked, raises=(NotFound, Conflict))
 async def edit(control: Control, request: Request) -> None:
     """POST /v1/environment/edit: {name, new_name, description}"""
     asked = await _parse(request)
@@ -176,13 +275,16 @@ async def edit(control: Control, request: Request) -> None:
     await request.json({})
 
 
+@operation(body=Asked, raises=(NotFound, Conflict))
 async def publish(control: Control, request: Request) -> None:
     """POST /v1/environment/publish: {name, public}"""
     asked = await _parse(request)
     await control.storage.write(setup.publish, request.principal.account, asked.name, asked.public, now_ms())
+    await audit.note(control, request, "environment.publish", asked.name, public=asked.public)
     await request.json({})
 
 
+@operation(body=Asked, raises=(NotFound, Conflict))
 async def delete(control: Control, request: Request) -> None:
     """POST /v1/environment/delete: {name}"""
     asked = await _parse(request)
@@ -190,6 +292,7 @@ async def delete(control: Control, request: Request) -> None:
     await request.json({})
 
 
+@operation(body=Asked, raises=(NotFound, Conflict))
 async def run(control: Control, request: Request) -> None:
     """POST /v1/environment/run: {name, token, script (base64), arguments, root}: begins a script in the setup job"""
     asked = await _parse(request)
@@ -201,21 +304,19 @@ async def run(control: Control, request: Request) -> None:
     await request.json({})
 
 
+@operation(query=Since, answer=Output, raises=(NotFound,))
 async def output(control: Control, request: Request) -> None:
     """GET /v1/environment/output?token=&offset=: answers when the script printed more or ended, or after 20 s"""
-    query = request.query()
-    offset = query.get("offset", "0")
-    if not offset.isdecimal() or len(offset) > 18:
-        raise BadRequest("offset is a number of bytes")
-    token = Asked("", query.get("token", "")).mark()
-    found = await control.runs.output(request.principal.account, token, int(offset), PATIENCE)
-    at = max(int(offset), found.start)
+    query = request.asked(Since)
+    found = await control.runs.output(request.principal.account, Asked("", query.token).mark(), query.offset, PATIENCE)
+    at = max(query.offset, found.start)
     data = bytes(found.output[at - found.start :])
     await request.json(
         {"offset": at, "data": base64.b64encode(data).decode(), "exit_code": found.exit_code, "error": found.error}
     )
 
 
+@operation(body=Asked, raises=(NotFound, Conflict))
 async def add_base(control: Control, request: Request) -> None:
     """POST /v1/environment/base: {name, token, source (debian, image, science), what}: begins to make one; the owner only"""
     asked = await _parse(request)
@@ -231,7 +332,7 @@ def _check_caller(request: Request) -> None:
         raise Forbidden("a job may not change environments", hint="do it from your own machine")
 
 
-def _shown(control: Control, one: Environment) -> dict[str, Any]:
+def _shown(control: Control, one: Environment) -> Shown:
     return {
         "name": one.name,
         "owner": one.owner,
@@ -251,7 +352,7 @@ def _shown(control: Control, one: Environment) -> dict[str, Any]:
     }
 
 
-def _base(one: bases.Base) -> dict[str, Any]:
+def _base(one: bases.Base) -> BaseShown:
     return {
         "id": one.id,
         "name": one.path,
@@ -264,7 +365,7 @@ def _base(one: bases.Base) -> dict[str, Any]:
     }
 
 
-def _version(one: Environment, version: environments.Version) -> dict[str, Any]:
+def _version(one: Environment, version: environments.Version) -> VersionShown:
     return {
         "number": version.number,
         "current": version.id == one.version,

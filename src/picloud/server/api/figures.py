@@ -8,7 +8,8 @@ from picloud.server.control import Control
 from picloud.server.kind import size
 from picloud.server.sampling import Series
 from picloud.server.storage import now_ms
-from picloud.wire.job import Status
+from picloud.wire.job import Cause, Status
+from picloud.wire.money import dollars
 from picloud.wire.samples import shown
 
 
@@ -18,13 +19,26 @@ def complete(control: Control, account: int, jid: int, record: dict[str, Any]) -
     if memory is not None and memory["limit"] is None and record["attempts"]:
         slot = size(control.settings, record["core_type"], record["cores"])
         memory["limit"] = min(slot.memory, control.engine.capacity().memory)
+    if record["status"] in (Status.queued.name, Status.waiting.name) and account in control.meter.stopped:
+        record["cause"], record["waits_for"] = Cause.spending_limit.name, control.meter.stopped[account]
     if record["status"] != Status.processing.name:
         return
     if record["started"] is not None:
         record["runtime"] = max(0, now_ms() - record["started"]) / 1000
+        _estimate(record)
     series = control.sampling.latest(account, jid)
     if series is not None and record["attempts"] and record["attempts"][-1]["n"] == series.n:
         _show(record, series)
+
+
+def _estimate(record: dict[str, Any]) -> None:
+    """What a job that runs has cost so far, were it all billed."""
+    cost, last = record["cost"], record["attempts"][-1]
+    if last["ended"] is None:
+        amount = int(record["runtime"] * 1000) * record["cores"] * (last["price"] or 0)
+        billed = cost["billed"] + record["runtime"]
+        record["cost"] = {"dollars": dollars(cost["amount"] + amount), "amount": cost["amount"] + amount, "billed": billed,
+                          "estimate": True}  # fmt: skip
 
 
 def _show(record: dict[str, Any], series: Series) -> None:

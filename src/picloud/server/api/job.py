@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
@@ -11,7 +11,8 @@ from picloud.server.api.result import parse
 from picloud.server.api.shell import ports_of
 from picloud.server.check import check_ranges
 from picloud.server.control import Control
-from picloud.server.http import BYTES, Request
+from picloud.server.http import Request
+from picloud.server.operation import BYTES, RAW, operation, packed
 from picloud.server.storage import now_ms
 from picloud.store import closing
 from picloud.store import job as jobs
@@ -22,8 +23,10 @@ from picloud.store.act import kill as kills
 from picloud.store.act.rerun import rerun as copy
 from picloud.store.log import STREAMS
 from picloud.store.rows import merged
-from picloud.wire.error import BadRequest
-from picloud.wire.message import Ranges
+from picloud.wire.bounds import Number, Token
+from picloud.wire.error import BadRequest, Conflict, NotFound, StorageFull
+from picloud.wire.job import Cause, Status
+from picloud.wire.message import Ranges, Watch
 from picloud.wire.ranges import pieces
 
 LIST_LIMIT = 1000
@@ -37,29 +40,83 @@ class Jids(msgspec.Struct):
     jids: Ranges | None = None
     fields: list[str] = msgspec.field(default_factory=list)
     failed: bool = False
-    token: str = ""
+    token: Token = ""
+
+
+class Part(msgspec.Struct):
+    part: Literal["function", "args", "result"]
+
+
+class Page(msgspec.Struct):
+    """Which jobs, the newest first."""
+
+    state: str | None = None
+    label: str | None = None
+    func: str | None = None
+    queue: str | None = None
+    since: Number | None = None  # epoch ms
+    before: Number | None = None  # a jid
+    limit: Number = 50
+
+
+class Records(TypedDict):
+    jobs: dict[str, dict[str, Any]]  # by jid; their fields are those of cloud.info
+
+
+class Killed(TypedDict):
+    killed: int
+
+
+class Deleted(TypedDict):
+    deleted: int
+
+
+class Rerun(TypedDict):
+    jids: Ranges
+
+
+class Row(TypedDict):
+    """A job in a list."""
+
+    jid: int
+    status: str
+    function: str
+    label: str
+    core_type: str
+    cores: int
+    created: int
+    started: int | None
+    finished: int | None
+    runtime: float | None
+    cause: str | None
+    attempts: int
+    parent_jid: int | None
+
+
+class Jobs(TypedDict):
+    jobs: list[Row]
+    next: int | None  # "before" of the page that follows
 
 
 async def _parse(request: Request, all_allowed: bool = False) -> Jids:
-    try:
-        message = msgspec.json.decode(await request.body(), type=Jids)
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"the body is not what this route takes: {error}", hint='for example {"jids": [[17, 1]]}') from error
+    message = await request.read(Jids, 'for example {"jids": [[17, 1]]}')
     if message.jids is None and not all_allowed:
         raise BadRequest("no jids are named", hint='for example {"jids": [[17, 1]]}')
     check_ranges(message.jids or [])
     return message
 
 
+@operation(body=packed(Watch), answer=RAW, raises=(NotFound,))
 async def status(control: Control, request: Request) -> None:
     """POST /v1/job/status: msgpack Watch -> one byte a jid"""
-    message = parse(await request.body())
+    message = parse(await request.read(Watch))
     found = await control.storage.read(jobs.statuses, request.principal.account, message.jids)
     await request.answer(found, BYTES)
 
 
+@operation(body=Jids, answer=Records, raises=(NotFound,))
 async def info(control: Control, request: Request) -> None:
-    """POST /v1/job/info"""
+    """POST /v1/job/info: {jids, fields} -> {jobs}: all that is known of jobs, or these fields"""
     message = await _parse(request)
     streams = [name for name in message.fields if name in STREAMS]
     account = request.principal.account
@@ -75,8 +132,9 @@ def _chosen(record: dict[str, Any], fields: list[str]) -> dict[str, Any]:
     return {name: record.get(name) for name in fields} if fields else record
 
 
+@operation(body=Jids, answer=Killed, raises=(NotFound,))
 async def kill(control: Control, request: Request) -> None:
-    """POST /v1/job/kill"""
+    """POST /v1/job/kill: {jids} -> {killed}: end jobs; without jids all of the account"""
     message = await _parse(request, all_allowed=True)
     killed, more = 0, True
     while more:
@@ -86,8 +144,9 @@ async def kill(control: Control, request: Request) -> None:
     await request.json({"killed": killed})
 
 
+@operation(body=Jids, answer=Deleted, raises=(NotFound, Conflict))
 async def delete(control: Control, request: Request) -> None:
-    """POST /v1/job/delete"""
+    """POST /v1/job/delete: {jids} -> {deleted}: forget jobs that have ended, with their results"""
     message = await _parse(request)
     account, wanted = request.principal.account, merged(message.jids or [])
     await control.storage.read(jobs.check_final, account, wanted)  # before anything goes
@@ -109,8 +168,9 @@ async def _closed(control: Control, wanted: Ranges) -> None:
         more = result.more
 
 
+@operation(body=Jids, answer=Rerun, raises=(NotFound, Conflict, StorageFull))
 async def rerun(control: Control, request: Request) -> None:
-    """POST /v1/job/rerun"""
+    """POST /v1/job/rerun: {jids, failed, token} -> {jids}: the same calls once more as new jobs"""
     message = await _parse(request)
     control.storage.check_space()
     try:
@@ -127,38 +187,33 @@ async def rerun(control: Control, request: Request) -> None:
     await request.json({"jids": ranges})
 
 
+@operation(query=Page, answer=Jobs)
 async def listing(control: Control, request: Request) -> None:
-    """GET /v1/job"""
-    query = request.query()
+    """GET /v1/job?state=&label=&func=&queue=&since=&before=&limit=: jobs, the newest first"""
+    page = request.asked(Page)
     rows, further = await control.storage.read(
         listings.newest,
         request.principal.account,
-        state=query.get("state"),
-        label=query.get("label"),
-        func=query.get("func"),
-        since=_integer(query, "since", None),
-        before=_integer(query, "before", None),
-        limit=min(_integer(query, "limit", 50) or 50, LIST_LIMIT),
+        state=page.state,
+        label=page.label,
+        func=page.func,
+        queue=page.queue,
+        since=page.since,
+        before=page.before,
+        limit=min(page.limit or 50, LIST_LIMIT),
     )
+    if request.principal.account in control.meter.stopped:
+        for row in rows:
+            row["cause"] = row["cause"] or (Cause.spending_limit.name if row["status"] == Status.queued.name else None)
     await request.json({"jobs": rows, "next": further})
 
 
+@operation(query=Part, answer=RAW, answers={307: RAW}, raises=(NotFound,))
 async def payload(control: Control, request: Request, jid: str) -> None:
     """GET /v1/job/{jid}/payload?part=function|args|result: raw bytes"""
-    part = request.query().get("part", "")
-    if part not in ("function", "args", "result"):
-        raise BadRequest(f"no part {part[:40]!r}", hint="function, args or result")
+    part = request.asked(Part).part
     data, blob = await control.storage.read(jobs.payload, request.principal.account, int(jid), part)
     if blob:
         await request.redirect(control.blob_url(request, "get", blob))
     else:
         await request.answer(data, BYTES)
-
-
-def _integer(query: dict[str, str], name: str, default: int | None) -> int | None:
-    value = query.get(name)
-    if value is None:
-        return default
-    if not value.isdecimal() or len(value) > 18:
-        raise BadRequest(f"{name} is a number, not {value[:40]!r}")
-    return int(value)

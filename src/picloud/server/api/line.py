@@ -9,13 +9,15 @@ from typing import Any
 import msgspec
 
 from picloud.server.api import submission
-from picloud.server.auth import Headers, Principal
+from picloud.server.auth import Headers, Pass
 from picloud.server.control import Control
 from picloud.server.line import Line
 from picloud.wire.error import BadRequest, CloudException, NotAuthorized
 from picloud.wire.message import Finished, Submit, Told, encode
+from picloud.wire.scope import Scope
 
 _submit = msgspec.msgpack.Decoder(Submit).decode
+CALLS = Scope.jobs | Scope.code
 AGAIN = 1013
 """The code of RFC 6455 for "try again later"."""
 
@@ -23,8 +25,8 @@ AGAIN = 1013
 class ClientEnd:
     """What acts on the messages of one client, and a ``server.hub.Follower`` of what it submitted."""
 
-    def __init__(self, control: Control, line: Line, who: Principal) -> None:
-        self._control, self._line, self._who = control, line, who
+    def __init__(self, control: Control, line: Line, held: Pass) -> None:
+        self._control, self._line, self._who, self._held = control, line, held.principal, held
         self._jids: set[int] = set()
 
     def __repr__(self) -> str:
@@ -32,6 +34,9 @@ class ClientEnd:
 
     def hear(self, message: bytes) -> Coroutine[Any, Any, object]:
         """A call comes in."""
+        if self._held.ended:
+            raise NotAuthorized("the key of this line has ended")
+        self._held.users.add(self.lose)
         return self._take_in(_submit(message))
 
     async def _take_in(self, message: Submit) -> None:
@@ -52,17 +57,20 @@ class ClientEnd:
         self._line.send(encode(Told(finished=finished)))
 
     def lose(self) -> None:
-        """An end cannot be told here: the client has to ask."""
+        """An end cannot be told here, or the key has ended: the client has to ask."""
         self._line.close(AGAIN)
 
     def gone(self) -> None:
         """The connection has ended."""
+        self._held.users.discard(self.lose)
         self._control.hub.unfollow(self._jids)
 
 
 def opened(control: Control, line: Line, headers: Headers) -> ClientEnd:
     """A client connects: one that has asked something before, so that its key is known."""
-    who = control.authority.remembered(headers)
-    if who is None:
+    held = control.authority.remembered(headers)
+    if held is None:
         raise NotAuthorized("this key is not known yet", hint="ask something else first")
-    return ClientEnd(control, line, who)
+    if held.principal.scopes & CALLS != CALLS:
+        raise NotAuthorized("this key may not call functions", hint="a line is for keys with the scopes jobs and code")
+    return ClientEnd(control, line, held)

@@ -7,13 +7,17 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
+
 from picloud.server.control import Control
-from picloud.server.http import BYTES, MSGPACK, Request
+from picloud.server.http import Request
 from picloud.server.hub import Bell
+from picloud.server.operation import BYTES, FRAMES, LINES, MSGPACK, RAW, Content, operation
 from picloud.server.storage import now_ms
 from picloud.store import job as jobs
 from picloud.store import log as logs
-from picloud.wire.error import BadRequest
+from picloud.wire.bounds import Number
+from picloud.wire.error import BadRequest, NotFound
 from picloud.wire.job import FIRST_FINAL
 from picloud.wire.message import LogChunk, Sample, encode
 from picloud.wire.samples import told
@@ -22,30 +26,48 @@ HEARTBEAT = 5.0
 """Seconds between two signs of life of a stream that has nothing to tell."""
 AT_ONCE = 32
 """Chunks of one stream in one step."""
+EMPTY = b"\0\0\0\0"
+"""A frame that is a sign of life."""
 END = b"\0\0\0\1\x90"
 """The frame of an empty list: all was told. Without it the stream broke off."""
-LINES = b"application/x-ndjson"
 
 
+class Follow(msgspec.Struct):
+    """Whether to go on until the job has ended; whether in frames, which tell of their end."""
+
+    follow: bool = False
+    framed: bool = False
+
+
+class Log(Follow):
+    stream: str = ""  # stdout, stderr, logging, pilog, syslog; several only in frames
+    since: Number = 0  # bytes
+    last: Number = 0  # ms
+
+
+@operation(query=Log, answer=(RAW, FRAMES), raises=(NotFound,))
 async def log(control: Control, request: Request, jid: str) -> None:
     """GET /v1/job/{jid}/log: query stream, since (bytes), last (ms), follow=1; its bytes, or LogChunks of several (framed=1)"""
     account, number = request.principal.account, int(jid)
     await control.storage.read(jobs.statuses, account, [(number, 1)])
-    query = request.query()
-    framed = query.get("framed") == "1"
-    names = query["stream"].split(",") if query.get("stream") else list(logs.STREAMS[:-1]) if framed else ["stdout"]
+    query = request.asked(Log)
+    framed = query.framed
+    names = query.stream.split(",") if query.stream else list(logs.STREAMS[:-1]) if framed else ["stdout"]
     for name in names:
         if name not in logs.STREAMS:
             raise BadRequest(f"no stream {name[:40]!r}", hint=", ".join(logs.STREAMS))
     if len(names) != 1 and not framed:
         raise BadRequest("bytes are of one stream", hint=f"stream={names[0]}, or framed=1 for frames of several")
     start = await control.storage.read(logs.newest, account, number)
-    since = now_ms() - _number(query, "last") if query.get("last") else 0
-    reader = _Reader(control, account, number, names, (start, _number(query, "since")), since)
+    since = now_ms() - query.last if query.last else 0
+    reader = _Reader(control, account, number, names, (start, query.since), since)
     said = _frame if framed else _plain
-    await _send(control, request, number, MSGPACK if framed else BYTES, reader.step, said, b"\0\0\0\0" if framed else b"")
+    await _send(
+        control, request, number, MSGPACK if framed else BYTES, reader.step, said, b"\0\0\0\0" if framed else b"", query.follow
+    )
 
 
+@operation(query=Follow, answer=(Content(LINES), FRAMES), raises=(NotFound,))
 async def samples(control: Control, request: Request, jid: str) -> None:
     """GET /v1/job/{jid}/samples: query follow=1; lines of JSON, empty ones are signs of life; frames with framed=1"""
     account, number = request.principal.account, int(jid)
@@ -64,9 +86,12 @@ async def samples(control: Control, request: Request, jid: str) -> None:
             seen = (news[-1].n, news[-1].at_ms)
         return news, False
 
-    framed = request.query().get("framed") == "1"
+    query = request.asked(Follow)
+    framed = query.framed
     said = _frame if framed else lambda some: b"".join(told(one) for one in some)
-    await _send(control, request, number, MSGPACK if framed else LINES, step, said, b"\0\0\0\0" if framed else b"\n")
+    await _send(
+        control, request, number, MSGPACK if framed else LINES, step, said, b"\0\0\0\0" if framed else b"\n", query.follow
+    )
 
 
 class _Reader:
@@ -108,9 +133,8 @@ def _frame(some: list[Any]) -> bytes:
 
 
 async def _send(control: Control, request: Request, jid: int, kind: bytes, step: Callable[[], Any],
-                said: Callable[[list[Any]], bytes], heartbeat: bytes) -> None:  # fmt: skip
+                said: Callable[[list[Any]], bytes], heartbeat: bytes, follow: bool) -> None:  # fmt: skip
     """Send what ``step`` finds; with ``follow``, again at each news of the job until it has ended."""
-    follow = request.query().get("follow") == "1"
     bell = control.hub.listen(jid)
     gone: asyncio.Future[None] | None = None
     try:
@@ -158,10 +182,3 @@ async def _until_gone(request: Request, bell: Bell) -> None:
             pass
         bell.closed = True
         bell.news.set()
-
-
-def _number(query: dict[str, str], name: str) -> int:
-    value = query.get(name, "0")
-    if not value.isdecimal() or len(value) > 18:
-        raise BadRequest(f"{name} is a number, not {value[:40]!r}")
-    return int(value)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-import msgspec
-
 from picloud.server.check import check_ranges
 from picloud.server.control import Control
-from picloud.server.http import MSGPACK, Request
+from picloud.server.http import Request
 from picloud.server.hub import Watcher
+from picloud.server.operation import FRAMES, MSGPACK, operation, packed
 from picloud.store import job as jobs
-from picloud.wire.error import BadRequest
+from picloud.wire.error import NotFound
 from picloud.wire.message import Watch
 
 HEARTBEAT = 5.0
@@ -21,22 +20,18 @@ HEAD = 0.02
 """Seconds that the head waits for a first frame: a client's own timeout can only count from there."""
 PAGE = 2000
 _HEAD = [(b"content-type", MSGPACK), (b"x-accel-buffering", b"no")]
-_watch = msgspec.msgpack.Decoder(Watch).decode
 
 
-def parse(body: bytes) -> Watch:
-    """A Watch from a request body."""
-    try:
-        message = _watch(body)
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"not a list of jid ranges: {error}") from error
+def parse(message: Watch) -> Watch:
+    """A Watch as it comes from outside."""
     check_ranges(message.jids)
     return message
 
 
+@operation(body=packed(Watch), answer=FRAMES, raises=(NotFound,))
 async def stream(control: Control, request: Request) -> None:
-    """POST /v1/result"""
-    message = parse(await request.body())
+    """POST /v1/result: Watch -> frames of Finished: ends of jobs as they come"""
+    message = parse(await request.read(Watch))
     who = request.principal
     watcher = Watcher(who.account, message.jids, message.payload)
     control.hub.add(watcher)

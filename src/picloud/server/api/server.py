@@ -1,44 +1,101 @@
-"""About the server itself: what it is, what it does now, who may use it."""
+"""About the server itself: what it is, what it does now."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
 from picloud import __version__
+from picloud.engine.base import Capacity
+from picloud.sandbox.probe import Probe
+from picloud.server.api import usage
 from picloud.server.check import PYTHON
 from picloud.server.control import Control
-from picloud.server.http import JSON, Request, reply
+from picloud.server.fullness import Disk, disks, warnings
+from picloud.server.http import Request, reply
+from picloud.server.operation import JSON, operation
+from picloud.server.realtime import ReservationShown, told
 from picloud.server.storage import now_ms
-from picloud.store import account as accounts
+from picloud.settings import CoreType
+from picloud.store import hold
 from picloud.store import job as jobs
+from picloud.store.meter.reservation import Reservation
 from picloud.wire import WIRE_VERSION
-from picloud.wire.error import BadRequest, Forbidden
-
-TICKET_MS = 15 * 60_000
-"""How long a login link works."""
-
-SESSION_MS = 12 * 3_600_000
-"""How long a browser stays logged in."""
 
 
-class Name(msgspec.Struct):
-    name: str
+class Health(TypedDict):
+    ok: bool
+    version: str
+    pid: int
 
 
-class Ticket(msgspec.Struct):
-    ticket: str
+class Server(TypedDict):
+    version: str
+    wire: int
+    python: str
+    account: str
+    core_types: dict[str, CoreType]
+    default_type: str
+    edge: str  # its URL
+    max_body: int  # bytes
+    capacity: Capacity
+    pid: int
 
 
+class WorkerShown(TypedDict):
+    incarnation: str
+    account: str
+    core_type: str
+    cores: int
+    slots: int
+    busy: int
+    lent: int
+    reserved: bool  # it works on reserved cores alone
+    held: int
+    pid: int
+    connected: bool
+
+
+class ReservedShown(ReservationShown):
+    account: str
+
+
+class Status(TypedDict):
+    address: str
+    pid: int
+    version: str
+    started: int
+    workers: list[WorkerShown]
+    capacity: Capacity
+    reserved: list[ReservedShown]
+    jobs: dict[str, int]  # by state
+    held: int | None  # epoch ms since when jobs wait for `picloud resume`
+    core_types: list[str]
+    default_type: str
+    disks: list[Disk]
+    warnings: list[str]
+    money: usage.Money
+    sandbox: Probe
+
+
+@operation(answer=Health)
 async def health(control: Control, request: Request) -> None:
-    """GET /v1/health (no key)"""
+    """GET /v1/health: whether the server runs"""
     await reply(request.send, msgspec.json.encode({"ok": True, "version": __version__, "pid": os.getpid()}), JSON)
 
 
+@operation(answer=dict[str, Any])
+async def openapi(control: Control, request: Request) -> None:
+    """GET /v1/openapi.json: this document"""
+    await reply(request.send, await asyncio.to_thread(control.document), JSON)
+
+
+@operation(answer=Server)
 async def server(control: Control, request: Request) -> None:
-    """GET /v1/server"""
+    """GET /v1/server: what it is, what it offers, and whose key this is"""
     await request.json(
         {
             "version": __version__,
@@ -55,8 +112,9 @@ async def server(control: Control, request: Request) -> None:
     )
 
 
+@operation(answer=Status)
 async def status(control: Control, request: Request) -> None:
-    """GET /v1/status"""
+    """GET /v1/status: what the account and the machine do now"""
     who = request.principal
     mine = [w for w in control.fleet if who.owner or w.kind.account == who.account]
     counts = await control.storage.read(jobs.counts, who.account)
@@ -68,15 +126,24 @@ async def status(control: Control, request: Request) -> None:
             "started": int(control.started * 1000),
             "workers": [_worker(w) for w in mine],
             "capacity": msgspec.to_builtins(control.engine.capacity()),
+            "reserved": [_reserved(control, one) for one in control.realtime.shown(None if who.owner else who.account)],
             "jobs": counts,
+            "held": await control.storage.read(hold.since),
             "core_types": list(control.settings.core_types),
             "default_type": control.default_type,
+            "disks": await asyncio.to_thread(lambda: msgspec.to_builtins(disks(control.settings))) if who.owner else [],
+            "warnings": await asyncio.to_thread(warnings, control.settings) if who.owner else [],
+            "money": usage.shown(control, who.account, await control.meter.standing(who.account, now_ms())),
             "sandbox": msgspec.to_builtins(await control.probing.probe()),
         }
     )
 
 
-def _worker(worker: Any) -> dict[str, Any]:
+def _reserved(control: Control, one: Reservation) -> ReservedShown:
+    return {**told(one), "account": control.placer.name_of(one.kind)}
+
+
+def _worker(worker: Any) -> WorkerShown:
     return {
         "incarnation": worker.incarnation,
         "account": worker.kind.account_name,
@@ -85,44 +152,8 @@ def _worker(worker: Any) -> dict[str, Any]:
         "slots": worker.slots,
         "busy": min(len(worker.held), worker.slots),  # what it said last may be old
         "lent": worker.lent,
+        "reserved": worker.reserved,
         "held": len(worker.held),
         "pid": worker.pid,
         "connected": worker.connected,
     }
-
-
-async def add_account(control: Control, request: Request) -> None:
-    """POST /v1/admin/account: {name} -> {name, api_key, api_secretkey}; the owner only"""
-    if not request.principal.owner:
-        raise Forbidden("only the owner of this installation adds accounts", hint="ask the owner")
-    if await control.probing.rung() == "D":
-        hint = "picloud doctor tells what isolation needs here"
-        raise Forbidden("this machine cannot isolate jobs (rung D), so its installation has one account", hint=hint)
-    try:
-        name = msgspec.json.decode(await request.body(), type=Name).name
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"no account name: {error}", hint='for example {"name": "anna"}') from error
-    account = await control.storage.write(accounts.create, name, now_ms())
-    control.interpreters.alone = False
-    control.interpreters.forget()
-    key, secret = await control.storage.write(accounts.key_create, account, now_ms())
-    await request.json({"name": name, "api_key": key, "api_secretkey": secret})
-
-
-async def login_link(control: Control, request: Request) -> None:
-    """POST /v1/login/ticket -> {ticket}: for a link that works once; jobs cannot"""
-    if request.principal.attempt is not None:
-        raise Forbidden("a job may not log in", hint="run `picloud status --login` yourself")
-    await request.json(
-        {"ticket": await control.storage.write(accounts.ticket_create, request.principal.account, now_ms(), TICKET_MS)}
-    )
-
-
-async def login(control: Control, request: Request) -> None:
-    """POST /v1/login: {ticket} -> {token}; the ticket of the login link works once"""
-    try:
-        ticket = msgspec.json.decode(await request.body(), type=Ticket).ticket
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"no ticket: {error}") from error
-    token = await control.storage.write(accounts.ticket_redeem, ticket, now_ms(), SESSION_MS)
-    await request.json({"token": token})

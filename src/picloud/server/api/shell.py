@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 
+from picloud.server import audit
 from picloud.server.address import is_loopback
 from picloud.server.control import Control
 from picloud.server.doors import holder, status_of
 from picloud.server.http import Request
 from picloud.server.hub import Watcher
+from picloud.server.operation import operation
 from picloud.server.ports import SSH
 from picloud.server.storage import now_ms
 from picloud.store import sshkey as sshkeys
 from picloud.wire import entry
-from picloud.wire.error import BadRequest, Conflict, Forbidden
+from picloud.wire.error import BadRequest, Conflict, Forbidden, NotFound
 from picloud.wire.job import FINISHED, Status
+from picloud.wire.scope import Role, Scope
 
 LONGEST_WAIT = 25.0
 """Seconds that one request waits; the client asks again."""
@@ -39,26 +43,48 @@ class Link(msgspec.Struct):
     seconds: float = 0.0  # 0: works once, within a minute
 
 
+class Until(msgspec.Struct):
+    """One of status and port."""
+
+    status: str = ""
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    protocol: Literal["tcp"] = "tcp"
+    seconds: float = LONGEST_WAIT
+
+
+class Found(TypedDict):
+    status: str  # of the job
+    found: Any  # the state or port that was waited for; null = not yet
+    over: bool  # it can no longer be
+
+
+class Made(TypedDict):
+    url: str
+    ends: int
+    once: bool
+
+
+@operation(body=Key, raises=(NotFound, Conflict))
 async def add_key(control: Control, request: Request) -> None:
     """POST /v1/key/ssh: {api_key, public}: let a key pair into the account's jobs; jobs cannot"""
     who = request.principal
     if who.attempt is not None:
         raise Forbidden("a job may not add keys", hint="run `picloud setup` yourself")
-    told = _decoded(await request.body(), Key)
+    told = await request.read(Key)
+    if told.api_key != who.key and not (who.scopes & Scope.admin and who.role > Role.member):
+        raise Forbidden("this key adds key pairs to itself alone", hint="use that key, or one with the scope admin")
     await control.storage.write(lambda tx: sshkeys.add(tx, who.account, told.api_key, told.public, now_ms()))
+    await audit.note(control, request, "ssh_key.add", told.api_key)
     await request.json({})
 
 
+@operation(query=Until, answer=Found, raises=(NotFound,))
 async def wait(control: Control, request: Request, jid: str) -> None:
     """GET /v1/job/{jid}/wait?status=S | ?port=N -> {status, found, ...}: as soon as it is so, or after 25 s at most"""
-    query = request.query()
-    status, port = query.get("status", ""), query.get("port", "")
+    query = request.asked(Until)
+    status, port = query.status, query.port
     if bool(status) == bool(port) or (status and status not in Status.__members__):
         raise BadRequest("say which status, or which port, to wait for", hint="?status=processing or ?port=8000")
-    if port and not (port.isdecimal() and len(port) < 6 and 0 < int(port) < 65_536):
-        raise BadRequest(f"{port[:20]!r} is no port", hint="1 to 65535")
-    if query.get("protocol", "tcp") != "tcp":
-        raise BadRequest("only tcp ports of jobs are shown", hint="leave the protocol out")
     number = int(jid)
     who = request.principal
     watcher = Watcher(who.account, [(number, 1)], payload=False)
@@ -66,10 +92,10 @@ async def wait(control: Control, request: Request, jid: str) -> None:
     with control.ports.watching(number, watcher.wake):
         control.hub.add(watcher)
         try:
-            end = time.monotonic() + _patience(query.get("seconds", ""))
+            end = time.monotonic() + min(max(query.seconds, 0.0), LONGEST_WAIT)
             while True:
                 watcher.wake.clear()
-                found = await _look(control, request, number, status, int(port or 0))
+                found = await _look(control, request, number, status, port)
                 if found["found"] or found["over"] or watcher.closed or (left := end - time.monotonic()) <= 0:
                     break
                 if waits is None and who.attempt is not None and who.worker is not None:
@@ -82,14 +108,6 @@ async def wait(control: Control, request: Request, jid: str) -> None:
     await request.json(found)
 
 
-def _patience(text: str) -> float:
-    """Seconds that the client would wait, as far as one request may."""
-    try:
-        return min(max(float(text or LONGEST_WAIT), 0.0), LONGEST_WAIT)
-    except ValueError:
-        raise BadRequest(f"seconds is a number, not {text[:20]!r}") from None
-
-
 async def _woken(event: asyncio.Event, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
@@ -98,7 +116,7 @@ async def _woken(event: asyncio.Event, seconds: float) -> None:
         return
 
 
-async def _look(control: Control, request: Request, jid: int, status: str, port: int) -> dict[str, Any]:
+async def _look(control: Control, request: Request, jid: int, status: str, port: int) -> Found:
     """What there is of what is waited for: ``found``, and ``over`` where it can no longer be."""
     account = request.principal.account
     now = await status_of(control, account, jid)
@@ -120,12 +138,13 @@ def ports_of(control: Control, request: Request, jid: int) -> dict[str, Any]:
     return control.ports.shown(request.principal.account, jid, (address, control.ssh_port))
 
 
+@operation(body=Link, answer=Made, raises=(NotFound, Conflict))
 async def link(control: Control, request: Request, jid: str) -> None:
     """POST /v1/job/{jid}/link: {port, seconds} -> {url, ends}: the job's web page, for whoever has the link; jobs cannot"""
     who, number = request.principal, int(jid)
     if who.attempt is not None:
         raise Forbidden("a job may not make links", hint="use picloud open on your machine")
-    told = _decoded(await request.body(), Link)
+    told = await request.read(Link)
     if not 0 < told.port < 65_536 or not 0 <= told.seconds <= LINK_LONGEST:
         raise BadRequest("a link is to a port from 1 to 65535, for 30 days at most")
     status = await status_of(control, who.account, number)
@@ -135,12 +154,6 @@ async def link(control: Control, request: Request, jid: str) -> None:
     made = entry.Entry(who.account, number, told.port, ends, once=not told.seconds)
     edge = urlsplit(control.edge(request))
     host = f"{made.name(control.secret)}.{control.settings.proxy_domain}:{edge.port}"
+    await audit.note(control, request, "job.link", number, port=told.port)
     query = f"{entry.PARAMETER}={made.signed(control.secret)}"
     await request.json({"url": f"{edge.scheme}://{host}/?{query}", "ends": ends * 1000, "once": made.once})
-
-
-def _decoded(body: bytes, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"the body is not what this route takes: {error}") from error

@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import hashlib
 
-import msgspec
-
 from picloud.server.auth import Principal
 from picloud.server.check import check_chunk, check_submit
 from picloud.server.control import Control
 from picloud.server.http import Request
 from picloud.server.hub import Follower
+from picloud.server.operation import operation, packed
 from picloud.server.storage import now_ms
 from picloud.store.act import accept
 from picloud.store.db import Transaction
-from picloud.wire.error import BadRequest
-from picloud.wire.message import Chunk, Spec, Submit, Submitted, encode
+from picloud.wire.error import Conflict, NotFound, Skew, StorageFull, TooLarge
+from picloud.wire.message import Accepted, Chunk, Spec, Submit, Submitted, encode
 
-_submit = msgspec.msgpack.Decoder(Submit).decode
-_chunk = msgspec.msgpack.Decoder(Chunk).decode
+HINT = "client and server may differ in version"
 
 
+@operation(body=packed(Submit), answer=packed(Submitted), raises=(NotFound, Conflict, Skew, TooLarge, StorageFull))
 async def submit(control: Control, request: Request) -> None:
-    """POST /v1/submission"""
-    try:
-        message = _submit(await request.body())
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"not a submission: {error}", hint="client and server may differ in version") from error
+    """POST /v1/submission: Submit -> Submitted: a call or a map, with its first chunk"""
+    message = await request.read(Submit, HINT)
     await request.answer(encode(await take_in(control, request.principal, message)))
 
 
@@ -45,7 +41,7 @@ async def take_in(control: Control, who: Principal, message: Submit, follower: F
     await control.blobs_present(who.account, message.arguments)
     made = 0
     host = control.interpreters.host(message.interpreter, message.python)
-    env = _inherited(who) if not message.options.env else None
+    env = inherited(who) if not message.options.env else None
 
     def act(tx: Transaction) -> tuple[Submitted, set[int]]:
         nonlocal made
@@ -54,12 +50,13 @@ async def take_in(control: Control, who: Principal, message: Submit, follower: F
         return answer, ready
 
     def spec(submission: int) -> Spec | None:
-        return _spec(made, who.account, message) if submission == made else None
+        known = submission == made and not message.options.secrets  # the store knows more of those
+        return _spec(made, who.account, message) if known else None
 
     return await control.dispatcher.accept(act, who.account, len(message.arguments.ends), spec, follower)
 
 
-def _inherited(who: Principal) -> str | None:
+def inherited(who: Principal) -> str | None:
     """What jobs of a job run in, unless they say it: the same as that."""
     if who.worker is None or who.worker.kind.env.startswith("s"):
         return None
@@ -71,13 +68,11 @@ def _spec(submission: int, account: int, m: Submit) -> Spec:
     return Spec(submission, account, m.function, m.modules, m.name, m.options, m.env_values, 0, m.python)
 
 
+@operation(body=packed(Chunk), answer=packed(Accepted), raises=(NotFound, Conflict, TooLarge, StorageFull))
 async def chunk(control: Control, request: Request) -> None:
-    """POST /v1/chunk"""
+    """POST /v1/chunk: Chunk -> Accepted: a further chunk; a repeat is a no-op"""
     body = await request.body()
-    try:
-        message = _chunk(body)
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"not a chunk: {error}", hint="client and server may differ in version") from error
+    message = request.decoded(body, Chunk, HINT)
     who = request.principal
     control.storage.check_space()
     check_chunk(message)

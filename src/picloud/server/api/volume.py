@@ -3,44 +3,64 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TypedDict
 
 import msgspec
 
+from picloud.server import audit
 from picloud.server.control import Control
 from picloud.server.http import Request
+from picloud.server.operation import operation
 from picloud.server.storage import now_ms
 from picloud.store.index import volume as volumes
-from picloud.wire.error import BadRequest, Forbidden
-from picloud.wire.volume import LONGEST_DESCRIPTION, Volume, check_mount, check_name
+from picloud.wire.error import BadRequest, Conflict, Forbidden, NotFound, StorageFull
+from picloud.wire.volume import LONGEST_DESCRIPTION, Name, Volume, check_mount, check_name
 
 
 class Asked(msgspec.Struct):
     """The body of all that changes something."""
 
-    name: str
+    name: Name
     mount_path: str = ""
     description: str = ""
     host_path: str = ""
     read_only: bool = False
 
 
+class Named(msgspec.Struct):
+    name: str = ""
+
+
+class VolumeShown(TypedDict):
+    name: str
+    mount: str
+    created: int
+    description: str
+    host: str
+    read_only: bool
+    objects: int
+    bytes: int
+
+
+class Volumes(TypedDict):
+    volumes: list[VolumeShown]
+
+
 async def _parse(request: Request) -> Asked:
-    try:
-        asked = msgspec.json.decode(await request.body(), type=Asked)
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f"the body is not what this route takes: {error}", hint='for example {"name": "data"}') from error
+    asked = await request.read(Asked, 'for example {"name": "data"}')
     check_name(asked.name)
     return asked
 
 
+@operation(query=Named, answer=Volumes, raises=(NotFound,))
 async def listing(control: Control, request: Request) -> None:
     """GET /v1/volume?name=: the account's volumes, or one of them"""
-    name = request.query().get("name")
+    name = request.asked(Named).name
     found = await control.storage.read(volumes.listing, request.principal.account, [name] if name else [])
     await request.json({"volumes": [_shown(one) for one in found]})
 
 
+@operation(body=Asked, raises=(Conflict, StorageFull))
 async def create(control: Control, request: Request) -> None:
     """POST /v1/volume: {name, mount_path, description, host_path, read_only}; a host path is for the server's owner alone"""
     asked = await _parse(request)
@@ -55,6 +75,8 @@ async def create(control: Control, request: Request) -> None:
         raise BadRequest("only a volume that shows a folder of the host can be read-only", hint="add --host-path")
     control.storage.check_space()
     await control.storage.write(volumes.create, request.principal.account, made, now_ms())
+    if made.host:
+        await audit.note(control, request, "volume.host", made.name, path=made.host)
     await request.json({})
 
 
@@ -67,6 +89,7 @@ def _check_host(request: Request, path: str) -> None:
         raise BadRequest(f"there is no folder {path} on the server's machine", hint="mount it there first")
 
 
+@operation(body=Asked, raises=(NotFound, Conflict))
 async def delete(control: Control, request: Request) -> None:
     """POST /v1/volume/delete: {name}: with all that is in it"""
     asked = await _parse(request)
@@ -74,6 +97,8 @@ async def delete(control: Control, request: Request) -> None:
     await request.json({})
 
 
-def _shown(one: Volume) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(one)
-    return {"description": "", "host": "", "read_only": False, "objects": 0, "bytes": 0} | found
+def _shown(one: Volume) -> VolumeShown:
+    return {
+        "name": one.name, "mount": one.mount, "created": one.created, "description": one.description, "host": one.host,
+        "read_only": one.read_only, "objects": one.objects, "bytes": one.bytes,
+    }  # fmt: skip

@@ -11,7 +11,8 @@ from picloud.server import images
 from picloud.server.auth import Headers
 from picloud.server.control import Control
 from picloud.server.fleet import Line, Worker
-from picloud.server.http import BYTES, Request
+from picloud.server.http import Request
+from picloud.server.operation import BYTES
 from picloud.server.storage import now_ms
 from picloud.store import code as codes
 from picloud.store import layer as layers
@@ -78,6 +79,9 @@ class WorkerEnd:
                 control.dispatcher.done(worker, told)
             case Credit():
                 worker.window, worker.slots, worker.busy, worker.lent = told.window, told.slots, told.busy, told.lent
+                worker.ready = told.ready
+                if worker.reserved:
+                    control.realtime.changed()
                 control.dispatcher.refill(worker)
                 control.dispatcher.wake()
             case Started():

@@ -23,11 +23,14 @@ from picloud.store import job as jobs
 from picloud.store.act import gate
 from picloud.store.act.answer import Finish
 from picloud.store.index import volume
+from picloud.store.meter import purpose
 from picloud.store.rows import EVERY, Given, Listed, add, as_list, constant, cut, from_json, one, pack, run, text, to_json
 from picloud.store.schema import argument, counter, job, submission, submission_env
 from picloud.store.schema import chunk as chunk_table
+from picloud.store.secret import secret
+from picloud.store.webhook import webhook
 from picloud.wire.error import BadRequest, Conflict, NotFound
-from picloud.wire.job import Cause, Status
+from picloud.wire.job import Cause, Options, Status
 from picloud.wire.message import Accepted, Arguments, Chunk, Submit, Submitted
 
 LONGEST_NAME = 1000
@@ -58,16 +61,17 @@ def submit(
 
     Raises:
         Conflict: the token was used with another content.
-        NotFound: a job, blob or volume it names is not of this account, or there is no such environment.
+        NotFound: a job, blob, volume or secret it names is not of this account, or there is no such environment.
         BadRequest, Skew: it contradicts itself, or its environment does not fit.
     """
     digest, needed = body_digest(m), [m.function, *m.modules]
     vol = kind.text_of(volume.numbers(tx, account, m.options.vol)) if m.options.vol else ""
     seen = Seen(*one(tx, _LOOK, account=account, token=m.token, digests=as_list(needed), core_type=m.options.core_type,
-                     cores=m.options.cores, env=host if env is None else env, vol=vol))  # fmt: skip
+                     cores=m.options.cores, env=host if env is None else env, vol=vol,
+                     function=text(m.name), label=m.options.label, queue=m.options.queue))  # fmt: skip
     if seen.id is not None:
         return _repeated(seen, digest), set()
-    check(m)
+    options = _checked(tx, account, m, seen)
     if env is None and m.options.env:
         env = image.resolve(tx, account, m.options.env, host=host, python=m.python, program=m.options.interactive)
         seen = seen._replace(kind=seen.kind if env == host else None)
@@ -77,22 +81,34 @@ def submit(
     blob.refer(tx, account, m.arguments.blobs.values(), now)
     parents = gate.look(tx, account, m.options)
     kind_id = seen.kind or kind.ensure(tx, account, m.options.core_type, m.options.cores, host if env is None else env, vol)
+    paid_for = seen.purpose or purpose.ensure(tx, account, purpose.of(m))
     first = reserve(tx, head if m.count is None else m.count)
     (made,) = one(
         tx, _SUBMISSION, account=account, token=m.token, digest=digest, function=m.function, modules=as_list(m.modules),
-        python=m.python, name=m.name, label=m.options.label, options=to_json(m.options).decode(), kind=kind_id, first=first,
-        count=m.count, head=head, accepted=head, final=int(m.final or head == m.count), gate=parents.state,
-        blame=parents.blame, parent_jid=parent[0] if parent else None, parent_n=parent[1] if parent else None,
+        python=m.python, name=m.name, label=m.options.label, options=to_json(options).decode(), kind=kind_id,
+        purpose=paid_for, first=first, count=m.count, head=head, accepted=head, final=int(m.final or head == m.count),
+        gate=parents.state, blame=parents.blame, parent_jid=parent[0] if parent else None, parent_n=parent[1] if parent else None,
         created=now, seen=now,
     )  # fmt: skip
     if m.env_values:
         tx.execute(insert(submission_env), {"submission": made, "data": to_json(m.env_values).decode()})
     gate.hold(tx, made, parents)
-    _store(tx, account, first, m.arguments, Shape(made, kind_id, m.options.priority, m.options.restartable, parents.state), now)
+    shape = Shape(made, kind_id, options.priority, options.restartable, parents.state, paid_for, is_told(options))
+    _store(tx, account, first, m.arguments, shape, now)
     if parents.state == gate.STALLED and m.count is not None:
         # at once, for later nobody would tell the jobs that come to wait for these
         jobs.close_unsent(tx, jobs.Owner(made, account, kind_id), first + head, m.count - head, Cause.dependency, now)
     return Submitted(made, first, head), {kind_id} if head and parents.state == gate.OPEN else set()
+
+
+def _checked(tx: Connection, account: int, m: Submit, seen: Seen) -> Options:
+    """Refuse what cannot be; the options, with what the server says itself."""
+    check(m)
+    secret.check(tx, account, m.options.secrets)
+    if m.options.webhook:
+        webhook.find(tx, account, "")
+    hooked = seen.webhook is not None and m.options.label != ""
+    return msgspec.structs.replace(m.options, hooked=True) if hooked else m.options
 
 
 class Seen(NamedTuple):
@@ -104,6 +120,8 @@ class Seen(NamedTuple):
     accepted: int
     code: str  # JSON: those digests that the account has
     kind: int | None
+    purpose: int | None
+    webhook: int | None  # of its label
 
 
 def _repeated(seen: Seen, digest: bytes) -> Submitted:
@@ -140,8 +158,8 @@ def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) 
                                      "digest": body_digest})  # fmt: skip
     tx.execute(_GROW, {"id_": s.id, "accepted_": s.accepted + count, "seen_": now,
                        "final_": int(m.final or s.accepted + count == s.count)})  # fmt: skip
-    options = msgspec.json.decode(s.options)
-    shape = Shape(s.id, s.kind, options.get("priority", 5), options.get("restartable", True), s.gate)
+    options = msgspec.json.decode(s.options, type=Options)
+    shape = Shape(s.id, s.kind, options.priority, options.restartable, s.gate, s.purpose, is_told(options))
     _store(tx, account, first, m.arguments, shape, now)
     return Accepted(first, count), {s.kind} if count and s.gate == gate.OPEN else set()
 
@@ -224,6 +242,13 @@ class Shape(msgspec.Struct):
     priority: int
     restartable: bool
     gate: int
+    purpose: int
+    told: bool = False  # their ends, to webhooks
+
+
+def is_told(options: Options) -> bool:
+    """Whether webhooks are told of the ends of these jobs."""
+    return bool(options.webhook) or options.hooked
 
 
 def _store(tx: Connection, account: int, first: int, a: Arguments, shape: Shape, now: int) -> None:
@@ -235,6 +260,8 @@ def _store(tx: Connection, account: int, first: int, a: Arguments, shape: Shape,
         for at, (start, end, preview) in enumerate(zip([0, *a.ends], a.ends, a.previews, strict=False))
     )
     put_jobs(tx, account, first, as_list(range(len(a.ends))), shape, now)
+    if shape.told:
+        gate.announce(tx, shape.submission, first, len(a.ends), now)
     run(tx, _ARGUMENTS, arguments=rows, data_=a.data or b"\0")
 
 
@@ -245,6 +272,7 @@ def put_jobs(tx: Connection, account: int, first: int, rows: str, shape: Shape, 
         tx, _JOBS, rows=rows, first=first, submission_=shape.submission, account_=account, kind_=shape.kind,
         priority_=shape.priority, status_=int(STATUS_BY_GATE[shape.gate]), restartable_=int(shape.restartable),
         cause_=int(Cause.dependency if stalled else Cause.none), now=now, finished_=now if stalled else None,
+        purpose_=shape.purpose,
     )  # fmt: skip
 
 
@@ -259,7 +287,7 @@ _JOBS = add(job).from_select(
     jobs.COLUMNS,
     select(_bound("first") + _rows.key, _bound("submission_"), _bound("account_"), _bound("kind_"), _bound("priority_"),
            _bound("status_"), _zero, _bound("restartable_"), _zero, _zero, _zero, _zero, _bound("cause_"), null(),
-           _bound("now"), _bound("finished_")).select_from(_rows.table).where(EVERY),
+           _bound("now"), _bound("finished_"), _bound("purpose_")).select_from(_rows.table).where(EVERY),
 )  # fmt: skip
 """New jobs, one a row of the chunk. Ones that a kill closed before they came stay as they are."""
 _ARGUMENTS = add(argument).from_select(
@@ -271,7 +299,8 @@ _nothing = select(literal_column("1").label("one")).subquery("look")
 _same = and_(submission.c.account == bindparam("account"), submission.c.token == bindparam("token"))
 _LOOK = select(
     submission.c.id, submission.c.digest, submission.c.first, submission.c.accepted,
-    code.HAVE.scalar_subquery(), kind.FIND.scalar_subquery(),
+    code.HAVE.scalar_subquery(), kind.FIND.scalar_subquery(), purpose.FIND.scalar_subquery(),
+    webhook.OF_LABEL.scalar_subquery(),
 ).select_from(_nothing.outerjoin(submission, _same))  # fmt: skip
 """One look at all that decides what to do with a submission: each statement costs a single call 20 us and more."""
 _SUBMISSION = insert(submission).returning(submission.c.id)

@@ -29,8 +29,9 @@ from picloud.store.act import gate
 from picloud.store.act.answer import Finish
 from picloud.store.act.lease import holding
 from picloud.store.certificate import certificate
+from picloud.store.meter import spent
 from picloud.store.rows import Given, Listed, as_list, constant, cut, gathered, one, pack, run, text, to_json
-from picloud.store.schema import attempt, job, lease, result, submission
+from picloud.store.schema import attempt, job, kind, lease, result, submission
 from picloud.wire.job import FIRST_FINAL, MAX_ATTEMPTS, Cause, Failure, Options, Status, status_of
 from picloud.wire.message import Finished, Outcome
 
@@ -183,9 +184,14 @@ class _Plan:
 
     def _write_attempts(self) -> None:
         ended = [ending.outcome for ending in self.endings]
-        rows = ((o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms) for o in ended)
+        rows = (
+            (o.jid, o.cause, o.runtime_us, o.cpu_user_us, o.cpu_system_us, o.peak_memory, o.started_ms, billed_ms(o))
+            for o in ended
+        )
         run(self.tx, _CLOSE, ends=rows, now=self.now, account_=self.account, kind_=self.kind)
-        run(self.tx, _DROP, jids=as_list([o.jid for o in ended]))
+        jids = [o.jid for o in ended]
+        spent.book(self.tx, self.account, jids, self.now)
+        run(self.tx, _DROP, jids=as_list(jids))
         sampled = [(o.jid, o.n, to_json(o.figures).decode()) for o in ended if o.figures is not None]
         if sampled:
             run(self.tx, _MEASURED, rows=as_list(sampled))
@@ -218,6 +224,13 @@ class _Plan:
             run(self.tx, _END, jids=as_list(jids), status_=int(status_of(cause)), cause_=int(cause), now=self.now)
 
 
+def billed_ms(outcome: Outcome) -> int:
+    """What an attempt has to pay for: its run time less what was lent, in begun milliseconds."""
+    if outcome.cause in _FREE:
+        return 0
+    return max(0, outcome.runtime_us - max(0, outcome.unpaid_us) + 999) // 1000
+
+
 def _laid_out(parts: list[bytes]) -> tuple[list[tuple[int, int]], bytes]:
     """Where each part lies in their sum: (start, size); and the sum."""
     places = [(end - len(part), len(part)) for part, end in zip(parts, accumulate(map(len, parts)), strict=True)]
@@ -226,22 +239,26 @@ def _laid_out(parts: list[bytes]) -> tuple[list[tuple[int, int]], bytes]:
 
 _DONE, _LAST_CAUSE = int(Status.done), int(max(Cause))
 _NOTHING = (b"", 0)
+_FREE = (int(Cause.worker_lost), int(Cause.environment))
+"""Ends that nobody pays for."""
 _NO_DATA = -1
 """The size of data that is a blob."""
 _COUNTER = {"lost": "lost", "doubt": "doubts", "free": ""}
 _decode_details = msgspec.json.Decoder(list[Detail]).decode
 _rows, _jids = Listed("rows"), Listed("jids")
 _failures = Given("failures", BigInteger, Integer, Integer, Text)
-_ends = Given("ends", *[BigInteger] * 7)
+_ends = Given("ends", *[BigInteger] * 8)
 _results = Given("results", BigInteger, Integer, Integer, Text, Text)
 _nil = constant(0)
 _now = bindparam("now", type_=BigInteger)
+_cores = select(kind.c.cores).where(kind.c.id == bindparam("kind_", type_=BigInteger)).scalar_subquery()
 _CLOSE = insert(attempt).from_select(
     ["jid", "n", "lease", "account", "kind", "worker", "cause", "leased", "started", "ended", "runtime_us", "cpu_user_us",
-     "cpu_system_us", "peak_memory"],
+     "cpu_system_us", "peak_memory", "purpose", "billed_ms", "cores", "price", "amount"],
     select(lease.c.jid, lease.c.n, lease.c.lease, bindparam("account_", type_=BigInteger), bindparam("kind_", type_=BigInteger),
            lease.c.worker, _ends.c(1), lease.c.leased, func.coalesce(lease.c.started, func.nullif(_ends.c(6), _nil)), _now,
-           _ends.c(2), _ends.c(3), _ends.c(4), _ends.c(5))
+           _ends.c(2), _ends.c(3), _ends.c(4), _ends.c(5), lease.c.purpose, _ends.c(7), _cores, lease.c.price,
+           _ends.c(7) * lease.c.price * _cores)
     .select_from(_ends.table).join(lease, lease.c.jid == _ends.c(0) + _nil),  # the sum has SQLite look up each lease by jid
     include_defaults=False,
 )  # fmt: skip

@@ -3,6 +3,7 @@
     look(tx, account, options)              -> Parents      what a new submission depends on; locks it
     hold(tx, child, parents)                                records what holds its gate
     held_by_list(tx, jids), held_by(tx, first, count) -> pairs (parent, child)
+    announce(tx, child, first, count, now)                  have the ends of these jobs of a submission told, see store.webhook
     spread(tx, pairs, finish, now)                          the parents are final: release or stall the children, recursively
 
 ``look`` reads the parents FOR SHARE, and ``spread`` is called after the parents were updated, so on PostgreSQL one of
@@ -18,8 +19,9 @@ from sqlalchemy import BigInteger, Connection, bindparam, case, delete, exists, 
 
 from picloud.store import job as jobs
 from picloud.store.act.answer import Finish
-from picloud.store.rows import EVERY, Listed, add, as_list, constant, from_json, gathered, listing, merged, span
+from picloud.store.rows import EVERY, Listed, add, as_list, constant, from_json, gathered, listing, merged, run, span
 from picloud.store.schema import dependency, job, submission
+from picloud.store.webhook import delivery
 from picloud.wire.job import FIRST_FINAL, Cause, Options, Status
 from picloud.wire.message import Ranges
 
@@ -70,6 +72,16 @@ def hold(tx: Connection, child: int, parents: Parents) -> None:
         tx.execute(_HOLD_UNSENT, {"first": first, "count": count, "child_": child})
 
 
+def announce(tx: Connection, submission_id: int, first: int, count: int, now: int) -> None:
+    """Have the ends of new jobs told to webhooks: those that have ended already now, the others when they do.
+
+    A job stands for that in the list of those that hold gates, so whoever ends it meets it there, and other jobs cost nothing.
+    """
+    run(tx, _ANNOUNCE, first=first, end=first + count, child_=-submission_id)
+    if ended := listing(tx, _ENDED, first=first, end=first + count, submission=submission_id):
+        delivery.announce(tx, [(jid, submission_id) for jid in ended], now)
+
+
 def held_by_list(tx: Connection, jids: list[int]) -> Pairs:
     """Which submissions wait for these jobs."""
     return listing(tx, _HELD_LIST, jids=as_list(jids)) if jids else []
@@ -89,6 +101,8 @@ def spread(tx: Connection, pairs: Pairs, finish: Finish, now: int) -> None:
         parents_of: dict[int, list[int]] = {}
         for parent, child in pairs:
             parents_of.setdefault(child, []).append(parent)
+        if told := [(parent, -child) for parent, child in pairs if child < 0]:
+            delivery.announce(tx, told, now)
         jids, children = as_list({parent for parent, _ in pairs}), as_list(sorted(parents_of))
         rows = tx.execute(_CHILDREN, {"children": children}).all()
         failed = set(listing(tx, _FAILED, jids=jids))
@@ -143,6 +157,12 @@ _PARENTS = select(
 )
 _HOLD = add(dependency).from_select(
     ["parent", "child"], select(job.c.jid, _bound("child_")).where(*_within, job.c.status < _final)
+)
+_ANNOUNCE = add(dependency).from_select(
+    ["parent", "child"], select(job.c.jid, _bound("child_")).where(*_within, job.c.status < _final)
+)
+_ENDED = select(
+    gathered(select(job.c.jid).where(*_within, job.c.status >= _final, job.c.submission == _bound("submission")).subquery().c.jid)
 )
 _span = span()
 _HOLD_UNSENT = add(dependency).from_select(["parent", "child"], select(_span.c.jid, _bound("child_")).where(EVERY))

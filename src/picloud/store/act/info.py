@@ -4,7 +4,7 @@
 
 The dict has the fields of ``cloud.info``: status, exception, runtime (s), created, started, finished (epoch ms or None),
 function, label, attributes, args, result (previews), cputime, memory, cause, failure, attempts, parent_jid, depends_on,
-code_version, env, vol, profile,
+code_version, env, vol, profile, cost,
 swap, disk, network, cpu_percentage, ports, and the asked streams as text. Values of environment variables are not among them.
 """
 
@@ -24,6 +24,7 @@ from picloud.store.schema import argument, attempt, code, job, kind, lease, resu
 from picloud.wire.error import BadRequest
 from picloud.wire.job import Cause, Failure, Status
 from picloud.wire.message import Figures, Ranges
+from picloud.wire.money import dollars
 
 LONGEST = 10_000
 """Jobs in one answer."""
@@ -69,13 +70,14 @@ def read(tx: Connection, account: int, ranges: Ranges, log_bytes: int = 65_536, 
 
 
 def _attempt(row: list[Any]) -> dict[str, Any]:
-    _, n, where, cause, leased, started, ended, runtime, user, system, peak, failure, told = row
+    _, n, where, cause, leased, started, ended, runtime, user, system, peak, failure, told, billed, price, amount = row
     return {
         "n": n, "worker": where, "leased": leased, "started": started, "ended": ended,
         "cause": None if ended is None else Cause(cause).name, "runtime": None if runtime is None else runtime / 1e6,
         "cputime": {"user": user / 1e6, "system": system / 1e6} if ended is not None else {"user": None, "system": None},
         **_figures(from_json(told, type=Figures) if told else Figures(), peak),
         "message": unpack_failure(bytes.fromhex(failure)).message if failure else None,
+        "billed": None if billed is None else billed / 1e3, "price": price, "amount": amount,
     }  # fmt: skip
 
 
@@ -112,9 +114,20 @@ def _job(row: Any, attempts: list[dict[str, Any]], seen: image.Shown | None) -> 
         "args": row.args, "result": row.result, "profile": None,
         "cputime": last.get("cputime", _NO_TIME), **{name: last.get(name, none) for name, none in _NO_FIGURES.items()},
         "core_type": options.get("core_type"), "cores": options.get("cores", 1), "cpu_percentage": None, "ports": None,
-        "attempts": attempts, "parent_jid": row.parent_jid, "depends_on": options.get("depends_on", []),
+        "cost": _cost(attempts), "attempts": attempts, "parent_jid": row.parent_jid, "depends_on": options.get("depends_on", []),
         "code_version": row.code_digest[:12], "submission": row.submission, "priority": row.priority,
     }  # fmt: skip
+
+
+def _cost(attempts: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the attempts that ended come to."""
+    amount = sum(one["amount"] or 0 for one in attempts)
+    return {
+        "dollars": dollars(amount),
+        "amount": amount,
+        "billed": sum(one["billed"] or 0 for one in attempts),
+        "estimate": False,
+    }
 
 
 _NO_TIME = {"user": None, "system": None}
@@ -149,14 +162,14 @@ _JOBS = (
 _ended = (
     select(attempt.c.jid, attempt.c.n, worker.c.incarnation, attempt.c.cause, attempt.c.leased, attempt.c.started,
            attempt.c.ended, attempt.c.runtime_us, attempt.c.cpu_user_us, attempt.c.cpu_system_us, attempt.c.peak_memory,
-           attempt.c.failure, attempt.c.figures)
+           attempt.c.failure, attempt.c.figures, attempt.c.billed_ms, attempt.c.price, attempt.c.amount)
     .join_from(attempt, job, job.c.jid == attempt.c.jid)
     .outerjoin(worker, worker.c.id == attempt.c.worker)
     .where(*_mine)
 )  # fmt: skip
 _open = (
     select(lease.c.jid, lease.c.n, worker.c.incarnation, *(null() for _ in range(1)), lease.c.leased, lease.c.started,
-           *(null() for _ in range(7)))
+           *(null() for _ in range(8)), lease.c.price, null())
     .join_from(lease, job, job.c.jid == lease.c.jid)
     .outerjoin(worker, worker.c.id == lease.c.worker)
     .where(*_mine)

@@ -23,9 +23,12 @@ from picloud.wire.job import FIRST_FINAL, Cause, Status
 from picloud.wire.message import Ranges
 
 
-def kill(tx: Connection, account: int, ranges: Ranges | None, now: int, *, limit: int = 10_000
+def kill(tx: Connection, account: int, ranges: Ranges | None, now: int, *, limit: int = 10_000, cause: Cause = Cause.killed
          ) -> tuple[Finish, list[tuple[int, int, int]]]:  # fmt: skip
     """Kill the unfinished jobs among ``ranges``, or all of the account where that is None.
+
+    Args:
+        cause: told of those that were sent.
 
     Raises:
         NotFound: a jid is not of this account.
@@ -36,7 +39,7 @@ def kill(tx: Connection, account: int, ranges: Ranges | None, now: int, *, limit
     jids = _all(tx, account, limit) if wanted is None else _among(tx, account, wanted, limit)
     finish.more |= len(jids) == limit
     if jids:
-        tx.execute(_KILL, {"jids": as_list(jids), "now": now})
+        tx.execute(_KILL, {"jids": as_list(jids), "now": now, "cause_": int(cause)})
     finish.closed = merged([*unsent, *((jid, 1) for jid in jids)])
     finish.ended = sum(count for _, count in finish.closed)
     running: list[tuple[int, int, int]] = [(w, jid, n) for w, jid, n in listing(tx, _RUNNING, jids=as_list(jids))]
@@ -141,7 +144,7 @@ _LOCKED = select(
 _KILL = (
     update(job)
     .where(job.c.jid.in_(_jids.chosen()), _unfinished)
-    .values(status=int(Status.killed), cause=int(Cause.killed), finished=_bound("now"), due=null())
+    .values(status=int(Status.killed), cause=_bound("cause_"), finished=_bound("now"), due=null())
 )
 _RUNNING = select(gathered(lease.c.worker, lease.c.jid, lease.c.n)).where(lease.c.jid.in_(_jids.chosen()))
 _COMPLETE = update(submission).where(submission.c.id == bindparam("id_")).values(final=1)

@@ -76,26 +76,29 @@ class Held(msgspec.Struct, array_like=True):
     lease: bytes = b""
 
 
-def take(tx: Connection, worker_id: int, kind: int, want: int, prefer: list[int], now: int) -> list[Lease]:
+def take(tx: Connection, worker_id: int, kind: int, want: int, prefer: list[int], now: int, price: int = 0) -> list[Lease]:
     """Lease up to ``want`` ready jobs of a kind: those in ``prefer`` first, then by priority and jid.
 
     A closed worker gets none. A job with ``restartable=False`` comes as the only one.
+
+    Args:
+        price: of a core of this kind, in micro-dollars an hour; the attempts are billed by it, whatever it is when they end.
     """
     if want <= 0 or not one(tx, _ALIVE, worker=worker_id):
         return []
     given: list[Lease] = []
     if prefer:
-        given, single = _take(tx, _AWAITED, worker_id, {"kind": kind, "want": want, "prefer": as_list(prefer)}, now)
+        given, single = _take(tx, _AWAITED, worker_id, {"kind": kind, "want": want, "prefer": as_list(prefer)}, now, price)
         for lent in given:
             lent.awaited = True
         if single:
             return given
     if len(given) < want:
-        given += _take(tx, _NEXT, worker_id, {"kind": kind, "want": want - len(given)}, now, behind=bool(given))[0]
+        given += _take(tx, _NEXT, worker_id, {"kind": kind, "want": want - len(given)}, now, price, behind=bool(given))[0]
     return given
 
 
-def _take(tx: Connection, choose: Select[str, bytes], worker_id: int, values: dict[str, object], now: int,
+def _take(tx: Connection, choose: Select[str, bytes], worker_id: int, values: dict[str, object], now: int, price: int,
           *, behind: bool = False) -> tuple[list[Lease], bool]:  # fmt: skip
     """Lease what ``choose`` finds; whether that is one job that must never run twice. Where others are given already
     (``behind``) such a job has to wait."""
@@ -111,12 +114,12 @@ def _take(tx: Connection, choose: Select[str, bytes], worker_id: int, values: di
     made = [
         Lease(jid, state // 4 + 1, secret[i * 16 : i * 16 + 16], submission_id, arguments[i], blob or "",
               False, state & _ALONE != 0)
-        for i, (jid, submission_id, state, _, blob) in enumerate(rows)
+        for i, (jid, submission_id, state, _, blob, _) in enumerate(rows)
     ]  # fmt: skip
     if made:
         run(tx, _HOLD, jids=as_list([lent.jid for lent in made]))
-        run(tx, _LEASE, leases=((lent.jid, lent.n, i * 16, int(lent.alone)) for i, lent in enumerate(made)), secret=secret,
-            worker_=worker_id, now=now)  # fmt: skip
+        leases = ((lent.jid, lent.n, i * 16, int(lent.alone), rows[i][5]) for i, lent in enumerate(made))
+        run(tx, _LEASE, leases=leases, secret=secret, worker_=worker_id, now=now, price_=price)
     return made, single
 
 
@@ -199,7 +202,7 @@ def next_due(tx: Connection) -> int | None:
 _decode_numbers = msgspec.json.Decoder(list[int]).decode
 _decode_held = msgspec.json.Decoder(list[Held]).decode
 _jids, _prefer, _ids = Listed("jids"), Listed("prefer"), Listed("ids")
-_leases = Given("leases", BigInteger, Integer, Integer, Integer)
+_leases = Given("leases", BigInteger, Integer, Integer, Integer, BigInteger)
 _one, _nil = constant(1), constant(0)
 _ALONE, _RESTARTABLE = 1, 2
 _now = bindparam("now", type_=BigInteger)
@@ -211,7 +214,7 @@ _ALIVE = select(worker.c.id).where(worker.c.id == _worker, worker.c.closed.is_(N
 def _choose(*where: object) -> Select[str, bytes]:
     """Ready jobs with their arguments, as one row: JSON of the rows, and all argument bytes."""
     chosen = (
-        select(job.c.jid, job.c.submission, job.c.attempts, job.c.restartable, job.c.lost, job.c.doubts,
+        select(job.c.jid, job.c.submission, job.c.attempts, job.c.restartable, job.c.lost, job.c.doubts, job.c.purpose,
                argument.c.data, argument.c.blob)
         .join_from(job, argument, argument.c.jid == job.c.jid)
         .where(*where)  # type: ignore[arg-type]
@@ -223,7 +226,7 @@ def _choose(*where: object) -> Select[str, bytes]:
     c = chosen.c
     alone = case((or_(c.lost > _nil, c.doubts >= constant(DOUBTS)), constant(_ALONE)), else_=_nil)
     state = c.attempts * constant(4) + c.restartable * constant(_RESTARTABLE) + alone  # in one number, for each field costs
-    return select(gathered(c.jid, c.submission, state, func.length(c.data), c.blob), glued(c.data))
+    return select(gathered(c.jid, c.submission, state, func.length(c.data), c.blob, c.purpose), glued(c.data))
 
 
 _NEXT = _choose(job.c.kind == _kind, READY)
@@ -233,9 +236,9 @@ _AWAITED = _choose(
 )
 _HOLD = update(job).where(job.c.jid.in_(_jids.chosen())).values(held=_one, attempts=job.c.attempts + _one)
 _LEASE = insert(lease).from_select(
-    ["jid", "n", "lease", "worker", "alone", "leased", "started"],
+    ["jid", "n", "lease", "worker", "alone", "leased", "started", "purpose", "price"],
     select(_leases.c(0), _leases.c(1), cut("secret", _leases.c(2), 16), bindparam("worker_", type_=BigInteger),
-           _leases.c(3), _now, null()),
+           _leases.c(3), _now, null(), _leases.c(4), bindparam("price_", type_=BigInteger)),
 )  # fmt: skip
 _SPECS = (
     select(submission.c.id, submission.c.account, submission.c.function, submission.c.modules, submission.c.name,

@@ -16,9 +16,11 @@ from sqlalchemy import BigInteger, Connection, bindparam, insert, select
 
 from picloud.store import image
 from picloud.store import job as jobs
-from picloud.store.act.accept import Shape, put_jobs, reserve
+from picloud.store.act import gate
+from picloud.store.act.accept import Shape, is_told, put_jobs, reserve
 from picloud.store.rows import Listed, as_list, gathered, listing, merged, to_json
 from picloud.store.schema import argument, job, kind, submission, submission_env
+from picloud.store.secret import secret
 from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.job import FIRST_FINAL, Options, Status
 from picloud.wire.message import Ranges
@@ -36,7 +38,7 @@ def rerun(tx: Connection, account: int, ranges: Ranges, *, failed: bool, token: 
         The jids of the copies, in the order of the originals, and the kinds that got ready jobs.
 
     Raises:
-        NotFound: a jid is not of this account, or its arguments are gone, or the environment is.
+        NotFound: a jid is not of this account, or its arguments are gone, or the environment or a secret is.
         Conflict: a job is unfinished, or the token was used for other jobs.
     """
     if len(token) != 16:
@@ -79,13 +81,16 @@ def _copy(tx: Connection, account: int, source: int, jids: list[int], token: byt
     row = tx.execute(select(submission).where(submission.c.id == source)).mappings().one()
     image.check_there(tx, tx.execute(_IMAGE, {"kind": row["kind"]}).scalar_one())
     options = msgspec.structs.replace(msgspec.json.decode(row["options"], type=Options), depends_on=[])
+    secret.check(tx, account, options.secrets)
     first = reserve(tx, count)
-    values = {name: row[name] for name in ("function", "modules", "python", "name", "label", "kind")}
+    values = {name: row[name] for name in ("function", "modules", "python", "name", "label", "kind", "purpose")}
     values |= {"account": account, "token": own, "digest": digest, "options": to_json(options).decode(), "first": first,
                "count": count, "head": count, "accepted": count, "final": 1, "gate": 0, "created": now, "seen": now}  # fmt: skip
     new = tx.execute(_SUBMISSION, values).scalar_one()
     tx.execute(_ENV, {"new": new, "source": source})
-    put_jobs(tx, account, first, listed, Shape(new, row["kind"], options.priority, options.restartable, 0), now)
+    put_jobs(tx, account, first, listed, Shape(new, row["kind"], options.priority, options.restartable, 0, row["purpose"]), now)
+    if is_told(options):
+        gate.announce(tx, new, first, count, now)
     tx.execute(_ARGUMENTS, {"rows": listed, "first": first})
     return (first, count), int(row["kind"])
 

@@ -7,6 +7,7 @@
     remove_below(tx, account, tree, folder) -> int
     find_ids(tx, tree, ids) -> list[Object]
     publish(tx, tree, key, public, headers, reset) -> Object
+    mark(tx, tree, id, headers) -> Object
     learn(tx, id, version, md5)
 
 Each is one transaction and touches a tree under its lock. An object keeps its id when it is put again or renamed; each
@@ -19,15 +20,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import Connection, SmallInteger, Text, bindparam, delete, select, update
+from sqlalchemy import Connection, SmallInteger, Text, bindparam, delete, literal_column, select, update
 
 from picloud.store import blob as blobs
+from picloud.store.index import repeat
 from picloud.store.index import tree as trees
 from picloud.store.index.schema import Key, content, extent, objects
 from picloud.store.rows import Listed, add, as_list, from_json, run, run_rows, to_json
 from picloud.wire.error import BadRequest, Conflict, NotFound
-from picloud.wire.object import Extent, New, Object
+from picloud.wire.object import MODE, MTIME, Extent, New, Object, check_headers
 
+_LASTING = ("content-type", "content-encoding", MTIME, MODE)
+"""Headers that say what an object is, not how it is to be served."""
 PUBLIC = "public"
 """Stands in :class:`Object` for the URL, which only the server knows."""
 
@@ -39,7 +43,7 @@ def put(tx: Connection, account: int, tree: int, made: Sequence[New], now: int, 
         quota: bytes that the account may store; 0 = no limit.
 
     Returns:
-        The objects, in order.
+        The objects, in order; for a repeat of an earlier put, the version that it made.
 
     Raises:
         BadRequest: a piece reaches beyond its blob.
@@ -50,20 +54,20 @@ def put(tx: Connection, account: int, tree: int, made: Sequence[New], now: int, 
     trees.lock(tx, tree)
     made = _located(tx, tree, made)
     keys = [one.key for one in made]
-    check_room(tx, tree, keys)
-    _refer(tx, account, made, now)
-    there = {one.key: one for one in find(tx, tree, keys)}
-    tokens = _tokens(tx, there.values())
-    wanted = [one for one in made if not (one.token and tokens.get(one.key) == one.token)]  # the others are repeats
+    there = check_room(tx, tree, keys)
+    done = repeat.known(tx, there, made)
+    wanted = [one for one in made if one.key not in done]
+    _refer(tx, account, wanted, now)
     for one in wanted:
         _check_match(one, there.get(one.key))
     old = [there[one.key] for one in wanted if one.key in there]
-    _write_rows(tx, tree, wanted, there, now)
-    found = {one.key: one for one in find(tx, tree, keys)}
-    _write_contents(tx, wanted, found, [one.id for one in old])
+    repeat.keep(tx, [one.id for one in old], now)
+    _drop_contents(tx, [one.id for one in old])
+    found = there | _write_rows(tx, tree, wanted, there, now)
+    _write_contents(tx, wanted, found)
     growth = sum(one.size for one in wanted) - sum(one.size for one in old)
     trees.grow(tx, account, tree, len(wanted) - len(old), growth, quota)
-    return [found[key] for key in keys]
+    return [done.get(key) or found[key] for key in keys]
 
 
 def _located(tx: Connection, tree: int, made: Sequence[New]) -> Sequence[New]:
@@ -80,18 +84,21 @@ def _located(tx: Connection, tree: int, made: Sequence[New]) -> Sequence[New]:
     return found
 
 
-def check_room(tx: Connection, tree: int, keys: Sequence[str]) -> None:
-    """A key cannot also be a folder, in either order."""
-    above = {key[:at] for key in keys for at, letter in enumerate(key) if letter == "/"}
+def check_room(tx: Connection, tree: int, keys: Sequence[str]) -> dict[str, Object]:
+    """A key cannot also be a folder, in either order. What is there under these keys."""
+    above = {key[:at] for key in keys for at, letter in enumerate(key) if letter == "/"} if "/" in "".join(keys) else set()
     for key in keys:
         if key in above:
             raise Conflict(f"{key!r} would be an object and a folder at once", key=key)
-    if above and (found := find(tx, tree, above)):
-        raise Conflict(f"{found[0].key!r} is an object, so nothing can lie below it", key=found[0].key,
+    there = {one.key: one for one in find(tx, tree, [*keys, *above])}
+    for key in above & there.keys():
+        raise Conflict(f"{key!r} is an object, so nothing can lie below it", key=key,
                        hint="remove or rename it, or choose another key")  # fmt: skip
-    taken = run(tx, _FOLDERS, tree=tree, keys=as_list(keys)).fetchone()
-    if taken is not None:
-        raise Conflict(f"{taken[0]!r} is a folder", key=taken[0], hint="choose another key, or remove the folder")
+    if fresh := [key for key in keys if key not in there]:
+        taken = run(tx, _FOLDERS, tree=tree, keys=as_list(fresh)).fetchone()
+        if taken is not None:
+            raise Conflict(f"{taken[0]!r} is a folder", key=taken[0], hint="choose another key, or remove the folder")
+    return there
 
 
 def _refer(tx: Connection, account: int, made: Sequence[New], now: int) -> None:
@@ -115,31 +122,30 @@ def _check_match(one: New, there: Object | None) -> None:
                        etag=there.etag if there else "", hint="get it again, then decide")  # fmt: skip
 
 
-def token(tx: Connection, number: int) -> bytes:
-    """The token of the put that made an object's version; empty where it had none."""
-    rows = run(tx, _TOKENS, ids=as_list([number])).fetchall()
-    return bytes(rows[0][1] or b"") if rows else b""
-
-
-def _tokens(tx: Connection, there: Iterable[Object]) -> dict[str, bytes]:
-    rows = run(tx, _TOKENS, ids=as_list(one.id for one in there)).fetchall()
-    return {key: bytes(token) for key, token in rows if token}
-
-
-def _write_rows(tx: Connection, tree: int, made: Sequence[New], there: Mapping[str, Object], now: int) -> None:
-    fresh, known = [], []
+def _write_rows(tx: Connection, tree: int, made: Sequence[New], there: Mapping[str, Object], now: int) -> dict[str, Object]:
+    """The objects as they are then, by key."""
+    fresh, known, found = [], [], dict[str, Object]()
     for one in made:
-        row = {"size": one.size, "md5": one.md5, "headers": to_json(one.headers).decode(), "token": one.token, "modified": now}
+        headers = to_json(one.headers).decode() if one.headers else "{}"
         if (old := there.get(one.key)) is None:
-            fresh.append(row | {"tree": tree, "key": one.key, "created": now})
+            fresh.append({"tree": tree, "key": one.key, "created": now, "size": one.size, "md5": one.md5, "headers": headers,
+                          "token": one.token, "modified": now})  # fmt: skip
+            found[one.key] = Object(one.key, 0, 1, one.size, now, now, one.md5, "", one.headers)
         else:
-            known.append({f"{name}_": value for name, value in row.items()} | {"id_": old.id})
+            known.append({"size_": one.size, "md5_": one.md5, "headers_": headers, "token_": one.token, "modified_": now,
+                          "id_": old.id})  # fmt: skip
+            found[one.key] = Object(
+                one.key, old.id, old.version + 1, one.size, old.created, now, one.md5, old.public, one.headers
+            )
     run_rows(tx, _ADD, fresh)
     run_rows(tx, _CHANGE, known)
+    if fresh:
+        for key, number in run(tx, _NUMBERS, tree=tree, keys=as_list([row["key"] for row in fresh])).fetchall():
+            found[key].id = number
+    return found
 
 
-def _write_contents(tx: Connection, made: Sequence[New], found: Mapping[str, Object], old: Sequence[int]) -> None:
-    _drop_contents(tx, old)
+def _write_contents(tx: Connection, made: Sequence[New], found: Mapping[str, Object]) -> None:
     run_rows(tx, _ADD_CONTENT, [{"object": found[one.key].id, "data": one.data} for one in made if one.data])
     pieces = []
     for one in made:
@@ -264,10 +270,29 @@ def publish(tx: Connection, tree: int, key: str, public: bool, headers: Mapping[
     """
     trees.lock(tx, tree)
     found = get(tx, tree, key)
-    kept = {name: value for name, value in found.headers.items() if not reset or name in ("content-type", "content-encoding")}
+    kept = {name: value for name, value in found.headers.items() if not reset or name in _LASTING}
     found = structs.replace(found, headers=kept | dict(headers), public=PUBLIC if public else "")
-    run(tx, _PUBLISH, id_=found.id, public=int(public), headers=to_json(found.headers).decode())
-    return found
+    return _dressed(tx, found)
+
+
+def mark(tx: Connection, tree: int, number: int, headers: Mapping[str, str]) -> Object:
+    """Change headers of an object; "" takes one away.
+
+    Raises:
+        NotFound: there is no such object.
+        BadRequest: it would have too many.
+    """
+    trees.lock(tx, tree)
+    there = find_ids(tx, tree, [number])
+    if not there:
+        raise NotFound("the object was removed meanwhile", id=number)
+    all_of_them = check_headers(there[0].headers | dict(headers))
+    return _dressed(tx, structs.replace(there[0], headers={name: value for name, value in all_of_them.items() if value}))
+
+
+def _dressed(tx: Connection, one: Object) -> Object:
+    run(tx, _DRESS, id_=one.id, public=int(bool(one.public)), headers=to_json(one.headers).decode())
+    return one
 
 
 def learn(tx: Connection, number: int, version: int, md5: str) -> None:
@@ -280,6 +305,7 @@ _tree = objects.c.tree == bindparam("tree")
 _chosen = objects.c.id.in_(_ids.chosen())
 COLUMNS = tuple(objects.c[name] for name in ("key", "id", "version", "size", "created", "modified", "md5", "public", "headers"))
 _FIND = select(*COLUMNS).where(_tree, objects.c.key.in_(_keys.chosen(Text)))
+_NUMBERS = select(objects.c.key, objects.c.id).where(_tree, objects.c.key.in_(_keys.chosen(Text)))
 _FIND_IDS = select(*COLUMNS).where(_tree, _chosen)
 _BELOW = (
     select(*COLUMNS)
@@ -288,13 +314,14 @@ _BELOW = (
     .limit(bindparam("limit"))
 )
 _given = _keys.only(Text)
-_FOLDERS = (
-    select(_given)
-    .select_from(_keys.table)
-    .where(select(objects.c.id).where(_tree, objects.c.key >= _given + "/", objects.c.key < _given + "0").exists())
-    .limit(1)
+_below = (  # with an order and a limit: PostgreSQL would make a join of EXISTS, which looks at all objects for each key
+    select(objects.c.id)
+    .where(_tree, objects.c.key >= _given + "/", objects.c.key < _given + "0")
+    .order_by(objects.c.key)
+    .limit(literal_column("1"))
+    .scalar_subquery()
 )
-_TOKENS = select(objects.c.key, objects.c.token).where(_chosen)
+_FOLDERS = select(_given).select_from(_keys.table).where(_below.is_not(None)).limit(literal_column("1"))
 _CHANGE = (
     update(objects)
     .where(objects.c.id == bindparam("id_"))
@@ -314,7 +341,7 @@ _EXTENTS = (
     .order_by(extent.c.object, extent.c.at)
 )
 _ADD_FOLDER, _ADD, _ADD_CONTENT, _ADD_EXTENT = add(objects), add(objects), add(content), add(extent)
-_PUBLISH = (
+_DRESS = (
     update(objects)
     .where(objects.c.id == bindparam("id_"))
     .values(public=bindparam("public", type_=SmallInteger), headers=bindparam("headers", type_=Text))

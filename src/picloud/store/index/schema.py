@@ -4,6 +4,9 @@ A **tree** is an account's bucket or one of its volumes. It holds **objects** by
 A key that ends in ``/`` is an empty folder; all other folders are there because something is below them. The bytes of an
 object are one row of ``content`` where they are few, else its **extents**: pieces of immutable blobs, in order.
 
+A put may be repeated, since its answer was lost. It is known by its token: that of the newest version lies with the object,
+those of versions replaced a short while ago are rows of ``former``.
+
 Keys are compared byte by byte in every database, so that all keys below a folder are one range.
 """
 
@@ -66,4 +69,16 @@ extent = Table(
     col("start"),  # its first byte in the blob
     col("length"),
     Index("extent_blob", "blob"),
+)
+
+former = Table(
+    "former",
+    metadata,
+    Column("token", Text, primary_key=True),  # hex; of the put that made a version which another one has replaced since
+    Column("object", BigInteger, primary_key=True, autoincrement=False),
+    col("version"),
+    col("size"),
+    col("md5", Text),
+    col("modified"),
+    Index("former_modified", "modified"),
 )

@@ -2,7 +2,7 @@
 
 bucket(tx, account, now) -> int                     made with its first use
 find(tx, account, name) -> int                      "" = the bucket, 0 where it was never used; NotFound
-of_owner(tx, owner) -> int                          the bucket of an account by its name, 0 = there is none
+of_owner(tx, owner) -> int                          the bucket of an account by its name; 0 = there is none, or it is off
 lock(tx, tree)                                      nobody else changes it until this transaction ends
 grow(tx, account, tree, objects, bytes, quota)      StorageFull
 used(tx, account) -> (objects, bytes)
@@ -13,7 +13,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Connection, bindparam, func, select, update
 
 from picloud.store.index.schema import tree
-from picloud.store.rows import add, one, run
+from picloud.store.rows import add, constant, one, run
 from picloud.store.schema import account as owners
 from picloud.wire.error import BadRequest, NotFound, StorageFull
 
@@ -54,7 +54,7 @@ def number(tx: Connection, account: int, name: str) -> int:
 
 
 def of_owner(tx: Connection, owner: str) -> int:
-    """The bucket of the account of this name; 0 = there is none."""
+    """The bucket of the account of this name; 0 = there is none, or the account is switched off."""
     found = one(tx, _OF_OWNER, owner=owner)
     return int(found[0]) if found else 0
 
@@ -70,7 +70,8 @@ def ensure(tx: Connection, account: int, name: str, now: int) -> int:
 
 def lock(tx: Connection, number: int) -> None:
     """Keep others from changing a tree until this transaction ends (SQLite has one writer anyway)."""
-    one(tx, _LOCK, id_=number)
+    if tx.dialect.name != "sqlite":
+        one(tx, _LOCK, id_=number)
 
 
 def grow(tx: Connection, account: int, number: int, count: int, size: int, quota: int = 0) -> None:
@@ -98,7 +99,9 @@ def used(tx: Connection, account: int) -> tuple[int, int]:
 
 _FIND = select(tree.c.id, tree.c.host).where(tree.c.account == bindparam("account"), tree.c.name == bindparam("name"))
 _OF_OWNER = (
-    select(tree.c.id).join(owners, owners.c.id == tree.c.account).where(owners.c.name == bindparam("owner"), tree.c.name == "")
+    select(tree.c.id)
+    .join(owners, owners.c.id == tree.c.account)
+    .where(owners.c.name == bindparam("owner"), owners.c.active == constant(1), tree.c.name == "")
 )
 _ADD = add(tree)
 _LOCK = select(tree.c.id).where(tree.c.id == bindparam("id_")).with_for_update()

@@ -10,6 +10,7 @@ import importlib
 import json
 import sys
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ class Spec(NamedTuple):
     env: dict[str, str]
     kill_process: bool
     profile: bool
+    hidden: Sequence[str] = ()  # values of secrets, which are in ``env`` too
 
 
 class Loaded(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import pickle
 import sys
 import traceback
 from pathlib import Path
@@ -18,7 +17,6 @@ from picloud.worker import frame
 from picloud.worker.inside import save
 
 TEXT = 24_000  # characters of a traceback kept
-PICKLED = 40_000  # bytes of a pickled exception kept
 _HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 OURS = (str(Path(__file__).parent.parent), payload.__file__, str(Path(cloudpickle.__file__).parent))
 """Where frames lie that say nothing to the user: the runner and what it pickles with."""
@@ -42,7 +40,7 @@ def pack(cause: str, message: str, error: BaseException | None = None, **more: A
     if error is not None:
         found["type"] = _name(type(error))
         found.setdefault("traceback", text(error, bare=cause in ("cannot_load", "cannot_save")))
-        pickled = _pickle(error)
+        pickled = payload.dump_exception(error, cloudpickle.dumps)
     told = json.dumps(found).encode()
     return frame.failure_head.pack(len(told)) + told + pickled
 
@@ -100,6 +98,12 @@ def cannot_save(error: BaseException, value: Any) -> bytes:
     )
 
 
+def not_stored(fault: str) -> bytes:
+    """The failure of a job that ended well but for what it wrote into the bucket or a volume."""
+    advice = "its Pi log names the files; close what you write, and errors come where you can handle them"
+    return pack("storage", fault[:1].upper() + fault[1:], advice=advice)
+
+
 def skew(error: Skew) -> bytes:
     """The failure that another minor version of Python at the client means."""
     client = str(error)
@@ -147,18 +151,6 @@ def _exit(error: SystemExit) -> bytes:
         type="SystemExit",
         advice="return a value instead; raise an exception to report a failure",
     )
-
-
-def _pickle(error: BaseException) -> bytes:
-    """The exception, only if it can be loaded again (many classes can be pickled but not loaded)."""
-    try:
-        made = cloudpickle.dumps(error)
-        if len(made) <= PICKLED:
-            pickle.loads(made)
-            return bytes(made)
-    except BaseException:  # noqa: BLE001 - user code: a constructor may raise anything
-        return b""
-    return b""
 
 
 def _line(error: BaseException) -> str:

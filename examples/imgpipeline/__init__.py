@@ -1,0 +1,1 @@
+"""The image pipeline of examples/13: scrape, thumbnail, medium, sepia, callback."""

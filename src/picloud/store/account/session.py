@@ -1,0 +1,94 @@
+"""Tickets that work once, and the tokens of who is logged in."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, insert, select
+
+from picloud.store.account.key import Shown
+from picloud.store.account.schema import invitation, membership
+from picloud.store.account.secret import digest, new
+from picloud.store.rows import constant, one
+from picloud.store.schema import account, api_key, login
+from picloud.wire.error import NotAuthorized
+from picloud.wire.scope import EVERYTHING, Role, Scope
+
+
+def ticket_create(
+    tx: Connection, account_id: int, now: int, lifetime_ms: int, scopes: int = EVERYTHING, *, person: int = 0, key: int = 0
+) -> str:
+    """A ticket that can be redeemed once, for so long, for a token with these scopes."""
+    return _enter(tx, account=account_id, session=0, expires=now + lifetime_ms, scopes=int(scopes), person=person, api_key=key)
+
+
+def ticket_redeem(tx: Connection, ticket: str, now: int, lifetime_ms: int) -> str:
+    """A token, valid for so long, in exchange for a ticket.
+
+    Raises:
+        NotAuthorized: unknown, used or expired.
+    """
+    used = delete(login).where(login.c.hash == digest(ticket), login.c.session == 0, login.c.expires > now)
+    found = tx.execute(used.returning(login.c.account, login.c.scopes, login.c.person, login.c.api_key)).mappings().one_or_none()
+    if found is None:
+        raise NotAuthorized("this login link was used or is too old", hint="`picloud status --login` prints a fresh one")
+    return _enter(tx, **found, session=1, expires=now + lifetime_ms)
+
+
+def session_create(tx: Connection, account_id: int, person: int, now: int, lifetime_ms: int) -> str:
+    """A token of a user in an account, valid for so long; what she may do with it her role says."""
+    return _enter(tx, account=account_id, session=1, expires=now + lifetime_ms, scopes=int(EVERYTHING), person=person)
+
+
+def session_end(tx: Connection, token: str) -> None:
+    """End a token."""
+    tx.execute(delete(login).where(login.c.hash == digest(token)))
+
+
+def token_check(tx: Connection, token: str, now: int) -> Shown:
+    """Who shows this token.
+
+    Raises:
+        NotAuthorized: unknown or expired, as may be the key that it was made by; or its user is no member any more, or the
+            account is switched off.
+    """
+    row = one(tx, _TOKEN, hash=digest(token), now=now)
+    if row is None or (row[4] and row[5] is None) or (row[7] and now >= row[7]):
+        raise NotAuthorized("the session has ended", hint="log in again")
+    account_id, name, scopes, until, person, role, key, _ = row
+    return Shown(account_id, name, Scope(scopes), until, key, person, Role(role or Role.owner))
+
+
+def expire(tx: Connection, now: int) -> int:
+    """Remove what has expired; how much."""
+    links = tx.execute(delete(invitation).where(invitation.c.expires <= now)).rowcount
+    return links + tx.execute(delete(login).where(login.c.expires <= now)).rowcount
+
+
+def _enter(tx: Connection, **values: object) -> str:
+    made = new()
+    tx.execute(insert(login), {"hash": digest(made), **values})
+    return made
+
+
+_TOKEN = (
+    select(
+        account.c.id,
+        account.c.name,
+        login.c.scopes,
+        login.c.expires,
+        login.c.person,
+        membership.c.role,
+        login.c.api_key,
+        api_key.c.expires,
+    )  # fmt: skip
+    .select_from(
+        login.join(account, account.c.id == login.c.account)
+        .outerjoin(membership, and_(membership.c.account == login.c.account, membership.c.person == login.c.person))
+        .outerjoin(api_key, api_key.c.id == login.c.api_key)
+    )
+    .where(
+        login.c.hash == bindparam("hash"),
+        login.c.session == 1,
+        account.c.active == constant(1),
+        login.c.expires > bindparam("now", type_=BigInteger),
+    )
+)

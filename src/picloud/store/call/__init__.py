@@ -1,0 +1,1 @@
+"""Stored calls: functions that run without their author."""

@@ -1,0 +1,1 @@
+"""What work costs: whose account pays for what, what was spent, and what there is to spend."""

@@ -1,0 +1,1 @@
+"""Queues: messages in rows, handed out under tickets, ended with all that comes of them in one transaction."""

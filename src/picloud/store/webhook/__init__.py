@@ -1,0 +1,1 @@
+"""Webhooks, and the messages that wait to be delivered to them."""

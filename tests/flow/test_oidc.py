@@ -1,0 +1,151 @@
+"""Logins by OpenID Connect: a server, a provider, a browser and a terminal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud import account
+from picloud.wire.error import Conflict, Forbidden, NotAuthorized
+from picloud.wire.link import Link
+from tests.conftest import PICLOUD, Server, serving
+from tests.flow.browser import browser
+from tests.oidc import CLIENT, SECRET, Provider
+
+HOLDER = "what the browser keeps"
+PASSWORD = "a horse that battles staples"
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    made = Provider()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def server(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    file = tmp_path_factory.mktemp("oidc") / "secret"
+    file.write_text(SECRET)
+    file.chmod(0o600)
+    lines = {"oidc_issuer": provider.issuer, "oidc_client": CLIENT, "oidc_secret_file": str(file), "oidc_account": "lab"}
+    settings = "".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items())
+    with serving(f"{settings}oidc_sign_up = true\noidc_domains = ['example.org']\n") as made:
+        made.picloud("admin", "account", "add", "lab")
+        yield made
+
+
+@pytest.fixture
+def nobody(server: Server) -> Iterator[Link]:
+    link = Link(server.url)
+    yield link
+    link.close()
+
+
+def begun(nobody: Link) -> str:
+    body = {"holder": hashlib.sha256(HOLDER.encode()).hexdigest()}
+    return str(nobody.json("POST", "/v1/login/oidc", body)["url"])
+
+
+def finished(nobody: Link, provider: Provider, **more: str) -> Any:
+    state, code = provider.log_in(begun(nobody))
+    return nobody.json("POST", "/v1/login/oidc/finish", {"state": state, "code": code, "holder": HOLDER, **more})
+
+
+def test_somebody_new_logs_in_with_a_browser(server: Server, provider: Provider, tmp_path: Path) -> None:
+    provider.subject, provider.email = "100", "jane@example.org"
+    with browser(tmp_path) as page:
+        page.open(f"{server.url}/sign-in")
+        page.run("document.getElementById('go').click()")
+        page.wait("location.pathname === '/' && sessionStorage.token")
+        assert "lab" in page.wait("document.body.innerText.includes('lab') && document.body.innerText")
+        assert page.run("document.cookie") == "" and page.run("sessionStorage.holder ?? ''") == ""
+        assert "code=" not in page.run("location.href")
+        page.open(f"{server.url}/sign-in?error=access_denied&error_description=She%20said%20no&state=x")
+        assert page.wait("document.getElementById('said').className === 'error' && "
+                         "document.getElementById('said').textContent") == "She said no"  # fmt: skip
+    acts = {one["act"]: one for one in reversed(server.picloud("admin", "audit"))}
+    assert acts["login.tied"]["facts"]["known_as"] == "100" and acts["login.tied"]["user"] == "jane"
+    assert [one["role"] for one in server.picloud("admin", "user", "list", "--account", "lab") if one["user"] == "jane"] == [
+        "member"
+    ]
+
+
+def test_a_terminal_gets_a_key_by_a_browser(server: Server, provider: Provider, tmp_path: Path) -> None:
+    provider.subject, provider.email = "200", "carol@example.org"
+    (tmp_path / "home").mkdir()
+    env = {**os.environ, "PICLOUD_HOME": str(tmp_path / "home"), "BROWSER": "true"}
+    words = [*PICLOUD, "setup", server.url, "--oidc"]
+    with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as terminal:
+        assert terminal.stderr is not None and terminal.stdout is not None
+        assert "browser" in terminal.stderr.readline()
+        with browser(tmp_path / "browser") as page:
+            page.open(terminal.stderr.readline().strip())
+            page.wait("document.body.innerText.includes('close this page')")
+        assert "Account lab" in terminal.stdout.read()
+        assert terminal.wait(30) == 0
+    done = subprocess.run([*PICLOUD, "--json", "keys", "list"], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert [one["user"] for one in json.loads(done.stdout)] == ["carol"]
+
+
+def test_a_ticket_and_a_code_work_once(server: Server, provider: Provider, nobody: Link) -> None:
+    provider.subject, provider.email = "300", "dora@example.org"
+    state, code = provider.log_in(begun(nobody))
+    body = {"state": state, "code": code, "holder": HOLDER}
+    with pytest.raises(NotAuthorized, match="elsewhere"):
+        nobody.json("POST", "/v1/login/oidc/finish", body | {"holder": "an intruder's"})
+    made = finished(nobody, provider)
+    token = nobody.json("POST", "/v1/login", {"ticket": made["ticket"]})["token"]
+    dora = Link(server.url, authorization=f"Bearer {token}")
+    assert dora.json("GET", "/v1/server")["account"] == "lab"
+    dora.close()
+    with pytest.raises(NotAuthorized):
+        nobody.json("POST", "/v1/login", {"ticket": made["ticket"]})
+    with pytest.raises(NotAuthorized, match="finished before"):
+        nobody.json("POST", "/v1/login/oidc/finish", body)
+
+
+def test_an_address_that_is_not_verified_or_not_ours_opens_nothing(server: Server, provider: Provider, nobody: Link) -> None:
+    provider.subject = "400"
+    try:
+        for email, verified in (("eve@example.org", False), ("eve@example.com", True)):
+            provider.email, provider.said = email, {"email_verified": verified}
+            with pytest.raises(Forbidden):
+                finished(nobody, provider)
+    finally:
+        provider.said = {}
+    assert "eve" not in {one["user"] for one in server.picloud("admin", "user", "list", "--all")}
+
+
+def test_who_has_a_password_ties_a_login_by_it(server: Server, provider: Provider, nobody: Link) -> None:
+    link = server.picloud("admin", "user", "add", "fay@example.org", "--account", "lab")["token"]
+    nobody.json("POST", "/v1/password/reset", {"link": link, "password": PASSWORD})
+    provider.subject, provider.email = "500", "fay@example.org"
+    with pytest.raises(Conflict, match="password"):
+        finished(nobody, provider)
+    with pytest.raises(NotAuthorized):
+        finished(nobody, provider, user="fay", password="not hers at all")
+    assert finished(nobody, provider, user="fay", password=PASSWORD)["user"] == "fay"
+    assert finished(nobody, provider)["user"] == "fay"
+    assert account.list_keys("fay", PASSWORD) == []
+
+
+def test_a_provider_that_is_down_disturbs_nobody_else(server: Server, provider: Provider, nobody: Link) -> None:
+    url = begun(nobody)
+    state, code = provider.log_in(url)
+    provider.down = True
+    try:
+        impatient = Link(server.url, patience=0.1)
+        with pytest.raises(Exception, match="503"):
+            impatient.json("POST", "/v1/login/oidc/finish", {"state": state, "code": code, "holder": HOLDER})
+        impatient.close()
+        assert account.list_keys("fay", PASSWORD) == []
+    finally:
+        provider.down = False
