@@ -22,7 +22,7 @@ demo: setup      ## start a server of its own in .demo and run the image pipelin
 	@scripts/demo
 
 test: .venv/.ready  ## every test, files in parallel; choose with ARGS="tests/unit -k name", debug with WORKERS=0
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@WORKERS=$(WORKERS) scripts/test $(ARGS)
 
 check: .venv/.ready  ## formatter, linter, strict types, import rules, the quick house rules
 	$(BIN)/ruff format --check .

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from picloud.mount import protocol
-from picloud.mount.protocol import Head, Opcode
+from picloud.mount.protocol import Head
 from picloud.wire import fuse
+from picloud.wire.fuse import Opcode
 from tests.fault.disk import Disk, Node
 
 NODE, CREATE, READLINK, NO_REPLACE, EXCHANGE = struct.Struct("=Q"), struct.Struct("=IIII"), 5, 1, 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -205,10 +206,47 @@ def test_nothing_goes_below_a_mount_that_dies(server: Server) -> None:
     assert len(kept) > 3 and set(kept) <= set(cloud.bucket.iterlist())
 
 
-def kill_mounts(server: Server) -> None:
-    for pid in process.marked(process.of_home(server.home)):
-        if b"picloud.mount" in process.command(pid):
-            os.kill(pid, 9)
+def test_a_job_after_a_death_waits_however_late_it_is_seen(server: Server) -> None:
+    def looks() -> tuple[bool, bool]:
+        """At the moment of the first error: whether the page tells that the mount is away, and whether it is back."""
+        pages = []
+        for name in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/self/fd/{name}").startswith("/memfd:mounts"):
+                    pages.append(int(name))
+        try:
+            while True:
+                os.stat("/bucket/one")
+        except OSError:
+            return os.pread(pages[0], 8, 16) != bytes(8), os.path.exists("/bucket/one")
+
+    cloud.bucket.putf("1", "one")
+    assert shell("cat /bucket/one") == "1"
+    jid = cloud.call(looks)
+    workers = processes(server, b"picloud.worker")
+    until(lambda: len(processes(server, b"picloud.mount")) and cloud.status(jid) == "processing")
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        kill_mounts(server, gone=False)
+        time.sleep(0.3)  # in which the job would meet the error, if it came before the news
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+    assert any(cloud.result(jid, timeout=60))
+
+
+def kill_mounts(server: Server, gone: bool = True) -> None:
+    """``gone``: return when the worker has seen it."""
+    killed = processes(server, b"picloud.mount")
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    if gone:
+        until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in killed))
+
+
+def processes(server: Server, of: bytes) -> list[int]:
+    return [pid for pid in process.marked(process.of_home(server.home)) if of in process.command(pid)]
 
 
 def until(true: Any) -> None:

@@ -15,10 +15,11 @@ from picloud.mount import protocol
 from picloud.mount.failure import refused
 from picloud.mount.names import joined, split
 from picloud.mount.nodes import FOLDERS, Node
-from picloud.mount.protocol import Head, Opcode
+from picloud.mount.protocol import Head
 from picloud.mount.session import Operation
 from picloud.mount.tree import Tree
 from picloud.wire.error import Conflict
+from picloud.wire.fuse import Opcode
 from picloud.wire.object import Event, Object
 
 _NOREPLACE = 1

@@ -15,11 +15,12 @@ from picloud.mount import protocol
 from picloud.mount.failure import refused
 from picloud.mount.naming import Naming
 from picloud.mount.nodes import Node
-from picloud.mount.protocol import Head, Opcode, Wanted
+from picloud.mount.protocol import Head, Wanted
 from picloud.mount.session import Operation
 from picloud.mount.tree import Tree
 from picloud.mount.unstored import Unstored
 from picloud.wire.barrier import STORE
+from picloud.wire.fuse import Opcode
 from picloud.wire.object import MODE, MTIME
 
 _FROM_MEMORY = 1

@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from picloud.mount.failure import number_of
-from picloud.mount.protocol import Head, Opcode
+from picloud.mount.protocol import Head
 from picloud.mount.turn import Turn
 from picloud.wire import fuse
-from picloud.wire.fuse import ANSWER, HEAD
+from picloud.wire.fuse import ANSWER, HEAD, Opcode
 
 log = logging.getLogger(__name__)
 

@@ -173,12 +173,12 @@ class Journaled(Protocol):
 class Mounting(Protocol):
     """A sandbox in which further folders can be shown while it lives."""
 
-    def mount(self, place: str, *, fixed: bool = False) -> int:
-        """Show a folder whose content comes over FUSE; what was mounted there and has died is replaced.
+    def mount(self, place: str, *, over: bool = False) -> int:
+        """Show a folder whose content comes over FUSE.
 
         Args:
             place: an absolute path inside; made if it is not there.
-            fixed: read-only.
+            over: it covers what was mounted there before, and is not served any more.
 
         Returns:
             The device on which the kernel asks; the caller closes it, with which the folder is dead.

@@ -129,13 +129,13 @@ class BoxSandbox:
         packed = pack_layer(self._maker.view.uppers(self._folder), path, self._maker.ids)
         return packed.digest if packed.files else ""
 
-    def mount(self, place: str, *, fixed: bool = False) -> int:
+    def mount(self, place: str, *, over: bool = False) -> int:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         errors, told = os.pipe()
         try:
             with ours:
                 try:
-                    asked: dict[str, object] = {"mount": {"pid": self._inner(), "place": place, "fixed": fixed}}
+                    asked: dict[str, object] = {"mount": {"pid": self._inner(), "place": place, "over": over}}
                     _, handle = self._maker.ask(asked, [theirs.fileno(), told])
                 finally:
                     theirs.close()

@@ -5,7 +5,7 @@ When the worker dies it dies, and with it every sandbox.
 
     worker -> holder        {"id", "plan"} with descriptors: the shim's socket, the error pipe, the filter, control groups
     holder -> worker        {"id", "pid"} with a pidfd of what became the sandbox
-    worker -> holder        {"id", "mount": {"pid", "place", "fixed"}} with a socket for the device and the error pipe
+    worker -> holder        {"id", "mount": {"pid", "place", "over"}} with a socket for the device and the error pipe
     a launcher, forked      stage -> user namespace -> the other namespaces -> bubblewrap -> shim
 
 Standard library only; started as ``python -I -S holder.py SOCKET``.
@@ -86,7 +86,7 @@ class Holder:
     def _mount(self, asked: dict[str, Any], answer: int) -> None:
         """Mount inside a living sandbox, and send the device out."""
         enter(self.users, self._ids)
-        device = fuse.attach(asked["pid"], asked["place"], asked["fixed"])
+        device = fuse.attach(asked["pid"], asked["place"], asked["over"])
         socket.send_fds(socket.socket(fileno=answer), [b"+"], [device])
         os._exit(0)
 

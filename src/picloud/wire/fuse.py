@@ -9,6 +9,18 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from enum import IntEnum
+
+
+class Opcode(IntEnum):
+    """What the kernel asks for."""
+
+    LOOKUP, FORGET, GETATTR, SETATTR, SYMLINK, MKNOD, MKDIR = 1, 2, 3, 4, 6, 8, 9
+    UNLINK, RMDIR, RENAME, LINK, OPEN, READ, WRITE, STATFS, RELEASE = 10, 11, 12, 13, 14, 15, 16, 17, 18
+    FSYNC, FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR, FSYNCDIR = 20, 25, 26, 27, 28, 29, 30
+    ACCESS, CREATE, INTERRUPT, DESTROY, IOCTL, BATCH_FORGET = 34, 35, 36, 38, 39, 42
+    FALLOCATE, READDIRPLUS, RENAME2 = 43, 44, 45
+
 
 MAJOR, MINOR = 7, 31
 MAX_WRITE = 1 << 20

@@ -3,7 +3,8 @@
 A mount costs its sandbox a few milliseconds. The process that serves it (``python -m picloud.mount``) starts with the first
 question of the kernel's, so a job that never looks into ``/bucket`` pays nothing for it. It speaks to control through the
 slot's door, so with the right of the job in hand and no longer than that. One that dies takes its open files with it; the
-folder is mounted anew.
+folder is mounted anew. The device is open here too: what jobs ask in the moment after a death waits until the death has been
+told to all that share the mount's page. So whoever has met the error finds the mount away, and can wait for it.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class Mount:
         self._loop, self._sandbox, self._server, self._shown, self._tell = loop, sandbox, server, shown, tell
         self._unstored = unstored
         self._device = self._handle = -1
+        self._again = False  # it was mounted before
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = self._starting = False
 
@@ -97,7 +99,7 @@ class Mount:
         Raises:
             SetupError: this machine cannot, or the sandbox has ended.
         """
-        device = self._sandbox.mount(self._shown.place)
+        device = self._sandbox.mount(self._shown.place, over=self._again)
         try:
             if not fuse.greet(device):
                 raise SetupError(f"{self._shown.place} was unmounted at once", hint="see picloud doctor")
@@ -144,15 +146,15 @@ class Mount:
         return child
 
     def _started(self, child: subprocess.Popen[bytes] | None, error: BaseException | None) -> None:
-        os.close(self._device)  # now it alone keeps the folder alive
-        self._device, self._starting = -1, False
+        self._starting = False
         if child is None:
             log.error("%s cannot be served: %r", self._shown.place, error)
+            self._close()
             return
         self._process, self._handle = child, os.pidfd_open(child.pid)
         os.set_blocking(self._words(), False)
         if self._ended:
-            self._kill()
+            self._let_go()
         else:
             self._loop.watch(self._handle, self._died)
             self._loop.watch(self._words(), self._heard)
@@ -180,13 +182,15 @@ class Mount:
 
     def _died(self) -> None:
         """It has ended: with its sandbox, or else the folder is mounted anew."""
-        status = self._bury()
         self._unstored.page.died(self._unstored.at)
+        self._close()  # only now jobs meet the error
+        status = self._bury()
         if not self._ended:
             log.warning("the server of %s ended with status %s", self._shown.place, status)
-            self._loop.work(self.attach, self._again)
+            self._again = True
+            self._loop.work(self.attach, self._attempted)
 
-    def _again(self, _: object, error: BaseException | None) -> None:
+    def _attempted(self, _: object, error: BaseException | None) -> None:
         if error is not None and not self._ended:
             log.info("%s is not mounted again: %s", self._shown.place, error)  # as where the sandbox has ended
             self._unstored.page.came(self._unstored.at)  # nobody need wait for it
@@ -200,16 +204,19 @@ class Mount:
         self._loop.call(self._let_go)
 
     def _let_go(self) -> None:
-        if self._device >= 0 and not self._starting:
-            self._loop.forget(self._device)
-            os.close(self._device)
-            self._device = -1
-        self._kill()
-
-    def _kill(self) -> None:
+        if self._starting:
+            return  # until it has
         if self._process is not None:
             self._process.kill()
             self._bury()
+        self._close()
+
+    def _close(self) -> None:
+        """Keep the folder alive no longer."""
+        if self._device >= 0:
+            self._loop.forget(self._device)
+            os.close(self._device)
+            self._device = -1
 
     def _bury(self) -> int | None:
         process = self._process

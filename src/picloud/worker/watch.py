@@ -109,6 +109,7 @@ class Watch:
         used = slot.quarters.held()
         job.peak = max(job.peak, used)
         if limit and used > limit and job.ending is None:
+            slot.sample(job)  # for its certificate: afterwards nothing is left to look at
             slot.cut_down(job, death.out_of_memory(used, HOW, self._order))
         wait = meter.pace.looked(used, limit, now - job.began, now)
         if 0 < wait < MOMENT and job.ending is None:
