@@ -15,9 +15,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 UID = 54500
 PATIENCE = 1200
-ALWAYS = ("flow/test_isolation.py", "flow/test_containment.py", "flow/test_bucket_in_jobs.py")
+ALWAYS = ("flow/test_isolation.py", "flow/test_bucket_in_jobs.py")
 """Suites that run as such a user each time."""
 FULL = (
+    "flow/test_containment.py",
     "fault/test_leftovers.py",
     "contract/test_ladder.py",
     "contract/test_verbs.py",

@@ -163,7 +163,7 @@ def test_nothing_survives_the_death_of(own: Server, verbs: Verbs, name: str) -> 
     outer = {pid for pid in before.processes if process.environment(pid).get(process.WORKER)}
     os.kill(part(own.home, name), signal.SIGKILL)
     spared = {"worker": set(), "holder": outer - {holder}}.get(name, outer)
-    spared = {pid for pid in spared if b"slirp4netns" not in process.command(pid)[0]}
+    spared = {pid for pid in spared if b"slirp4netns" not in b"".join(process.command(pid)[:1])}
     until(lambda: gone(before, spared=spared), lambda: {pid: process.command(pid) for pid in sight(own.home).processes})
     until(lambda: not before.spaces & spaces_in_use())
     if name == "worker":
