@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from picloud.server import auth
-from picloud.server.app import App, Route
+from picloud.server.app import App
 from picloud.server.auth import Authority, Headers, Principal
 from picloud.server.fleet import Fleet
 from picloud.server.http import Request
+from picloud.server.route import Route
 from picloud.server.scopes import ANY
 from picloud.server.storage import Storage
 from picloud.settings import Settings
