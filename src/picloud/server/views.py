@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from picloud.server.changes import Watcher
 from picloud.server.http import Request
@@ -63,6 +63,13 @@ class Watched:
         self.news: Told | None = None
 
 
+class PagesShown(TypedDict):
+    """How much is watched."""
+
+    open: int  # pages
+    watched: int  # different questions that they ask
+
+
 class Views:
     """All open pages."""
 
@@ -79,6 +86,12 @@ class Views:
     def idle(self) -> bool:
         """Whether nobody watches anything, and nothing is done for it."""
         return not self._pages and self._pace.idle
+
+    def shown(self, account: int | None) -> PagesShown:
+        """How much an account watches; None = all of them."""
+        pages = [one for one in self._pages if account in (None, one.account)]
+        watched = [one for one in self._watched if account in (None, one.principal.account)]
+        return {"open": len(pages), "watched": len(watched)}
 
     def open(self, account: int, send: Callable[[bytes], Coroutine[Any, Any, None]]) -> Page:
         """A page begins; end it with :meth:`leave`.
