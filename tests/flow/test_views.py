@@ -44,13 +44,11 @@ def test_a_page_sees_what_get_answers_and_the_end_of_a_job(server: Server) -> No
     with watching(server.url, auth, JOBS, "/v1/status", "/v1/queue", "/v1/usage?by=day") as page:
         assert page.status == 200 and page.headers["content-type"] == "application/x-ndjson"
         assert page.line() == {}, "the line lives"
-        lines = [page.line() for _ in range(4)]
-        assert {line["path"] for line in lines if line} == {JOBS, "/v1/status", "/v1/queue", "/v1/usage?by=day"}
-        jobs = next(line for line in lines if line and line["path"] == JOBS)
+        jobs = page.of(JOBS, "/v1/status", "/v1/queue", "/v1/usage?by=day")[JOBS]
         assert jobs["body"] == ask(server, "GET", JOBS, auth)
         jid = int(cloud.call(lambda: "seen"))
-        page.until(lambda line: line["path"] == JOBS and state_of(line, jid) == "done")
-        page.until(lambda line: line["path"] == "/v1/status" and line["body"]["jobs"].get("done", 0) > 0)
+        page.until(JOBS, lambda line: state_of(line, jid) == "done")
+        page.until("/v1/status", lambda line: line["body"] == ask(server, "GET", "/v1/status", auth))
 
 
 def test_pages_ask_together_and_nobody_asks_when_none_is_open(server: Server) -> None:
@@ -68,7 +66,7 @@ def test_pages_ask_together_and_nobody_asks_when_none_is_open(server: Server) ->
 
     until((0, 0))
     with watching(server.url, auth, JOBS) as one, watching(server.url, auth, JOBS, "/v1/cron") as two:
-        assert one.first(JOBS) == two.first(JOBS)
+        assert one.until(JOBS) == two.until(JOBS)
         until((2, 2))
     until((0, 0))
 
@@ -80,12 +78,8 @@ def test_another_account_sees_nothing_of_it(server: Server) -> None:
     cloud.result(mine)
     paths = [JOBS, f"/v1/job/{mine}/status", "/v1/status", *there]
     with watching(server.url, owner(server), JOBS) as page, watching(server.url, hers, *paths) as foreign:
-        assert state_of(page.first(JOBS), mine) == "done"
-        found = {}
-        while len(found) < len(paths):
-            line = foreign.line()
-            if line:
-                found[line["path"]] = line
+        assert state_of(page.until(JOBS), mine) == "done"
+        found = foreign.of(*paths)
         assert found[JOBS]["body"]["jobs"] == [] and found["/v1/status"]["body"]["jobs"].get("done", 0) == 0
         assert found[f"/v1/job/{mine}/status"]["error"]["code"] == "not_found"
         assert found[there[0]]["error"]["code"] in ("forbidden", "not_found")
@@ -96,8 +90,8 @@ def test_another_account_sees_nothing_of_it(server: Server) -> None:
 def test_a_scope_that_lacks_is_told_for_the_path_that_needs_it(server: Server) -> None:
     made = ask(server, "POST", "/v1/key", owner(server), scopes=["bucket"])
     with watching(server.url, basic(made["api_key"], made["api_secretkey"]), JOBS, "/v1/volume") as page:
-        assert "lacks the scope" in page.first(JOBS)["error"]["message"]
-        assert "volumes" in page.first("/v1/volume")["body"]
+        assert "lacks the scope" in page.until(JOBS)["error"]["message"]
+        assert "volumes" in page.until("/v1/volume")["body"]
 
 
 @pytest.mark.parametrize("how", ["logout", "key", "expiry"])
@@ -105,33 +99,31 @@ def test_a_page_ends_when_nobody_may_look_any_more(server: Server, how: str) -> 
     made = ask(server, "POST", "/v1/key", owner(server), expires=int(time.time() * 1000) + 3000 if how == "expiry" else 0)
     auth = login(server) if how == "logout" else basic(made["api_key"], made["api_secretkey"])
     with watching(server.url, auth, JOBS) as page, watching(server.url, owner(server), JOBS) as other:
-        page.first(JOBS)
+        page.until(JOBS)
         if how == "logout":
             ask(server, "POST", "/v1/logout", auth)
         elif how == "key":
             ask(server, "POST", "/v1/key/change", owner(server), api_key=made["api_key"], active=False)
         assert page.to_the_end() == "broken"
         assert request(server.url, "POST", "/v1/view", b'{"watch": []}', auth)[0] == 401
-        other.first(JOBS)
+        other.until(JOBS)
         jid = int(cloud.call(lambda: "seen by who may"))
-        other.until(lambda line: state_of(line, jid) == "done")
+        other.until(JOBS, lambda line: state_of(line, jid) == "done")
 
 
 def test_a_page_that_comes_back_hears_of_what_it_missed_alone(server: Server) -> None:
     auth, quiet = owner(server), "/v1/environment/base"
     with watching(server.url, auth, JOBS, quiet) as page:
-        page.first(JOBS)
-        page.first(quiet) if quiet not in page.marks else None
+        page.until(JOBS)
+        page.until(quiet)
         marks = page.marks
     jid = int(cloud.call(lambda: "missed"))
     cloud.result(jid)
-    heard = []
-    with watching(server.url, auth, JOBS, quiet, "/v1/volume", marks=marks) as page:
-        while {one["path"] for one in heard} < {JOBS, "/v1/volume"}:
-            line = page.line()
-            heard += [line] if line else []
-    assert quiet not in {one["path"] for one in heard}
-    assert any(one["path"] == JOBS and state_of(one, jid) for one in heard)
+    with watching(server.url, auth, quiet, JOBS, "/v1/volume", marks=marks) as page:
+        assert state_of(page.of(JOBS, "/v1/volume")[JOBS], jid) == "done"
+        later = int(cloud.call(lambda: "heard"))
+        page.until(JOBS, lambda line: state_of(line, later) == "done")
+        assert quiet not in page.newest
 
 
 @pytest.mark.parametrize(
@@ -152,11 +144,7 @@ def test_paths_that_cannot_be_watched_are_told_and_the_others_live(server: Serve
              "/v1/environment/wait?name=x": "bad_request", "../../etc/passwd": "bad_request", "/v1/job/%2e%2e/status": "not_found",
              "/v1/bucket/secret.txt": "bad_request", "/v1/job?state=nonsense": "bad_request"}  # fmt: skip
     with watching(server.url, owner(server), *wrong, "/v1/cron") as page:
-        found: dict[str, dict[str, Any]] = {}
-        while len(found) < len(wrong) + 1:
-            line = page.line()
-            if line:
-                found[line["path"]] = line
+        found = page.of(*wrong, "/v1/cron")
     assert {path: found[path]["error"]["code"] for path in wrong} == wrong
     assert "crons" in found["/v1/cron"]["body"]
 
@@ -165,15 +153,15 @@ def test_a_page_ends_with_the_server_and_goes_on_with_the_next() -> None:
     with serving() as own:
         auth, status = owner(own), "/v1/credit"
         with watching(own.url, auth, JOBS, status) as page:
-            page.first(JOBS)
-            page.first(status) if status not in page.marks else None
+            page.until(JOBS)
+            page.until(status)
             stopping = threading.Thread(target=own.picloud, args=("restart",))
             stopping.start()
             assert page.to_the_end() == "well"
             stopping.join(DEADLINE)
         with watching(own.url, auth, JOBS, status, marks=page.marks) as again:
             jid = int(cloud.call(lambda: "after"))
-            line = again.until(lambda line: line["path"] == JOBS and state_of(line, jid) == "done")
+            line = again.until(JOBS, lambda line: state_of(line, jid) == "done")
             assert line["mark"] != page.marks[JOBS]
 
 
@@ -192,7 +180,7 @@ def test_a_page_that_reads_nothing_holds_up_nobody(server: Server) -> None:
         with watching(server.url, auth, JOBS) as page:
             for _ in range(5):
                 jid = int(cloud.call(lambda: "seen"))
-                page.until(lambda line, jid=jid: state_of(line, jid) == "done")
+                page.until(JOBS, lambda line, jid=jid: state_of(line, jid) == "done")
         queue.push(["another"] * 77)
         read = b""
         while b'"count": 78' not in read:

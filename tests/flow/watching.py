@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,8 +19,13 @@ class Watching:
 
     def __init__(self, answer: http.client.HTTPResponse) -> None:
         self.status, self.headers = answer.status, answer.headers
-        self._answer = answer
-        self.marks: dict[str, str] = {}
+        self._answer, self._read = answer, b""
+        self.newest: dict[str, Line] = {}  # by path
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """What a page that comes back knows."""
+        return {path: line["mark"] for path, line in self.newest.items()}
 
     def line(self) -> Line | None:
         """The next line, be it a sign of life; None where the stream has ended in good order.
@@ -27,24 +33,28 @@ class Watching:
         Raises:
             OSError, HTTPException: it broke off.
         """
-        text = self._answer.readline()
-        if not text:
-            return None
+        while b"\n" not in self._read:
+            part = self._answer.read1(1 << 16)  # readline would not tell the one end from the other
+            if not part:
+                return None
+            self._read += part
+        text, _, self._read = self._read.partition(b"\n")
         found: Line = json.loads(text)
         if found:
-            self.marks[found["path"]] = found["mark"]
+            self.newest[found["path"]] = found
         return found
 
-    def until(self, fits: Callable[[Line], Any]) -> Line:
-        """The next line that fits."""
-        while (line := self.line()) is not None:
-            if line and fits(line):
-                return line
-        raise AssertionError("the stream has ended")
+    def until(self, path: str, fits: Callable[[Line], Any] = bool) -> Line:
+        """The newest line of a path, once it fits."""
+        limit = time.monotonic() + DEADLINE
+        while (found := self.newest.get(path)) is None or not fits(found):
+            assert self.line() is not None, "the stream has ended"
+            assert time.monotonic() < limit, found
+        return found
 
-    def first(self, path: str) -> Line:
-        """The next line of a path."""
-        return self.until(lambda line: line["path"] == path)
+    def of(self, *paths: str) -> dict[str, Line]:
+        """The newest line of each of these, once there is one."""
+        return {path: self.until(path) for path in paths}
 
     def to_the_end(self) -> str:
         """How it ends: "well", or "broken"."""
