@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +62,14 @@ class Folder:
 
 def _read(path: Path) -> File:
     data = path.read_bytes()
-    packed = path.with_name(path.name + ".gz")
-    fresh = packed.is_file() and packed.stat().st_mtime_ns >= path.stat().st_mtime_ns
     etag = f'W/"{blake2b(data, digest_size=12).hexdigest()}"'.encode()
-    return File(data, packed.read_bytes() if fresh else b"", KINDS.get(path.suffix, b"application/octet-stream"), etag)
+    return File(data, _packed(path.with_name(path.name + ".gz"), data), KINDS.get(path.suffix, b"application/octet-stream"), etag)
+
+
+def _packed(path: Path, data: bytes) -> bytes:
+    """What lies beside a file, if it is the same; what was left by an earlier build is not."""
+    try:
+        packed = path.read_bytes()
+        return packed if gzip.decompress(packed) == data else b""
+    except (OSError, EOFError, zlib.error):
+        return b""

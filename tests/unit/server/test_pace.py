@@ -25,7 +25,7 @@ def run(act: Coroutine[Any, Any, None]) -> None:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    while not true():
+    while not true():  # noqa: ASYNC110 - what is waited for has no event
         await asyncio.sleep(0.001)
 
 
@@ -114,24 +114,23 @@ def test_nothing_is_done_when_nothing_is_wanted() -> None:
 def test_all_together_take_their_share_of_the_loop_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "INTERVAL", 0.0)
     monkeypatch.setattr(pace, "BURST", 0.0)
-    spent = 0.0
+    took: list[float] = []
 
     async def work(name: int) -> None:
-        nonlocal spent
         began = time.perf_counter()
         spin(0.005)
-        spent += time.perf_counter() - began
+        took.append(time.perf_counter() - began)
 
     async def act() -> None:
         paced = Pace(work)
         began = asyncio.get_running_loop().time()
         for name in range(20):
             paced.add(name % 3, name)
-        await until(lambda: spent >= 0.1)
+        await until(lambda: sum(took) >= 0.1)
         passed = asyncio.get_running_loop().time() - began
         paced.close()
-        most = pace.SHARE * passed + pace.AT_ONCE * 0.05
-        assert spent <= most, "those that run at a time may be above it, once"
+        most = pace.SHARE * passed + pace.AT_ONCE * max(took)
+        assert sum(took) <= most, "those that run at a time may be above it, once"
 
     run(act())
 
@@ -140,19 +139,21 @@ def test_who_wants_much_waits_for_herself(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(pace, "INTERVAL", 0.0)
     monkeypatch.setattr(pace, "BURST", 0.0)
     monkeypatch.setattr(pace, "AT_ONCE", 1)
-    done: Counter[int] = Counter()
+    took: dict[int, list[float]] = {1: [], 2: []}
 
     async def work(name: tuple[int, int]) -> None:
+        began = time.perf_counter()
         spin(0.001)
-        done[name[0]] += 1
+        took[name[0]].append(time.perf_counter() - began)
 
     async def act() -> None:
         paced = Pace(work)
         for n in range(100):
             paced.add(1, (1, n))
         paced.add(2, (2, 0))
-        await until(lambda: done[2] >= 20)
+        await until(lambda: len(took[2]) >= 20)
         paced.close()
 
     run(act())
-    assert done[1] <= 4 * done[2], "one page of another account gets as much as a hundred of hers"
+    ahead = 3 * max(took[1] + took[2])
+    assert sum(took[1]) <= 1.2 * sum(took[2]) + ahead, "one page of another account gets as much time as a hundred of hers"
