@@ -142,7 +142,8 @@ def test_paths_that_cannot_be_watched_are_told_and_the_others_live(server: Serve
     wrong = {"/v1/nothing": "not_found", "/v1/job/1/log": "bad_request", "/v1/health": "bad_request", "/": "bad_request",
              "/v1/job?limit=x": "bad_request", "/v1/job/999999/status": "not_found", "/v1/worker/edge": "bad_request",
              "/v1/environment/wait?name=x": "bad_request", "../../etc/passwd": "bad_request",
-             "/v1/job/%2e%2e/status": "not_found", "/v1/bucket/secret.txt": "bad_request", "/v1/job?state=nonsense": "bad_request"}  # fmt: skip
+             "/v1/job/%2e%2e/status": "not_found", "/v1/bucket/secret.txt": "bad_request",
+             "/v1/job?state=nonsense": "bad_request"}  # fmt: skip
     with watching(server.url, owner(server), *wrong, "/v1/cron") as page:
         found = page.of(*wrong, "/v1/cron")
     assert {path: found[path]["error"]["code"] for path in wrong} == wrong

@@ -180,7 +180,7 @@ def test_a_foreign_key_finds_nothing(server: Any, jid: int, foreign: str, route:
             {"queued": 0, "processing": 0, "waiting": 0},
         )
     elif route.path in ("/v1/logout", "/v1/submission", "/v1/chunk", "/v1/blob", "/v1/environment", "/v1/volume", "/v1/cron",
-                        "/v1/rest", "/v1/job", "/v1/secret", "/v1/webhook", "/v1/realtime"):  # fmt: skip
+                        "/v1/rest", "/v1/job", "/v1/view", "/v1/secret", "/v1/webhook", "/v1/realtime"):  # fmt: skip
         assert status == 400, answer
     elif f"{route.method} {route.path}" in FORBIDDEN or "/operator/" in route.path:
         assert status == 403, answer

@@ -216,7 +216,8 @@ def test_nothing_is_asked_when_nobody_watches() -> None:
     ("path", "code"),
     [("/v1/nothing", "not_found"), ("/v1/unwatched", "bad_request"), ("http://evil.example/v1/number", "bad_request"),
      ("", "bad_request"), ("//evil.example/v1/number", "not_found"), ("/v1/number#x", "bad_request"),
-     ("/v1/num\nber", "bad_request"), ("/v1/%6Eothing", "not_found"), ("/v1/job/abc", "not_found"), ("/v1/admin", "forbidden"), ("/\ud800", "bad_request")],
+     ("/v1/num\nber", "bad_request"), ("/v1/%6Eothing", "not_found"), ("/v1/job/abc", "not_found"),
+     ("/v1/admin", "forbidden"), ("/\ud800", "bad_request")],
 )  # fmt: skip
 def test_what_cannot_be_watched_is_told_as_an_error_once(path: str, code: str) -> None:
     async def act(stage: Stage) -> None:
