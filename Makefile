@@ -5,12 +5,13 @@ PYTHON ?= python3
 WORKERS ?= 3
 BIN := .venv/bin
 export PYTHON
-.PHONY: help setup system demo test check format docs bench soak clean
+DASHBOARD := src/picloud/dashboard/index.html
+.PHONY: help setup system dashboard demo test check format docs bench soak clean
 
 help:            ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: system .venv/.ready  ## .venv with everything, and the system packages the tests use
+setup: system .venv/.ready $(DASHBOARD)  ## .venv with everything, the dashboard, and the system packages the tests use
 
 system:
 	@scripts/system-packages
@@ -18,10 +19,15 @@ system:
 .venv/.ready: pyproject.toml scripts/venv
 	@PYTHON=$(PYTHON) scripts/venv
 
+dashboard: $(DASHBOARD)  ## build the dashboard into src/picloud/dashboard, where it has changed; needs node
+
+$(DASHBOARD): scripts/dashboard docs/reference/openapi.json $(shell find dashboard -name node_modules -prune -o -type f -print 2>/dev/null)
+	@scripts/dashboard
+
 demo: setup      ## start a server of its own in .demo and run the image pipeline of examples/13
 	@scripts/demo
 
-test: .venv/.ready  ## every test, files in parallel; choose with ARGS="tests/unit -k name", debug with WORKERS=0
+test: .venv/.ready $(DASHBOARD)  ## every test, files in parallel; choose with ARGS="tests/unit -k name", debug with WORKERS=0
 	@WORKERS=$(WORKERS) scripts/test $(ARGS)
 
 check: .venv/.ready  ## formatter, linter, strict types, import rules, the quick house rules
@@ -47,4 +53,4 @@ soak: .venv/.ready  ## 20,000 jobs and 100,000 messages while everything is kill
 	@$(BIN)/python -m pytest --full -m full
 
 clean:           ## remove what setup and the tools made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench/.peers dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis bench/.peers dist dashboard/node_modules src/picloud/dashboard

@@ -13,10 +13,11 @@ import time
 from typing import Any
 
 from bench.row import Row, show
-from picloud.server.app import ROUTES, App
+from picloud.server.app import App
 from picloud.server.auth import Authority
 from picloud.server.fleet import Fleet
 from picloud.server.http import Request
+from picloud.server.routes import ROUTES
 from picloud.server.storage import Storage
 from picloud.settings import Settings
 from picloud.store import account as accounts

@@ -36,6 +36,7 @@ QUESTIONS = (
     "queues",
     "images",
     "usage",
+    "views",
     "million",
 )
 """Modules of this package with ``measure() -> list[Row]``, in the order they are asked."""

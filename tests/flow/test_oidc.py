@@ -64,7 +64,7 @@ def test_somebody_new_logs_in_with_a_browser(server: Server, provider: Provider,
     with browser(tmp_path) as page:
         page.open(f"{server.url}/sign-in")
         page.run("document.getElementById('go').click()")
-        page.wait("location.pathname === '/' && sessionStorage.token")
+        page.wait("location.pathname === '/' && localStorage.getItem('picloud.token')")
         assert "lab" in page.wait("document.body.innerText.includes('lab') && document.body.innerText")
         assert page.run("document.cookie") == "" and page.run("sessionStorage.holder ?? ''") == ""
         assert "code=" not in page.run("location.href")

@@ -24,10 +24,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 import cloud
-from picloud.server.app import ROUTES
 from picloud.server.check import PYTHON
 from picloud.server.document import document
 from picloud.server.operation import declared
+from picloud.server.routes import ROUTES
 from picloud.wire.object import Append, New, Put
 from picloud.wire.queue import Exchange, Push
 from tests.conftest import Server, serving
@@ -43,6 +43,7 @@ CHECKS = [
 ]
 LEFT_OUT = {
     "watch.watch": "lasts until the client leaves",
+    "view.watch": "the same",
     "environment.add_base": "downloads a whole system",
     "environment.wait": "waits 20 s where nothing changes",
     "environment.output": "waits 20 s where nothing is printed",

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from picloud.server.app import ROUTES, Access, Route
 from picloud.server.document import document
 from picloud.server.operation import declared
+from picloud.server.route import Access, Route
+from picloud.server.routes import ROUTES
 
-PUBLIC = [route for route in ROUTES if not route.access.internal]
+PUBLIC = [route for route in ROUTES if route.access.public]
 
 
 @pytest.fixture(scope="module")

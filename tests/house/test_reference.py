@@ -47,7 +47,7 @@ def test_reserved_keywords_in_the_docs_exist_and_the_other_way_round() -> None:
 
 
 def test_routes_in_the_docs_exist() -> None:
-    from picloud.server.app import LINES, ROUTES
+    from picloud.server.routes import LINES, ROUTES
 
     known = {route.path for route in ROUTES} | {*LINES}
     for path in re.findall(r"(?<=[\s`])/v1/[a-z0-9_/{}.]*[a-z0-9_}]", text_of_all()):

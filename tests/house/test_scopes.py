@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from picloud.server.app import ROUTES, Access, Route
+from picloud.server.route import Access, Route
+from picloud.server.routes import ROUTES
 from picloud.wire.scope import EVERYTHING, NAMES, Scope, spelled
 from tests.house.test_routes import basic, path_of, request
 
 NEEDS = {
-    "/v1/login/ticket": "", "/v1/logout": "", "/v1/password": "", "/v1/server": "", "/v1/key/own": "",
+    "/v1/login/ticket": "", "/v1/logout": "", "/v1/password": "", "/v1/server": "", "/v1/key/own": "", "/v1/view": "",
     "/v1/key": "admin", "/v1/key/ssh": "code", "/v1/member": "admin", "/v1/invitation": "admin", "/v1/audit": "admin",
     "/v1/admin": "admin", "/v1/status": "jobs", "/v1/submission": "jobs code", "/v1/chunk": "jobs code", "/v1/result": "jobs",
     "/v1/job": "jobs", "/v1/blob": "jobs|bucket|queue", "/v1/environment": "code", "/v1/object": "bucket",

@@ -30,13 +30,14 @@ from picloud.edge.__main__ import EdgeOrder
 from picloud.engine import process
 from picloud.server import home as homes
 from picloud.server.api.account import TICKET_MS
-from picloud.server.app import LINES, App
+from picloud.server.app import App
 from picloud.server.control import Control
 from picloud.server.credentials import configuration, configure, other_server, point_client, secret_of, write_secret
 from picloud.server.edge import EdgeProcess
 from picloud.server.identity import host_key, owner_key, public_of
 from picloud.server.line import Line
 from picloud.server.lock import lock
+from picloud.server.routes import LINES
 from picloud.server.sockets import Doors, Listening, bind
 from picloud.server.storage import now_ms
 from picloud.serving import Serving

@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import hmac
 import secrets
+import weakref
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -15,14 +16,14 @@ from msgspec import Struct
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.storage import Storage, now_ms
 from picloud.store import account as accounts
-from picloud.wire.error import Forbidden, NotAuthorized, Unavailable
+from picloud.wire.error import CloudException, Forbidden, NotAuthorized, Unavailable
 from picloud.wire.scope import USUAL, Role, Scope, spelled
 
 Headers = dict[bytes, bytes]
 REMEMBERED = 10_000
 """Keys that were verified."""
 LOOK = 60.0
-"""Seconds between two looks whether a key has expired whose lines are open."""
+"""Seconds between two looks whether a key or a session has ended whose lines are open."""
 
 
 class Principal(Struct, frozen=True):
@@ -59,7 +60,7 @@ class Principal(Struct, frozen=True):
 
 
 class Pass:
-    """A key that was verified and is remembered, until it ends. What lasts longer than a request ends with it."""
+    """A key that was verified and is remembered, until it ends; or a session. What lasts longer than a request ends with it."""
 
     __slots__ = ("__weakref__", "ended", "principal", "until", "users")
 
@@ -77,11 +78,16 @@ class Pass:
 
 
 class Authority:
-    """Turns headers into a Principal. Verified keys are remembered by a digest, never in the clear."""
+    """Turns headers into a Principal. Verified keys are remembered by a digest, never in the clear.
+
+    Sessions are looked up at each request, for they end in many ways. They have a pass only as long as a request of theirs lasts.
+    """
 
     def __init__(self, storage: Storage, fleet: Fleet) -> None:
         self._storage, self._fleet = storage, fleet
         self._known: dict[bytes, Pass] = {}
+        self._sessions: weakref.WeakValueDictionary[bytes, Pass] = weakref.WeakValueDictionary()
+        self._looking: set[asyncio.Task[None]] = set()
         self._changes = 0  # so often keys changed: what was read before a change is not remembered after it
         self.owner = 0  # the account of whoever installed this server
         self.edge = secrets.token_hex(32)  # what our edge process shows
@@ -94,6 +100,19 @@ class Authority:
             return None
         return found
 
+    async def enter(self, headers: Headers) -> tuple[Principal, Pass | None]:
+        """Who asks, and what ends a request of hers that lasts: the end of her key or session; None = she is a job.
+
+        Raises:
+            NotAuthorized: as :meth:`principal`.
+            Unavailable: as there.
+        """
+        value = headers.get(b"authorization", b"")
+        if value.startswith(b"Bearer "):
+            held = await self._session(value.removeprefix(b"Bearer "))
+            return held.principal, held
+        return await self.principal(headers), self.remembered(headers)
+
     async def principal(self, headers: Headers) -> Principal:
         """Who asks.
 
@@ -105,7 +124,7 @@ class Authority:
         if value.startswith(b"Worker "):
             return self._job(self._bearer(headers), headers)
         if value.startswith(b"Bearer "):
-            return await self._session(value.removeprefix(b"Bearer ").decode("ascii", "replace"))
+            return (await self._session(value.removeprefix(b"Bearer "))).principal
         return await self._verify(value)
 
     def worker(self, headers: Headers) -> Worker:
@@ -140,20 +159,76 @@ class Authority:
         self._changes += 1
         for digest in [digest for digest, held in self._known.items() if held.principal.key == key]:
             self._known.pop(digest).end()
+        self._end_sessions(lambda who: who.key == key)
 
     def forget_person(self, person: int) -> None:
-        """The same for all keys of a user."""
+        """The same for all keys and sessions of a user."""
         for key in {held.principal.key for held in self._known.values() if held.principal.person == person}:
             self.forget(key)
+        self.forget_sessions(person)
+
+    def forget_sessions(self, person: int) -> None:
+        """The same for the sessions of a user."""
+        self._end_sessions(lambda who: who.person == person)
+
+    def forget_session(self, token: str) -> None:
+        """The same for one session."""
+        self._end_sessions(lambda who: who.token == token)
 
     def forget_account(self, account: int) -> None:
         """The same for all keys of an account."""
         for key in {held.principal.key for held in self._known.values() if held.principal.account == account}:
             self.forget(key)
-        self._changes += 1
+        self._end_sessions(lambda who: who.account == account)
 
-    async def _session(self, token: str) -> Principal:
-        return self._made(await self._storage.read(accounts.token_check, token, now_ms()), token)
+    def _end_sessions(self, which: Callable[[Principal], bool]) -> None:
+        self._changes += 1
+        for held in list(self._sessions.values()):
+            if which(held.principal):
+                held.end()
+
+    async def _session(self, value: bytes) -> Pass:
+        token, changes = value.decode("ascii", "replace"), -1
+        while changes != self._changes:  # what was read before a change may have ended by it
+            changes = self._changes
+            found = await self._storage.read(accounts.token_check, token, now_ms())
+        made, digest = self._made(found, token), hashlib.sha256(value).digest()
+        held = self._sessions.get(digest)
+        if held is not None and held.principal != made:  # her role, say, is another one
+            held.end()
+        if held is None or held.ended:
+            held = self._sessions[digest] = Pass(made, found.until)
+            self._look_later(held)
+        return held
+
+    def _look_later(self, held: Pass) -> None:
+        left = max(0.0, (held.until - now_ms()) / 1000)
+        asyncio.get_running_loop().call_later(min(left, LOOK), self._look, weakref.ref(held))
+
+    def _look(self, seen: weakref.ref[Pass]) -> None:
+        """End what is open by a session when that has ended, however it did."""
+        held = seen()
+        if held is None or held.ended:
+            return
+        if now_ms() >= held.until:
+            held.end()
+            return
+        looking = asyncio.ensure_future(self._verify_session(held))
+        self._looking.add(looking)
+        looking.add_done_callback(self._looking.discard)
+
+    async def _verify_session(self, held: Pass) -> None:
+        try:
+            found = await self._storage.read(accounts.token_check, held.principal.token, now_ms())
+            valid = self._made(found, held.principal.token) == held.principal
+        except NotAuthorized:
+            valid = False
+        except CloudException:  # the store cannot tell now
+            valid = True
+        if valid:
+            self._look_later(held)
+        else:
+            held.end()
 
     async def _verify(self, value: bytes) -> Principal:
         key, secret = _basic(value)

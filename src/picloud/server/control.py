@@ -34,11 +34,13 @@ from picloud.server.probing import Probing
 from picloud.server.queues import Queues
 from picloud.server.realtime import Realtime
 from picloud.server.removal import Removal
+from picloud.server.route import Route, Table
 from picloud.server.runs import Runs
 from picloud.server.sampling import Sampling
 from picloud.server.setups import Setups
 from picloud.server.storage import Storage, now_ms
 from picloud.server.vault import Vault
+from picloud.server.views import Views
 from picloud.server.webhooks import Webhooks
 from picloud.settings import Settings, choose_default_type
 from picloud.store import account as accounts
@@ -51,6 +53,9 @@ from picloud.wire.message import Arguments
 
 SSH_TRIES = 40
 """Wrong keys and secrets by ssh from one address before it waits: a client shows all keys that it has, one behind the other."""
+
+STEADY = 600
+"""Seconds for which a ticket stays the same."""
 
 
 class Control:
@@ -96,6 +101,8 @@ class Control:
         self.realtime = Realtime(self)
         self.removal = Removal(self)
         self.dispatcher.stopped, self.dispatcher.billed = self.meter.stopped, self._billed
+        self.views = Views(self)
+        self.find: Callable[[str, str], tuple[Route, tuple[str, ...]]] = Table(()).find  # by method and path, set by the app
         self.document: Callable[[], bytes] = bytes  # the OpenAPI document, set by the app
         self.address = ""
         self.hosts = {"", "localhost", settings.host}
@@ -142,6 +149,7 @@ class Control:
             await self.placer.stop_all(grace)
         self.hub.close()
         self.changes.close()
+        self.views.close()
         self.queues.close()
         await self.sampling.write()
         for task in self._tasks:
@@ -185,8 +193,9 @@ class Control:
         return f"{scheme}://{urlsplit(f'//{host}').hostname or '127.0.0.1'}:{self.edges[scheme]}"
 
     def blob_url(self, request: Request, verb: str, blob: str, size: int = 0) -> str:
-        """A ticket for one blob, good for an hour."""
-        return ticket.url(self.edge(request), self.secret, verb, blob, size, time.time())
+        """A ticket for one blob, good for an hour and some minutes, in which it stays the same, as views do."""
+        now = -(-time.time() // STEADY) * STEADY
+        return ticket.url(self.edge(request), self.secret, verb, blob, size, now)
 
     async def blobs_present(self, account: int, arguments: Arguments) -> None:
         """Every blob that arguments name has arrived and is marked so; whose it is, the accepting act checks.

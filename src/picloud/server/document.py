@@ -20,7 +20,7 @@ from picloud.wire.error import Told as Error
 from picloud.wire.scope import spelled
 
 if TYPE_CHECKING:
-    from picloud.server.app import Route
+    from picloud.server.route import Route
 
 Schema = dict[str, Any]
 VERSION = "3.1.0"
@@ -41,12 +41,12 @@ _PREFIX = "#/components/schemas/"
 
 
 def document(routes: Sequence[Route]) -> Schema:
-    """The OpenAPI 3.1 document of these routes; the internal ones are left out.
+    """The OpenAPI 3.1 document of these routes; those of our own processes and those of pages are left out.
 
     Raises:
         TypeError: a handler does not declare what it takes and answers.
     """
-    shown = [(route, _declared(route)) for route in routes if not route.access.internal]
+    shown = [(route, _declared(route)) for route in routes if route.access.public]
     schemas, components = _schemas(_types(told for _, told in shown))
     paths: dict[str, dict[str, Any]] = {}
     for (route, told), name in zip(shown, _names([route for route, _ in shown]), strict=True):

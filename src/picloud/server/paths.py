@@ -29,6 +29,11 @@ PARTS = {
     "account": Part(NUMBER, "The number of an account"),
     "label": Part(r"[A-Za-z0-9_+.-]{1,100}", "The label of a published function"),
     "queue": Part(r"[A-Za-z0-9_-]{1,39}", "The name of a queue"),
+    "name": Part(r"[^/]{1,300}", "The name of an environment"),
+    "token": Part(r"[^/]{1,300}", "What an invitation shows"),
+    "page": Part(r"(?s:.{1,300})", "A page of the documentation"),
+    "asset": Part(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}", "A file that the build has named by its content"),
+    "file": Part(r"[a-z0-9-]{1,40}\.(?:svg|ico|png|txt|webmanifest)", "A file that browsers ask for by its name"),
     "key": Part(r"(?s:.+)", "The key of an object, with its slashes", free=True),
 }
 END = "{end}"

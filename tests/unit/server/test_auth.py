@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,18 +13,20 @@ from typing import Any
 import pytest
 
 from picloud.server import auth
-from picloud.server.app import App, Route
+from picloud.server.app import App
 from picloud.server.auth import Authority, Headers, Principal
 from picloud.server.fleet import Fleet
 from picloud.server.http import Request
+from picloud.server.route import Route, Table
 from picloud.server.scopes import ANY
 from picloud.server.storage import Storage
 from picloud.settings import Settings
 from picloud.store import account
 from picloud.store.account import Change
+from picloud.store.account import user as users
 from picloud.store.db import Database
 from picloud.wire.error import Forbidden, NotAuthorized
-from picloud.wire.scope import EVERYTHING, USUAL, Scope
+from picloud.wire.scope import EVERYTHING, USUAL, Role, Scope
 
 NOW = 1_000_000
 
@@ -146,7 +149,7 @@ def test_an_answer_that_takes_longer_ends_with_its_key(db: Database, clock: list
             sent.append(message)
 
         app: Any = App(SimpleNamespace(authority=ours, settings=Settings(), hosts={""}))  # type: ignore[arg-type]
-        app._exact["GET", "/stream"] = Route("GET", "/stream", stream, scope=ANY)
+        app._table = Table([Route("GET", "/stream", stream, scope=ANY)])
         scope = {"type": "http", "method": "GET", "path": "/stream", "headers": [*shown.items()]}
         asked = asyncio.ensure_future(app(scope, None, send))
         await there.wait()
@@ -159,6 +162,108 @@ def test_an_answer_that_takes_longer_ends_with_its_key(db: Database, clock: list
         async with asyncio.timeout(10):
             await asked
         assert [one["type"] for one in sent] == ["http.response.start"]
+
+    asyncio.run(program())
+
+
+def session(db: Database, until: int = NOW + 1_000_000, person: int = 0, key: int = 0) -> tuple[str, Headers]:
+    def act(tx: object) -> str:
+        (owner,) = account.every(tx) or [account.get(tx, account.create(tx, "ann", 1))]  # type: ignore[arg-type]
+        ticket = account.ticket_create(tx, owner.id, NOW, 1000, person=person, key=key)  # type: ignore[arg-type]
+        return account.ticket_redeem(tx, ticket, NOW, until - NOW)  # type: ignore[arg-type]
+
+    token = db.write(act).result(10)
+    return token, {b"authorization": b"Bearer " + token.encode()}
+
+
+def end(db: Database, token: str) -> None:
+    db.write(account.session_end, token).result(10)
+
+
+def test_a_session_is_looked_up_each_time_and_what_is_open_shares_a_pass(db: Database, clock: list[int]) -> None:
+    async def program() -> None:
+        ours = authority(db)
+        token, shown = session(db)
+        who, held = await ours.enter(shown)
+        assert held is not None and held.principal == who and who.token == token and ours.remembered(shown) is None
+        assert (await ours.enter(shown))[1] is held
+        other = (await ours.enter(session(db)[1]))[1]
+        assert other is not held
+        end(db, token)
+        with pytest.raises(NotAuthorized):
+            await ours.enter(shown)
+        del held, other
+        gc.collect()
+        assert not ours._sessions, "nothing is kept of sessions that have nothing open"
+
+    asyncio.run(program())
+
+
+@pytest.mark.parametrize("how", ["session", "sessions", "person", "account", "key"])
+def test_what_a_session_has_open_ends_with_it(db: Database, clock: list[int], how: str) -> None:
+    async def program() -> None:
+        ours = authority(db)
+        key, _ = made(db)
+        person = db.write(users.create, "bob", "bob@example.org", 1).result(10)
+        db.write(users.set_role, 1, person, Role.member, 1).result(10)
+        (token, shown), (_, alone) = session(db, person=person, key=key), session(db)
+        held, other = (await ours.enter(shown))[1], (await ours.enter(alone))[1]
+        assert held is not None and other is not None
+        stopped: list[str] = []
+        held.users.add(lambda: stopped.append("hers"))
+        {"session": lambda: ours.forget_session(token), "sessions": lambda: ours.forget_sessions(person),
+         "person": lambda: ours.forget_person(person), "account": lambda: ours.forget_account(1),
+         "key": lambda: ours.forget(key)}[how]()  # fmt: skip
+        assert stopped == ["hers"] and held.ended and other.ended is (how == "account")
+
+    asyncio.run(program())
+
+
+@pytest.mark.parametrize("how", ["expired", "ended behind our back", "another role"])
+def test_what_is_open_is_looked_after(db: Database, clock: list[int], monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(auth, "LOOK", 0.01)
+
+    async def program() -> None:
+        ours, over = authority(db), asyncio.Event()
+        person = db.write(users.create, "bob", "bob@example.org", 1).result(10)
+        db.write(users.set_role, 1, person, Role.member, 1).result(10)
+        token, shown = session(db, NOW + 5, person)
+        held = (await ours.enter(shown))[1]
+        assert held is not None
+        held.users.add(over.set)
+        if how == "expired":
+            clock[0] = NOW + 5
+        elif how == "another role":
+            db.write(users.set_role, 1, person, Role.admin, 1).result(10)
+        else:
+            end(db, token)
+        async with asyncio.timeout(60):
+            await over.wait()
+
+    made(db)  # and with it the account
+    asyncio.run(program())
+
+
+def test_a_session_that_ends_while_it_is_read_opens_nothing(db: Database, clock: list[int]) -> None:
+    async def program() -> None:
+        ours = authority(db)
+        token, shown = session(db)
+        asked = asyncio.ensure_future(ours.enter(shown))
+        await asyncio.sleep(0)  # the question is on its way to the store
+        end(db, token)
+        ours.forget_session(token)
+        with pytest.raises(NotAuthorized):
+            await asked
+
+    asyncio.run(program())
+
+
+def test_a_session_made_by_a_key_ends_with_it(db: Database, clock: list[int]) -> None:
+    async def program() -> None:
+        ours = authority(db)
+        key, _ = made(db, expires=NOW + 50)
+        held = (await ours.enter(session(db, key=key)[1]))[1]
+        assert held is not None and held.until == NOW + 50
 
     asyncio.run(program())
 

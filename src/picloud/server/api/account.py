@@ -147,6 +147,7 @@ async def logout(control: Control, request: Request) -> None:
     if not request.principal.token:
         raise BadRequest("this is no session", hint="a key is ended by picloud keys deactivate")
     await control.storage.write(accounts.session_end, request.principal.token)
+    control.authority.forget_session(request.principal.token)
     await request.json({})
 
 
@@ -189,6 +190,7 @@ async def change_password(control: Control, request: Request) -> None:
     await known(control, request, user.name, asked.old)
     made = await control.passwords.made(asked.new)
     await control.storage.write(_set_password, user.id, made, audit.act(request, "password.change", user.name))
+    control.authority.forget_sessions(user.id)
     await request.json({})
 
 
@@ -198,15 +200,17 @@ async def reset(control: Control, request: Request) -> None:
     asked = await request.read(Reset)
     made = await control.passwords.made(asked.password)  # before the link is used up
 
-    def take(tx: Transaction) -> str:
+    def take(tx: Transaction) -> User:
         found = invitations.take(tx, asked.link, now_ms())
         if not found.person:
             raise NotAuthorized("this link invites and sets no password", hint="use it for signing up")
         user = users.get(tx, found.person)
         _set_password(tx, user.id, made, audit.act(request, "password.reset", user.name, person=user.id))
-        return user.name
+        return user
 
-    await request.json({"user": await control.storage.write(take)})
+    user = await control.storage.write(take)
+    control.authority.forget_sessions(user.id)
+    await request.json({"user": user.name})
 
 
 @operation(body=Forgotten, raises=(NotFound, TooMany))

@@ -170,9 +170,10 @@ async def place(control: Control, request: Request) -> None:
         acts.note(tx, audit.act(request, "member.role", user.name, role=asked.role, of=accounts.get(tx, account).name))
         return user.id, users.set_role(tx, account, user.id, role, now_ms())
 
-    _, keys = await control.storage.write(act)
+    person, keys = await control.storage.write(act)
     for key in keys:
         control.authority.forget(key)
+    control.authority.forget_sessions(person)
     await request.json({})
 
 
@@ -250,6 +251,8 @@ async def set_password(control: Control, request: Request) -> None:
         return user, invitations.reset(tx, user.id, now_ms(), lifetime)
 
     user, token = await control.storage.write(act)
+    if made:
+        control.authority.forget_sessions(user.id)
     until = now_ms() + lifetime
     mailed = bool(token) and letters.password(control, user.email, user.name, token, until)
     told = {"link": _link(request, "password", token), "token": token, "expires": until, "mailed": mailed} if token else {}

@@ -1,43 +1,123 @@
-"""Three pages: behind the login link, which trades the one-time ticket for a token and shows what runs now; the door, where
-one signs up or sets a password; and the one where a login by OpenID Connect begins and ends."""
+"""Pages for people: the dashboard, and the door behind the links of an admin.
+
+The dashboard is one application: each of its pages is the same document, which the build has written into ``picloud/dashboard``
+with all that belongs to it; the path tells it what to show. The door is where one signs up or sets a password, and where a login
+by OpenID Connect begins and ends.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from picloud.server.control import Control
 from picloud.server.http import Request, reply
 from picloud.server.operation import HTML, PAGE, operation
+from picloud.server.static import KEPT, RENEWED, File, Folder
+from picloud.wire.error import NotFound
 
-_PAGE, _DOOR, _SIGN_IN = (Path(__file__).with_name(name).read_bytes() for name in ("page.html", "door.html", "signin.html"))
+PAGES = (
+    "/", "/jobs", "/jobs/{jid}", "/queues", "/queues/{queue}", "/bucket", "/volumes", "/environments", "/environments/{name}",
+    "/cron", "/rest", "/realtime", "/notebook", "/desktop", "/usage", "/grants", "/keys", "/account", "/cluster", "/admin",
+    "/login", "/signup", "/invite/{token}", "/docs", "/docs/{page}",
+)  # fmt: skip
+"""The paths of the dashboard."""
+OTHERS = ("/v1/", "/r/", "/assets/")
+"""What begins so is never a page."""
+
+_DOOR, _SIGN_IN = (Path(__file__).with_name(name).read_bytes() for name in ("door.html", "signin.html"))
 _POLICY = (
     b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
     b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
+_PRIVATE = (b"referrer-policy", b"no-referrer")
+_UNBUILT = b"""<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>PiCloud</title>
+<p>The server runs; its dashboard is not built in this checkout. Run <code>make dashboard</code> and load this page again.
+"""
+FOLDER = Folder(Path(__file__).parents[2] / "dashboard")
 
 
-@operation(answer=PAGE)
-async def home(control: Control, request: Request) -> None:
-    """GET /: the page of who is logged in: what runs now"""
-    await _show(request, _PAGE)
+# -- the dashboard -----------------------------------------------------------------------------------------------------
+
+
+async def shown(control: Control, request: Request, *parts: str) -> None:
+    """GET of a page of the dashboard"""
+    await _show(control, request, 200)
+
+
+async def lost(control: Control, request: Request) -> None:
+    """GET of a page that does not exist, which the dashboard says itself"""
+    await _show(control, request, 404)
+
+
+async def asset(control: Control, request: Request, name: str) -> None:
+    """GET /assets/{asset}: a part of the dashboard, named by its content"""
+    await _send(request, f"assets/{name}", KEPT)
+
+
+async def file(control: Control, request: Request, name: str) -> None:
+    """GET /{file}: the icon and its kin"""
+    await _send(request, name, RENEWED)
+
+
+def is_lost(request: Request, path: str) -> bool:
+    """Whether a path without a route was asked for by somebody who wants to see a page."""
+    return "text/html" in request.header("accept") and not path.startswith(OTHERS)
+
+
+async def _show(control: Control, request: Request, status: int) -> None:
+    headers = [
+        (b"content-security-policy", policy(control.edge(request))),
+        _PRIVATE,
+        (b"cross-origin-opener-policy", b"same-origin"),
+    ]
+    try:
+        found = FOLDER.file("index.html")
+    except NotFound:
+        await reply(request.send, _UNBUILT, HTML, 404, headers)
+        return
+    await _answer(request, found, RENEWED, status, headers)
+
+
+def policy(edge: str) -> bytes:
+    """What the dashboard may reach: this server, and the bytes and streams that the edge serves."""
+    at = urlsplit(edge)
+    line = f"{'wss' if at.scheme == 'https' else 'ws'}://{at.netloc}"
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; worker-src 'self'; "
+        f"manifest-src 'self'; connect-src 'self' {edge} {line}; img-src 'self' data: blob: {edge}; media-src blob: {edge}; "
+        f"frame-src {edge}; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    ).encode()
+
+
+async def _send(request: Request, name: str, cached: bytes) -> None:
+    await _answer(request, FOLDER.file(name), cached, 200, [_PRIVATE, (b"cross-origin-resource-policy", b"same-origin")])
+
+
+async def _answer(request: Request, found: File, cached: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    told = [*headers, (b"cache-control", cached), (b"etag", found.etag), (b"vary", b"accept-encoding")]
+    if status == 200 and request.headers.get(b"if-none-match", b"") == found.etag:
+        await reply(request.send, b"", found.kind, 304, told)
+    elif found.packed and "gzip" in request.header("accept-encoding"):
+        await reply(request.send, found.packed, found.kind, status, [*told, (b"content-encoding", b"gzip")])
+    else:
+        await reply(request.send, found.data, found.kind, status, told)
+
+
+# -- the door ----------------------------------------------------------------------------------------------------------
 
 
 @operation(answer=PAGE)
 async def door(control: Control, request: Request) -> None:
     """GET /sign-up and /password: the page that a link of an admin leads to, and where one signs up where that is open"""
-    await _show(request, _DOOR)
+    await _open(request, _DOOR)
 
 
 @operation(answer=PAGE)
 async def sign_in(control: Control, request: Request) -> None:
     """GET /sign-in: where one logs in by OpenID Connect, and where the provider sends people back to"""
-    await _show(request, _SIGN_IN)
+    await _open(request, _SIGN_IN)
 
 
-async def _show(request: Request, html: bytes) -> None:
-    await reply(
-        request.send,
-        html,
-        HTML,
-        headers=[(b"content-security-policy", _POLICY), (b"referrer-policy", b"no-referrer")],
-    )
+async def _open(request: Request, html: bytes) -> None:
+    await reply(request.send, html, HTML, headers=[(b"content-security-policy", _POLICY), _PRIVATE])

@@ -19,6 +19,7 @@ from picloud.server.http import Request, reply
 from picloud.server.operation import JSON, operation
 from picloud.server.realtime import ReservationShown, told
 from picloud.server.storage import now_ms
+from picloud.server.views import PagesShown
 from picloud.settings import CoreType
 from picloud.store import hold
 from picloud.store import job as jobs
@@ -79,6 +80,7 @@ class Status(TypedDict):
     warnings: list[str]
     money: usage.Money
     sandbox: Probe
+    pages: PagesShown  # of the dashboard, that are open
 
 
 @operation(answer=Health)
@@ -135,6 +137,7 @@ async def status(control: Control, request: Request) -> None:
             "warnings": await asyncio.to_thread(warnings, control.settings) if who.owner else [],
             "money": usage.shown(control, who.account, await control.meter.standing(who.account, now_ms())),
             "sandbox": msgspec.to_builtins(await control.probing.probe()),
+            "pages": control.views.shown(None if who.owner else who.account),
         }
     )
 

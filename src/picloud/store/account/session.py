@@ -53,8 +53,8 @@ def token_check(tx: Connection, token: str, now: int) -> Shown:
     row = one(tx, _TOKEN, hash=digest(token), now=now)
     if row is None or (row[4] and row[5] is None) or (row[7] and now >= row[7]):
         raise NotAuthorized("the session has ended", hint="log in again")
-    account_id, name, scopes, until, person, role, key, _ = row
-    return Shown(account_id, name, Scope(scopes), until, key, person, Role(role or Role.owner))
+    account_id, name, scopes, until, person, role, key, key_until = row
+    return Shown(account_id, name, Scope(scopes), min(until, key_until or until), key, person, Role(role or Role.owner))
 
 
 def expire(tx: Connection, now: int) -> int:
