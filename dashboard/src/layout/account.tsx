@@ -1,0 +1,60 @@
+import { Menu, UnstyledButton, useMantineColorScheme } from '@mantine/core'
+import { IconCheck, IconDeviceDesktop, IconKeyboard, IconLogout, IconMoon, IconSelector, IconSun, IconUser } from '@tabler/icons-react'
+import { Link } from 'wouter'
+import { logOut } from '~/api/login'
+import { PAGES } from '~/pages'
+import classes from './shell.module.css'
+import { useWho } from './who'
+
+const SCHEMES = [
+  { value: 'auto', title: 'As the system', icon: IconDeviceDesktop },
+  { value: 'light', title: 'Light', icon: IconSun },
+  { value: 'dark', title: 'Dark', icon: IconMoon },
+] as const
+
+/** Who is logged in, for which account; the look, the keys, the way out. */
+export function AccountMenu({ onHelp }: { onHelp: () => void }) {
+  const who = useWho()
+  const { colorScheme, setColorScheme } = useMantineColorScheme()
+  const name = who.user || who.account
+  return (
+    <Menu position="top-start" width={220} shadow="sm">
+      <Menu.Target>
+        <UnstyledButton className={classes.account} aria-label={`Account menu of ${name}`}>
+          <span className={classes.face} aria-hidden>
+            {name.charAt(0).toUpperCase()}
+          </span>
+          <span className={classes.names}>
+            <span className="pc-cut" title={name}>
+              {name}
+            </span>
+            <span className="pc-cut pc-dim" title={who.account}>
+              {who.account === name ? who.role : `${who.account} · ${who.role}`}
+            </span>
+          </span>
+          <IconSelector size={16} aria-hidden />
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {'/account' in PAGES && (
+          <Menu.Item component={Link} href="/account" leftSection={<IconUser size={16} />}>
+            Account
+          </Menu.Item>
+        )}
+        <Menu.Item leftSection={<IconKeyboard size={16} />} onClick={onHelp}>
+          Keys
+        </Menu.Item>
+        <Menu.Label>Look</Menu.Label>
+        {SCHEMES.map(({ value, title, icon: Icon }) => (
+          <Menu.Item key={value} role="menuitemradio" aria-checked={colorScheme === value} leftSection={<Icon size={16} />} rightSection={colorScheme === value && <IconCheck size={14} />} onClick={() => setColorScheme(value)}>
+            {title}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void logOut()}>
+          Log out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  )
+}
