@@ -2,11 +2,13 @@ import { Anchor, Button, createTheme, type MantineColorsTuple, Modal, Table, Too
 
 const accent: MantineColorsTuple = ['#eef0fd', '#dcdff8', '#b7bdf0', '#9099e9', '#737de2', '#5c68dc', '#4f5bd5', '#4650c8', '#3a44ac', '#2e3690']
 
+const dark: MantineColorsTuple = ['#e4e7eb', '#c5cad2', '#9aa3af', '#6d7683', '#343a44', '#2a2e36', '#1c2026', '#111317', '#0d0f12', '#090a0c']
+
 /** The system's fonts at 14 px, one accent colour, hairlines instead of shadows. */
 export const theme = createTheme({
   primaryColor: 'accent',
   primaryShade: { light: 7, dark: 6 },
-  colors: { accent },
+  colors: { accent, dark },
   autoContrast: true,
   defaultRadius: 'sm',
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif',

@@ -1,6 +1,6 @@
 import { notifications } from '@mantine/notifications'
 import { useCallback, useEffect, useRef, useState } from 'react'
-import { type ApiError, asError } from './error'
+import { type ApiError, asError, sentence } from './error'
 
 interface Options<A> {
   /** What to tell when it worked; nothing = tell nothing. */
@@ -19,7 +19,7 @@ export interface Action<Args extends unknown[], A> {
 }
 
 export function tellError(error: ApiError): void {
-  notifications.show({ color: 'red', title: error.message, message: error.hint, autoClose: 10_000, withBorder: true })
+  notifications.show({ color: 'red', title: sentence(error.message), message: sentence(error.hint), autoClose: 10_000, withBorder: true })
 }
 
 export function tell(message: string): void {

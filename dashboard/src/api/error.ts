@@ -41,3 +41,6 @@ export function told(body: unknown, status = 400): ApiError | undefined {
 /** Whatever was thrown, as an error that can be shown. */
 export const asError = (thrown: unknown): ApiError =>
   thrown instanceof ApiError ? thrown : new ApiError({ message: thrown instanceof Error ? thrown.message : String(thrown) }, 0)
+
+/** Words of an error as a sentence begins. */
+export const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

@@ -1,29 +1,31 @@
 import { Menu, UnstyledButton, useMantineColorScheme } from '@mantine/core'
-import { IconCheck, IconDeviceDesktop, IconKeyboard, IconLogout, IconMoon, IconSelector, IconSun, IconUser } from '@tabler/icons-react'
-import { Link } from 'wouter'
+import { IconKeyboard, IconLogout, IconSelector, IconUser } from '@tabler/icons-react'
+import { Link, useLocation } from 'wouter'
 import { logOut } from '~/api/login'
 import { PAGES } from '~/pages'
 import classes from './shell.module.css'
 import { useWho } from './who'
 
 const SCHEMES = [
-  { value: 'auto', title: 'As the system', icon: IconDeviceDesktop },
-  { value: 'light', title: 'Light', icon: IconSun },
-  { value: 'dark', title: 'Dark', icon: IconMoon },
+  { value: 'auto', title: 'As the system' },
+  { value: 'light', title: 'Light' },
+  { value: 'dark', title: 'Dark' },
 ] as const
 
 /** Who is logged in, for which account; the look, the keys, the way out. */
 export function AccountMenu({ onHelp }: { onHelp: () => void }) {
   const who = useWho()
+  const [, go] = useLocation()
   const { colorScheme, setColorScheme } = useMantineColorScheme()
   const name = who.user || who.account
   return (
     <Menu position="top-start" width={220} shadow="sm">
       <Menu.Target>
-        <UnstyledButton className={classes.account} aria-label={`Account menu of ${name}`}>
+        <UnstyledButton className={classes.account}>
           <span className={classes.face} aria-hidden>
             {name.charAt(0).toUpperCase()}
           </span>
+          <span className="pc-unseen">Account menu of</span>
           <span className={classes.names}>
             <span className="pc-cut" title={name}>
               {name}
@@ -45,13 +47,15 @@ export function AccountMenu({ onHelp }: { onHelp: () => void }) {
           Keys
         </Menu.Item>
         <Menu.Label>Look</Menu.Label>
-        {SCHEMES.map(({ value, title, icon: Icon }) => (
-          <Menu.Item key={value} role="menuitemradio" aria-checked={colorScheme === value} leftSection={<Icon size={16} />} rightSection={colorScheme === value && <IconCheck size={14} />} onClick={() => setColorScheme(value)}>
-            {title}
-          </Menu.Item>
-        ))}
+        <Menu.RadioGroup value={colorScheme} onChange={(value) => setColorScheme(value as typeof colorScheme)}>
+          {SCHEMES.map(({ value, title }) => (
+            <Menu.RadioItem key={value} value={value}>
+              {title}
+            </Menu.RadioItem>
+          ))}
+        </Menu.RadioGroup>
         <Menu.Divider />
-        <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void logOut()}>
+        <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void logOut().then(() => go('/login', { replace: true }))}>
           Log out
         </Menu.Item>
       </Menu.Dropdown>

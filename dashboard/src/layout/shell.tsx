@@ -1,4 +1,5 @@
 import { Burger } from '@mantine/core'
+import { useHotkeys, useMediaQuery } from '@mantine/hooks'
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { PAGES } from '~/pages'
@@ -16,7 +17,9 @@ const here = (path: string, href: string) => (href === '/' ? path === '/' : path
 export function Shell({ children }: { children: ReactNode }) {
   const { owner } = useWho()
   const [path] = useLocation()
-  const [opened, setOpened] = useState(false)
+  const [asked, setOpened] = useState(false)
+  const opened = useMediaQuery('(max-width: 48em)') && asked
+  useHotkeys([['Escape', () => setOpened(false)]])
   const [help, setHelp] = useState(false)
   const main = useRef<HTMLElement>(null)
   const groups = useMemo(() => MENU.map((group) => ({ ...group, items: group.items.filter((one) => one.href in PAGES && (owner || !one.owner)) })).filter((group) => group.items.length), [owner])
@@ -36,9 +39,9 @@ export function Shell({ children }: { children: ReactNode }) {
         <Brand />
       </header>
       <div className={classes.side} id="navigation" data-opened={opened || undefined}>
-        <div className={classes.brandBox}>
+        <header className={classes.brandBox}>
           <Brand />
-        </div>
+        </header>
         <nav aria-label="Pages" className={classes.nav}>
           {groups.map((group, at) => (
             <div key={at} className={classes.group}>
@@ -54,7 +57,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </nav>
         <AccountMenu onHelp={() => setHelp(true)} />
       </div>
-      <main id="main" ref={main} tabIndex={-1} className={classes.main}>
+      <main id="main" ref={main} tabIndex={-1} className={classes.main} inert={opened}>
         <Banner />
         {children}
       </main>

@@ -7,11 +7,10 @@ interface Props {
   text: string
   /** What it is: "Copy the address". */
   label?: string
-  className?: string
 }
 
 /** A small button that copies a text and says that it did. */
-export function Copy({ text, label = 'Copy', className }: Props) {
+export function Copy({ text, label = 'Copy' }: Props) {
   const [copied, setCopied] = useState(false)
   useEffect(() => {
     if (!copied) return
@@ -20,7 +19,7 @@ export function Copy({ text, label = 'Copy', className }: Props) {
   }, [copied])
   return (
     <Tooltip label={copied ? 'Copied' : label}>
-      <ActionIcon className={className} variant="subtle" color="gray" size="md" aria-label={copied ? 'Copied' : label} onClick={() => void copy(text).then(setCopied)}>
+      <ActionIcon variant="subtle" color="gray" size="md" aria-label={copied ? 'Copied' : label} onClick={() => void copy(text).then(setCopied)}>
         {copied ? <IconCheck size={16} /> : <IconCopy size={16} />}
       </ActionIcon>
     </Tooltip>

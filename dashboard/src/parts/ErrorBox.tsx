@@ -1,6 +1,6 @@
 import { Button } from '@mantine/core'
 import { IconAlertTriangle } from '@tabler/icons-react'
-import type { ApiError } from '~/api/error'
+import { type ApiError, sentence } from '~/api/error'
 import classes from './Boxes.module.css'
 
 interface Props {
@@ -28,5 +28,3 @@ export function ErrorBox({ error, retry }: Props) {
     </div>
   )
 }
-
-const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)

@@ -39,7 +39,7 @@ export function Pager({ pages, next }: Props) {
   const last = next === null || next === undefined
   if (last && pages.cursor === undefined) return null
   return (
-    <Group component="nav" aria-label="Pages" gap="xs" justify="flex-end">
+    <Group component="nav" aria-label="Newer and older" gap="xs" justify="flex-end">
       {pages.cursor !== undefined && (
         <Button variant="subtle" onClick={pages.first}>
           Newest

@@ -18,7 +18,9 @@ export function Snippet({ code, title }: Props) {
       <pre className={classes.code} tabIndex={0} aria-label={title ?? 'Code'}>
         {code}
       </pre>
-      <Copy text={code} className={classes.snippetCopy} />
+      <div className={classes.snippetCopy}>
+        <Copy text={code} />
+      </div>
     </div>
   )
 }

@@ -42,7 +42,7 @@ interface Props<R> {
   /** The rows that are chosen, for `bulk`; with it each row has a box. */
   chosen?: ReadonlySet<Id>
   onChoose?: (chosen: ReadonlySet<Id>) => void
-  /** Buttons for the rows that are chosen: shown above the table while there are any. */
+  /** Buttons for the rows that are chosen: they lie over the heading while there are any. */
   bulk?: (rows: R[]) => ReactNode
   /** How a row is called, for its box: "job 17". */
   name?: (row: R) => string
@@ -70,7 +70,7 @@ export function Table<R>(props: Props<R>) {
     onChoose?.(next)
   }
   return (
-    <div className={`pc-card ${classes.frame}`} aria-busy={stale || undefined} data-stale={stale || undefined}>
+    <div className={`pc-card ${classes.frame}`} aria-busy={stale || undefined} data-stale={stale || undefined} data-bulk={(bulk && picked.length > 0) || undefined}>
       {bulk && picked.length > 0 && (
         <div className={classes.bulk} role="toolbar" aria-label={`${picked.length} chosen`}>
           <span>{picked.length} chosen</span>
@@ -79,8 +79,8 @@ export function Table<R>(props: Props<R>) {
       )}
       {/* It scrolls, so the keyboard must reach it. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <div className={classes.scroll} style={{ maxHeight: height }} tabIndex={0} role="region" aria-label={label}>
-        <table className={classes.table}>
+      <div className={classes.scroll} style={{ maxHeight: height }} tabIndex={0} role="group" aria-label={label}>
+        <table className={classes.table} aria-label={label}>
           <thead>
             <tr>
               {onChoose && (

@@ -16,12 +16,12 @@ export function bytes(size: number): string {
   return `${size < 0 ? '-' : ''}${at && value < 99.95 ? Number(value.toFixed(1)) : Math.round(value)} ${SIZES[at]}`
 }
 
-/** To the cent, and where that is nothing, to the digit that is something. */
+/** To the cent, and where that is little, to the hundredth of one. */
 export function money(amount: number): string {
   const value = Math.abs(amount) / DOLLAR
   const sign = amount < 0 ? '-' : ''
   if (value === 0 || value >= 0.1) return `${sign}$${value.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`
-  return `${sign}$${value >= 0.0001 ? value.toFixed(4) : value.toExponential(1)}`
+  return value >= 0.0001 ? `${sign}$${value.toFixed(4)}` : `${sign ? '> -' : '< '}$0.0001`
 }
 
 /** 1,234,567. */

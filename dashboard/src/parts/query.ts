@@ -6,7 +6,8 @@ type Values<Name extends string> = { [N in Name]?: string }
 
 /** What a page remembers in its address, so that it can be linked to: `const [query, setQuery] = useQuery('state', 'label')`.
  *
- * `setQuery({ state: 'error', before: undefined })` changes some and leaves the others; `push: true` makes a step that the back button undoes.
+ * `setQuery({ state: 'error' })` changes some, leaves the others, and begins at the first page of <Pager> (`before` goes) unless told;
+ * `push: true` makes a step that the back button undoes.
  */
 export function useQuery<Name extends string>(...names: Name[]): [Values<Name>, (change: Values<Name>, options?: { push?: boolean }) => void] {
   const search = useSearch()
@@ -21,6 +22,7 @@ export function useQuery<Name extends string>(...names: Name[]): [Values<Name>, 
   const change = useCallback(
     (change: Values<Name>, { push = false } = {}) => {
       const next = new URLSearchParams(location.search)
+      next.delete('before') // a page of other rows
       for (const [name, value] of Object.entries(change) as [string, string | undefined][]) {
         if (value) next.set(name, value)
         else next.delete(name)

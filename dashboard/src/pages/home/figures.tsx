@@ -11,7 +11,7 @@ export function Figures({ status }: { status: Shape<'Status'> | undefined }) {
   return (
     <Tiles>
       <Tile title="Running now" value={jobs && <Count value={jobs.processing ?? 0} />} note={status && slots(status)} href={linked(to.jobs({ state: 'processing' }))} />
-      <Tile title="Queued" value={jobs && <Count value={jobs.queued ?? 0} />} note={jobs?.waiting ? `and ${format.count(jobs.waiting)} that wait for others` : 'nothing waits for others'} href={linked(to.jobs({ state: 'queued' }))} />
+      <Tile title="Queued" value={jobs && <Count value={jobs.queued ?? 0} />} note={jobs && `${format.count(jobs.waiting ?? 0)} waiting for others`} href={linked(to.jobs({ state: 'queued' }))} />
       <Tile title={owner ? 'Cores busy' : 'Your cores busy'} value={status && <Busy status={status} />} note={status && `${format.bytes(status.capacity.memory)} of memory`} href={owner ? linked('/cluster') : undefined} />
       <Tile title="Spent this month" value={status && <Money value={status.money.spent} />} note={status && <Credit money={status.money} />} href={linked('/usage')} />
     </Tiles>

@@ -10,8 +10,8 @@ export function Throughput() {
   const lines = useMemo(
     () => [
       { label: 'submitted', values: data?.submitted ?? [], color: 'second' as const },
-      { label: 'done', values: data?.done ?? [], color: 'good' as const, area: true },
       { label: 'failed', values: data?.failed ?? [], color: 'bad' as const },
+      { label: 'done', values: data?.done ?? [], color: 'good' as const, area: true },
     ],
     [data],
   )
