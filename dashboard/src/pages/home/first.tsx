@@ -1,4 +1,4 @@
-import { Section, Snippet } from '~/parts'
+import { Section, Snippet, useWho } from '~/parts'
 import classes from './home.module.css'
 
 const CODE = `import cloud
@@ -11,13 +11,16 @@ print(sum(cloud.result(jids)))`
 
 /** What somebody does first who has never run a job. */
 export function First() {
+  const { user } = useWho()
   return (
     <Section title="First steps">
       <ol className={`pc-card ${classes.steps}`}>
         <li>
           <div>
-            <p>Connect your machine. The command asks for your name and password, and stores a key of its own.</p>
-            <Snippet code={`picloud setup ${location.origin}`} />
+            <p>
+              Connect your machine: this asks for {user ? 'your password and makes a key' : 'an API key'}, which it stores. On the machine of the server itself that is done already.
+            </p>
+            <Snippet code={`picloud setup ${location.origin}${user && ` -e ${user}`}`} />
           </div>
         </li>
         <li>
@@ -29,7 +32,7 @@ export function First() {
         <li>
           <div>
             <p>Or any program, in any language.</p>
-            <Snippet code="picloud exec -- uname -a" />
+            <Snippet code="picloud exec uname -a" />
           </div>
         </li>
       </ol>
