@@ -6,6 +6,8 @@ import { begin, end, wanted } from './session'
 
 const HOLDER = 'picloud.holder'
 const NEXT = 'picloud.next'
+/** How tickets look; "#main" is none. */
+const TICKET = /^[\w-]{20,}$/
 
 export async function byPassword(user: string, password: string, account = ''): Promise<void> {
   begin((await post('/v1/login/password', { user, password, account })).token)
@@ -21,7 +23,8 @@ function ticketHere(): string {
   const query = new URLSearchParams(location.search)
   const ticket = query.get('ticket') ?? location.hash.slice(1)
   query.delete('ticket')
-  if (ticket) history.replaceState(null, '', query.size ? `/?${query}` : '/')
+  if (!TICKET.test(ticket)) return ''
+  history.replaceState(null, '', query.size ? `/?${query}` : '/')
   return ticket
 }
 

@@ -1,5 +1,6 @@
 import { Title } from '@mantine/core'
 import { type ReactNode, useEffect } from 'react'
+import { Brand } from './brand'
 import classes from './door.module.css'
 
 interface Props {
@@ -18,7 +19,7 @@ export function Door({ title, about, children, foot }: Props) {
   }, [title])
   return (
     <main className={classes.door}>
-      <div className={classes.brand}>PiCloud</div>
+      <Brand />
       <div className={`pc-card ${classes.card}`}>
         <Title order={1}>{title}</Title>
         {about && <p className={classes.about}>{about}</p>}

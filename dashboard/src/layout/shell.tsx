@@ -5,6 +5,7 @@ import { Link, useLocation } from 'wouter'
 import { PAGES } from '~/pages'
 import { AccountMenu } from './account'
 import { Banner } from './banner'
+import { Brand } from './brand'
 import { Help } from './help'
 import { useKeys } from './keys'
 import { MENU } from './menu'
@@ -77,16 +78,4 @@ function useArrival(path: string, main: React.RefObject<HTMLElement | null>, arr
     scrollTo(0, 0)
     main.current?.focus({ preventScroll: true })
   }, [path, main, arrived])
-}
-
-function Brand() {
-  return (
-    <Link href="/" className={classes.brand}>
-      <svg viewBox="0 0 32 32" width={22} height={22} aria-hidden>
-        <rect width="32" height="32" rx="8" fill="#4650c8" />
-        <path d="M8 12.200c2-2.200 4-2.200 8-2.200h8M13 10.500v12M20 10.500v8.500c0 2 1 3 3 3" fill="none" stroke="#fff" strokeWidth="2.800" strokeLinecap="round" />
-      </svg>
-      PiCloud
-    </Link>
-  )
 }

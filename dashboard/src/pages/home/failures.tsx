@@ -9,7 +9,7 @@ import { Ago, causeWords, type Column, Empty, format, Section, Status, Table, us
 
 const DAY = 86_400_000
 const HOUR = 3_600_000
-const MOST = 200
+const MOST = 100
 
 interface Cause {
   cause: string
