@@ -14,5 +14,10 @@ export default defineConfig({
     assetsInlineLimit: 0, // a strict policy takes no data: URLs of scripts and fonts
     modulePreload: { polyfill: false },
   },
-  server: { proxy: { '/v1': { target: server, changeOrigin: true }, '/r': { target: server, changeOrigin: true } } },
+  server: {
+    proxy: {
+      '/v1/': { target: server, changeOrigin: true },
+      '^/r/': { target: server, changeOrigin: true }, // not the page /rest
+    },
+  },
 })
