@@ -1,0 +1,21 @@
+import { type ComponentType, lazy, type LazyExoticComponent } from 'react'
+
+type Load = () => Promise<{ default: ComponentType }>
+type Shown = LazyExoticComponent<ComponentType>
+
+const page = (load: Load): Shown => lazy(load)
+
+/** Pages for who is logged in, by path: one line each, loaded when they are first gone to. What layout/menu.ts knows of them appears in the navigation. */
+export const PAGES: Record<string, Shown> = {
+  '/': page(() => import('./home')),
+}
+
+/** Pages for strangers. */
+export const DOORS: Record<string, Shown> = {
+  '/login': page(() => import('./login')),
+  '/sign-in': page(() => import('./login')), // where a provider sends people back to
+  '/signup': page(() => import('./signup')),
+  '/sign-up': page(() => import('./signup')), // in mails
+  '/invite/:token': page(() => import('./signup')),
+  '/password': page(() => import('./password')), // in mails
+}
