@@ -14,6 +14,8 @@ start, it becomes an **attempt**, which never changes again: it is the ledger li
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -151,15 +153,8 @@ submission = Table(
     col("created"),
     col("seen"),  # last time that its client sent something
     UniqueConstraint("account", "token", name="submission_token"),
-    Index("submission_first", "first"),
+    Index("submission_first", "account", "first", "purpose", "kind", "created"),  # all that lists are filtered by
     Index("submission_name", "account", "name"),
-)
-Index(
-    "submission_label",
-    submission.c.account,
-    submission.c.label,
-    sqlite_where=literal_column("label <> ''"),
-    postgresql_where=literal_column("label <> ''"),
 )
 Index(
     "submission_open",
@@ -167,6 +162,8 @@ Index(
     sqlite_where=literal_column("final = 0"),
     postgresql_where=literal_column("final = 0"),
 )
+_child: Any = submission.c.parent_jid.is_not(None)
+Index("submission_parent", submission.c.parent_jid, sqlite_where=_child, postgresql_where=_child)
 
 submission_env = Table(
     "submission_env",

@@ -1,0 +1,178 @@
+"""Lists of jobs and of submissions by every filter, and what stands around one job, on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from picloud.store import fold, job, kin, listing
+from picloud.store.act import accept, rerun
+from picloud.store.choice import Choice
+from picloud.store.db import Database
+from picloud.store.queue import attachment as attachments
+from picloud.store.queue.schema import handler
+from picloud.wire.error import BadRequest, NotFound
+from picloud.wire.job import Cause
+from picloud.wire.queue import Attach
+from tests.contract.store.storekeeper import Keeper, done, failed, submission
+
+
+@pytest.fixture
+def ann(db: Database) -> Keeper:
+    return Keeper(db)
+
+
+def jobs(ann: Keeper, **asked: Any) -> list[int]:
+    return [row["jid"] for row in ann.read(lambda tx: listing.newest(tx, ann.account, Choice(**asked)))[0]]
+
+
+def folds(ann: Keeper, limit: int = 50, before: int | None = None, **asked: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ann.read(lambda tx: fold.newest(tx, ann.account, Choice(**asked), limit=limit, before=before))[
+        0
+    ]
+    return found
+
+
+def firsts(ann: Keeper, **asked: Any) -> list[int]:
+    return [row["jid_first"] for row in folds(ann, **asked)]
+
+
+COUNTS = ("count", "done", "failed", "running", "queued", "waiting")
+
+
+def counts(row: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(row[name] for name in COUNTS)
+
+
+def named(ann: Keeper, count: int, name: str, **options: Any) -> int:
+    m = submission(count, **options)
+    m.name = name
+    return ann.submit(m).first
+
+
+def test_filters_choose_jobs_and_submissions_alike(ann: Keeper, db: Database) -> None:
+    bob = Keeper(db, "bob")
+    bob.map(2, label="Paint")
+    one = named(ann, 2, "brush", label="Paint_it")
+    two = named(ann, 1, "draw", core_type="c2")
+    by = ann.worker(2)
+    first, second = ann.take(by, kind=2)
+    ann.finish(by, done(first), failed(second, Cause.out_of_memory))
+    for asked, expected in (
+        ({}, [two, one]), ({"label": "Paint_it"}, [one]), ({"label": "paint_it"}, []), ({"func": "draw"}, [two]),
+        ({"text": "AINT_"}, [one]), ({"text": "paintx"}, []), ({"text": "a%t"}, []), ({"text": "draw"}, [two]),
+        ({"type": "c2"}, [two]), ({"type": "c9"}, []), ({"env": "base/host"}, [two, one]), ({"env": "other"}, []),
+        ({"cause": "out_of_memory"}, [one]), ({"cause": "timeout"}, []), ({"state": "error"}, [one]),
+        ({"state": "queued"}, [two]), ({"state": "killed"}, []), ({"label": "Paint_it", "state": "queued"}, []),
+        ({"since": 1 << 50}, []), ({"until": 1}, []), ({"since": 1, "until": 1 << 50}, [two, one]),
+        ({"attachment": 1}, []), ({"queue": "none"}, []), ({"text": "\0"}, []),
+    ):  # fmt: skip
+        assert firsts(ann, **asked) == expected, asked
+        assert {two if jid == two else one for jid in jobs(ann, **asked)} == set(expected), asked
+    assert jobs(ann, state="error") == jobs(ann, cause="out_of_memory") == [one + 1]
+    assert firsts(bob, text="paint") == [1]
+    for wrong in ({"state": "lost"}, {"cause": "lost"}, {"text": "x" * 300}, {"since": 1 << 70}):
+        with pytest.raises(BadRequest):
+            jobs(ann, **wrong)
+        with pytest.raises(BadRequest):
+            folds(ann, **wrong)
+
+
+def test_a_text_of_digits_is_the_beginning_of_a_jid_or_in_a_name(ann: Keeper) -> None:
+    ann.map(25)
+    run7 = ann.map(1, label="run-2").first
+    assert jobs(ann, text="2") == [run7, 25, 24, 23, 22, 21, 20, 2]
+    assert jobs(ann, text="24") == [24]
+    assert jobs(ann, text="02") == jobs(ann, text="9" * 19) == []
+    assert firsts(ann, text="24") == [1]
+    assert firsts(ann, text="2") == [run7, 1]
+
+
+def test_a_row_counts_its_jobs_by_state(ann: Keeper) -> None:
+    made = ann.map(9, 7, priority=3)
+    by = ann.worker()
+    leases = ann.take(by, want=5)
+    ann.start(by, leases[0], leases[1], leases[2])
+    ann.finish(by, done(leases[0]), failed(leases[1]))
+    ann.kill([(made.first + 6, 1)])
+    (row,) = folds(ann)
+    assert counts(row) == (9, 1, 2, 1, 3, 2)
+    assert (row["jid_first"], row["jid_last"], row["ranges"], row["over"]) == (1, 9, [(1, 9)], False)
+    gated = ann.map(2, depends_on=[(5, 1)])
+    assert counts(folds(ann)[0]) == (2, 0, 0, 0, 0, 2)
+    ann.kill([(5, 1)])
+    assert counts(folds(ann)[0]) == (2, 0, 2, 0, 0, 0)
+    assert folds(ann)[0]["over"] and folds(ann)[0]["jid_first"] == gated.first
+    ann.write(accept.vanished, ann.now + 1, ann.now + 1)
+    assert counts(folds(ann)[1])[:3] == (9, 1, 5)
+
+
+def test_a_retry_that_waits_is_waiting(ann: Keeper) -> None:
+    ann.map(2, retries=3, retry_delay_ms=60_000)
+    by = ann.worker()
+    one, _ = ann.take(by)
+    ann.finish(by, failed(one, retry=True))
+    assert counts(folds(ann)[0]) == (2, 0, 0, 0, 1, 1)
+
+
+def test_a_map_without_a_length_has_several_ranges(ann: Keeper) -> None:
+    made = ann.map(None, 2)
+    between = ann.map(1).first
+    ann.chunk(made, 2, 3, final=True)
+    newest, row = folds(ann)
+    assert newest["jid_first"] == between
+    assert (row["ranges"], row["jid_last"], row["count"], row["queued"]) == ([(1, 2), (4, 3)], 6, 5, 5)
+    assert ann.read(kin.read, ann.account, 5).position == 3
+
+
+def test_pages_follow_each_other_and_leave_out_what_is_gone(ann: Keeper) -> None:
+    made = [ann.map(2).first for _ in range(5)]
+    by = ann.worker()
+    ann.finish(by, *(done(one) for one in ann.take(by)))
+    ann.write(job.delete, ann.account, [(made[2], 2)])
+    page, following = ann.read(lambda tx: fold.newest(tx, ann.account, limit=2))
+    assert [row["jid_first"] for row in page] == [made[4], made[3]] and following == made[3]
+    page, following = ann.read(lambda tx: fold.newest(tx, ann.account, limit=2, before=following))
+    assert [row["jid_first"] for row in page] == [made[1], made[0]] and following is None
+    ann.write(job.delete, ann.account, [(made[0], 1)])
+    assert counts(folds(ann)[-1]) == (1, 1, 0, 0, 0, 0)
+
+
+def test_children_origin_and_those_that_wait_are_around_a_job(ann: Keeper, db: Database) -> None:
+    parent = ann.map(1).first
+    child = ann.write(lambda tx: accept.submit(tx, ann.account, submission(4, 3), parent=(parent, 1), now=ann.tick()))[0]
+    waits = ann.map(2, depends_on=[(parent, 1)])
+    found = ann.read(kin.read, ann.account, parent)
+    assert (found.children_count, [row["jid_first"] for row in found.children], found.holds) == (4, [child.first], [waits.first])
+    assert ann.read(kin.read, ann.account, child.first + 2).parent_jid == parent
+    unsent = ann.read(kin.read, ann.account, child.first + 3)
+    assert (unsent.submission, unsent.position, unsent.stored) == (child.submission, 3, None)
+    for foreign in (parent, child.first + 3, 99):
+        with pytest.raises(NotFound):
+            Keeper(db, f"bob{foreign}").read(kin.read, ann.account + 1, foreign)
+
+
+def test_a_job_of_an_attachment_says_so(ann: Keeper) -> None:
+    asked = Attach(b"0" * 16, "in", submission(1))
+    ann.write(lambda tx: attachments.attach(tx, ann.account, asked, "", None, 5))
+    jid = ann.map(1).first
+    ann.write(lambda tx: tx.execute(handler.insert(), {"jid": jid, "attachment": 1}))
+    origin = ann.read(kin.read, ann.account, jid).origin
+    assert (origin.kind, origin.name, origin.attachment, origin.version) == ("attachment", "in", 1, 1)
+    assert jobs(ann, attachment=1) == jobs(ann, queue="in") == [jid]
+    assert firsts(ann, attachment=1) == [jid]
+
+
+def test_jobs_that_run_again_are_found_by_what_they_are_for(ann: Keeper) -> None:
+    first = ann.map(1, label="again").first
+    by = ann.worker()
+    ann.finish(by, done(ann.take(by)[0]))
+    ann.write(lambda tx: rerun.rerun(tx, ann.account, [(first, 1)], failed=False, token=b"1" * 16, now=ann.tick()))
+    assert jobs(ann, label="again") == firsts(ann, label="again") == [first + 1, first]
+
+
+def test_rows_that_were_closed_unsent_are_found_too(ann: Keeper) -> None:
+    made = ann.map(3, 1, label="left")
+    ann.write(accept.vanished, ann.now + 1, ann.now + 1)
+    assert jobs(ann, label="left") == [made.first + 2, made.first + 1, made.first]

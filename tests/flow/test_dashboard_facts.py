@@ -1,0 +1,151 @@
+"""What the dashboard's pages ask for, of a real server with real jobs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+import cloud
+from cloud import _session
+from picloud.wire.error import BadRequest, NotFound
+
+PATIENCE = 60.0
+"""Seconds for a condition to come true on a loaded machine."""
+
+
+def get(path: str, **query: Any) -> Any:
+    """The answer of a GET route."""
+    words = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items())
+    return _session.session().link.json("GET", f"{path}?{words}" if words else path)
+
+
+def post(path: str, **body: Any) -> Any:
+    """The answer of a POST route."""
+    return _session.session().link.json("POST", path, body)
+
+
+def until(condition: Any) -> Any:
+    """What a condition answers when it is true at last."""
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.05)
+    return found
+
+
+def bare(server: Any, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, Any]:
+    """A request as a browser sends it: without a key, or with a session's token."""
+    at = urlsplit(server.url)
+    link = http.client.HTTPConnection(at.hostname or "", at.port or 80, timeout=PATIENCE)
+    try:
+        link.request(method, path, body, headers)
+        answer = link.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        link.close()
+
+
+def area(width: int, height: int = 2) -> dict[str, int]:
+    print("measured")
+    return {"area": width * height}
+
+
+def test_a_job_that_ended_is_told_whole(server: Any) -> None:
+    jid = cloud.call(area, 3, height=4, _label="facts")
+    assert cloud.result(jid) == {"area": 12}
+    found = get(f"/v1/job/{jid}")
+    assert (found["jid"], found["status"], found["label"], found["args"]) == (jid, "done", "facts", "3, height=4")
+    assert found["result"] == {"kind": "json", "size": found["result"]["size"], "preview": '={"area": 12}',
+                               "json": {"area": 12}, "exact": True}  # fmt: skip
+    assert "def area" in found["function"]["source"] and len(found["digests"]["function"]) == 64
+    assert [one["stage"] for one in found["stages"]] == ["queued", "environment", "import", "run"]
+    edges = [(one["begins"], one["ends"]) for one in found["stages"]]
+    assert all(begins <= ends for begins, ends in edges) and [b for b, _ in edges[1:]] == [e for _, e in edges[:-1]]
+    assert edges[0][0] == found["created"] and edges[-1][1] == found["attempts"][0]["ended"]
+    assert found["cost"]["amount"] >= 0 and found["memory"]["limit"] > 0 and found["origin"]["kind"] == ""
+    until(lambda: get(f"/v1/job/{jid}")["logs"].get("stdout") == len("measured\n"))
+
+
+def test_what_is_no_json_is_told_as_what_it_is(server: Any) -> None:
+    jids = [cloud.call(lambda: {1, 2}), cloud.call(lambda: b"\x00\x01" * 500)]
+    cloud.join(jids)
+    told = [get(f"/v1/job/{jid}")["result"] for jid in jids]
+    assert [(one["kind"], one["json"], one["exact"]) for one in told] == [("pickle", None, False), ("bytes", None, False)]
+    assert told[0]["preview"] == "set {1, 2}" and told[1]["size"] >= 1000
+
+
+def test_a_failure_shows_its_certificate(server: Any) -> None:
+    def broken() -> None:
+        raise ValueError("no such width")
+
+    jid = cloud.call(broken)
+    until(lambda: cloud.status(jid) == "error")
+    found = get(f"/v1/job/{jid}")
+    assert (found["cause"], found["failure"]["cause"], found["result"]) == ("exception", "exception", None)
+    assert "no such width" in found["exception"]
+    assert not found["failure"].get("exception"), "the pickle is for clients alone"
+
+
+def test_a_job_that_runs_has_an_open_stage_and_its_children_are_told(server: Any) -> None:
+    gate = cloud.queue.get("facts-gate")
+
+    def parent() -> int:
+        total = sum(cloud.result(cloud.map(abs, range(5))))
+        cloud.queue.get("facts-gate").pop(1, timeout=20)
+        return total
+
+    jid = cloud.call(parent)
+    found = until(lambda: (one := get(f"/v1/job/{jid}"))["children_count"] == 5 and one["children"][0]["over"] and one)
+    assert (found["status"], found["stages"][-1]["stage"], found["stages"][-1]["ends"]) == ("processing", "run", None)
+    (child,) = found["children"]
+    assert (child["count"], child["done"], child["function"], child["parent_jid"]) == (5, 5, "abs", jid)
+    assert get(f"/v1/job/{child['jid_first'] + 2}")["parent_jid"] == jid
+    assert get(f"/v1/job/{child['jid_first'] + 2}")["position"] == 2
+    waiting = cloud.call(abs, -1, _depends_on=jid)
+    assert get(f"/v1/job/{jid}")["holds"] == [waiting]
+    other = get(f"/v1/job/{waiting}")
+    assert (other["status"], other["stages"][-1]["stage"], other["depends_on"]) == ("waiting", "waiting", [[jid, 1]])
+    gate.push([1])
+    assert cloud.result(waiting) == 1
+
+
+def test_the_origin_of_a_job_is_told(server: Any) -> None:
+    cloud.cron.register(lambda: 1, "facts-cron", "@yearly")
+    jid = cloud.cron.manual_run("facts-cron")
+    assert get(f"/v1/job/{jid}")["origin"] == {"kind": "cron", "name": "facts-cron", "attachment": 0, "version": 0}
+    cloud.cron.deregister("facts-cron")
+
+
+def test_a_map_is_one_row_and_filters_choose(server: Any) -> None:
+    def some(number: int) -> int:
+        if number == 3:
+            raise KeyError(number)
+        return number
+
+    jids = cloud.map(some, range(8), _label="Facts-Fold")
+    until(lambda: get("/v1/submission", label="Facts-Fold")["submissions"][0]["over"])
+    (row,) = get("/v1/submission", label="Facts-Fold")["submissions"]
+    assert (row["jid_first"], row["jid_last"], row["count"], row["done"], row["failed"]) == (jids[0], jids[-1], 8, 7, 1)
+    for chosen in ({"text": "acts-fold"}, {"label": "Facts-Fold", "cause": "exception"},
+                   {"label": "Facts-Fold", "state": "error"},
+                   {"label": "Facts-Fold", "env": "base/host", "type": row["core_type"]}, {"text": str(jids[0])}):  # fmt: skip
+        assert row in get("/v1/submission", **chosen)["submissions"], chosen
+        wanted = jids[0] if chosen.get("text") == str(jids[0]) else jids[3]
+        assert wanted in [one["jid"] for one in get("/v1/job", **chosen)["jobs"]], chosen
+    for none in ({"cause": "timeout"}, {"state": "killed"}, {"env": "nothing"}, {"type": "none"}, {"until": 1},
+                 {"attachment": 1 << 40}, {"text": "neither"}):  # fmt: skip
+        assert get("/v1/job", label="Facts-Fold", **none)["jobs"] == []
+        assert get("/v1/submission", label="Facts-Fold", **none)["submissions"] == []
+
+
+def test_what_cannot_be_asked_for_is_refused(server: Any) -> None:
+    with pytest.raises(NotFound):
+        get(f"/v1/job/{10**17}")
+    for wrong in ({"cause": "lost"}, {"state": "lost"}, {"text": "x" * 300}, {"limit": "x"}):
+        with pytest.raises(BadRequest):
+            get("/v1/submission", **wrong)
