@@ -143,6 +143,45 @@ def test_a_map_is_one_row_and_filters_choose(server: Any) -> None:
         assert get("/v1/submission", label="Facts-Fold", **none)["submissions"] == []
 
 
+def doubled(number: int) -> int:
+    return number * 2
+
+
+def test_a_queue_is_told_whole_and_its_messages_stay(server: Any) -> None:
+    queue, other = cloud.queue.get("facts-in"), cloud.queue.get("facts-out")
+    queue.push([{"n": 1}, "x" * 5000, {1, 2}])
+    (ticket,) = queue.pop_tickets(1)
+    before = get("/v1/queue/facts-in/peek")
+    ready = [one for one in before["messages"] if one["state"] == "ready"]
+    assert [(one["kind"], one["json"], one["given"]) for one in ready] == [("json", None, 0), ("pickle", None, 0)]
+    assert ready[0]["text"].startswith('"xxx') and ready[0]["size"] == 5002
+    (held,) = [one for one in before["messages"] if one["state"] == "in_hand"]
+    assert held["json"] == {"n": 1} and held["due"] > held["pushed"]
+    assert get("/v1/queue/facts-in/peek", limit=1)["messages"] == before["messages"][:1]
+    found = get("/v1/queue/facts-in")
+    assert (found["count"], found["in_hand"], found["inputs"], found["jobs"], found["handler"]) == (2, 1, [], [], None)
+    series = found["series"]
+    assert (sum(series["came"]), len(series["came"]), series["step_ms"]) == (3, 60, 10_000)
+    other.attach(doubled, [queue], max_parallel_jobs=0)
+    assert get("/v1/queue/facts-in")["inputs"] == [{"queue": "facts-out", "on_error": False}]
+    with pytest.raises(NotFound):
+        get("/v1/queue/facts-nowhere")
+    with pytest.raises(NotFound):
+        get("/v1/queue/facts-nowhere/peek")
+
+
+def test_a_handlers_jobs_are_those_of_its_queue(server: Any) -> None:
+    queue = cloud.queue.get("facts-handled")
+    queue.attach(doubled, max_parallel_jobs=1)
+    queue.push([1])
+    (one,) = until(lambda: get("/v1/queue/facts-handled")["jobs"])
+    handler = get("/v1/queue/facts-handled")["handler"]
+    assert (one["attachment"], one["version"]) == (handler["attachment"], 1)
+    assert one["jid"] in [job["jid"] for job in get("/v1/job", attachment=one["attachment"])["jobs"]]
+    assert get(f"/v1/job/{one['jid']}")["origin"]["name"] == "facts-handled"
+    queue.detach()
+
+
 def test_what_cannot_be_asked_for_is_refused(server: Any) -> None:
     with pytest.raises(NotFound):
         get(f"/v1/job/{10**17}")

@@ -11,10 +11,12 @@ from picloud.store.act import accept, rerun
 from picloud.store.choice import Choice
 from picloud.store.db import Database
 from picloud.store.queue import attachment as attachments
-from picloud.store.queue.schema import handler
+from picloud.store.queue import peek
+from picloud.store.queue.schema import NEVER, handler
 from picloud.wire.error import BadRequest, NotFound
-from picloud.wire.job import Cause
+from picloud.wire.job import Cause, Status
 from picloud.wire.queue import Attach
+from tests.contract.store.queuekeeper import Queues
 from tests.contract.store.storekeeper import Keeper, done, failed, submission
 
 
@@ -176,3 +178,31 @@ def test_rows_that_were_closed_unsent_are_found_too(ann: Keeper) -> None:
     made = ann.map(3, 1, label="left")
     ann.write(accept.vanished, ann.now + 1, ann.now + 1)
     assert jobs(ann, label="left") == [made.first + 2, made.first + 1, made.first]
+
+
+def test_a_look_into_a_queue_takes_nothing(ann: Keeper, db: Database) -> None:
+    q = Queues(db, ann.account)
+    q.push("in", b"1", b"x" * 5000, b"3")
+    q.push("in", b"later", delay_ms=5_000)
+    q.push("other", b"9")
+    q.take("in", 1, jid=7)
+    number, before = q.number("in"), q.count("in")
+    found = q.act(peek.messages, number, q.now, 10)
+    assert [(one.head, one.held, one.size) for one in found] == [
+        (b"x" * peek.HEAD, 0, 5000), (b"3", 0, 1), (b"later", 0, 5), (b"1", 1, 1)]  # fmt: skip
+    assert found[2].due == q.now + 5_000 and found[3].due == NEVER
+    assert q.act(peek.messages, number, q.now, 2) == found[:2]
+    assert q.count("in") == before
+
+
+def test_the_jobs_of_a_queue_are_those_that_have_not_ended(ann: Keeper) -> None:
+    asked = Attach(b"0" * 16, "in", submission(1))
+    ann.write(lambda tx: attachments.attach(tx, ann.account, asked, "", None, 5))
+    jids = [ann.map(1).first for _ in range(3)]
+    ann.write(lambda tx: tx.execute(handler.insert(), [{"jid": jid, "attachment": 1} for jid in jids]))
+    by = ann.worker()
+    leases = ann.take(by, want=2)
+    ann.start(by, leases[1])
+    ann.finish(by, done(leases[0]))
+    found = ann.read(peek.jobs, 1, 10)
+    assert found == [(jids[2], int(Status.queued), 1, 1), (jids[1], int(Status.processing), 1, 1)]
