@@ -182,6 +182,20 @@ def test_a_handlers_jobs_are_those_of_its_queue(server: Any) -> None:
     queue.detach()
 
 
+def test_throughput_counts_what_comes_and_ends_each_once(server: Any) -> None:
+    def wrong(number: int) -> int:
+        return 1 // (number % 2)
+
+    before = {name: sum(get("/v1/throughput")[name]) for name in ("submitted", "done", "failed")}
+    jids = cloud.map(wrong, range(40))
+    until(lambda: all(state in ("done", "error") for state in cloud.status(jids)))
+    found = get("/v1/throughput")
+    assert (len(found["done"]), found["step_ms"], found["start_ms"] % 10_000) == (360, 10_000, 0)
+    more = {name: sum(found[name]) - count for name, count in before.items()}
+    assert more == {"submitted": 40, "done": 20, "failed": 20}
+    assert len(get("/v1/throughput", minutes=1)["done"]) == 6
+
+
 def test_what_cannot_be_asked_for_is_refused(server: Any) -> None:
     with pytest.raises(NotFound):
         get(f"/v1/job/{10**17}")

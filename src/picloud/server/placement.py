@@ -57,7 +57,7 @@ class Placer:
         self.placements: dict[str, Placement] = {}
         self._stops: set[asyncio.Future[None]] = set()  # idle workers on their way out
         self.weights: dict[int, int] = {}  # account -> share of the machine
-        self.settle: Callable[[Finish], None] = lambda result: None
+        self.settle: Callable[[Finish, int], None] = lambda result, account: None
         self.ended_worker: Callable[[Worker], None] = lambda worker: None
         self.url = ""
         self._seen: tuple[float, Capacity, bool] | None = None
@@ -182,7 +182,8 @@ class Placer:
         blameless = incarnation in self._ended_by_us
         self._ended_by_us.discard(incarnation)
         # the time is taken when the act runs: leases that were on their way when the worker ended are older
-        self.settle(await self._storage.write(lambda tx: revoke.revoke(tx, worker.id, evidence, now_ms(), blameless=blameless)))
+        ended = await self._storage.write(lambda tx: revoke.revoke(tx, worker.id, evidence, now_ms(), blameless=blameless))
+        self.settle(ended, worker.kind.account)
 
     async def stop_all(self, grace: float) -> None:
         """Drain every worker for ``grace`` seconds and end it; what a worker could not finish is queued again, without blame."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from picloud.store import fold, job, kin, listing
+from picloud.store import fold, job, kin, listing, pulse
 from picloud.store.act import accept, rerun
 from picloud.store.choice import Choice
 from picloud.store.db import Database
@@ -206,3 +206,23 @@ def test_the_jobs_of_a_queue_are_those_that_have_not_ended(ann: Keeper) -> None:
     ann.finish(by, done(leases[0]))
     found = ann.read(peek.jobs, 1, 10)
     assert found == [(jids[2], int(Status.queued), 1, 1), (jids[1], int(Status.processing), 1, 1)]
+
+
+def test_the_pulse_counts_what_came_and_ended_in_each_stretch(ann: Keeper, db: Database) -> None:
+    Keeper(db, "bob").map(4)
+    ann.map(3)
+    by = ann.worker(2)
+    leases = ann.take(by, kind=2)
+    ann.now = 21_000
+    ann.map(1)
+    ann.finish(by, done(leases[0]), failed(leases[1]))
+    ann.kill([(leases[2].jid, 1)])
+    found = ann.read(pulse.read, ann.account, 0, 30_000, 10_000)
+    assert found == [(0, 3, 0, 0), (20_000, 1, 1, 2)]
+    assert ann.read(pulse.read, ann.account, 10_000, 20_000, 10_000) == []
+
+
+def test_a_repeat_says_that_nothing_came(ann: Keeper) -> None:
+    m = submission(2)
+    assert not isinstance(ann.submit(m), accept.Repeated)
+    assert isinstance(ann.submit(m), accept.Repeated)

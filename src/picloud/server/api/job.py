@@ -151,7 +151,7 @@ async def kill(control: Control, request: Request) -> None:
     killed, more = 0, True
     while more:
         result, running = await control.storage.write(kills.kill, request.principal.account, message.jids, now_ms())
-        control.dispatcher.kill(result, running)
+        control.dispatcher.kill(result, running, request.principal.account)
         killed, more = killed + result.ended, result.more
     await request.json({"killed": killed})
 

@@ -111,6 +111,14 @@ def _checked(tx: Connection, account: int, m: Submit, seen: Seen) -> Options:
     return msgspec.structs.replace(m.options, hooked=True) if hooked else m.options
 
 
+class Repeated(Submitted):
+    """The answer to a submission that was taken in before: the same to the client, but nothing came."""
+
+
+class RepeatedChunk(Accepted):
+    """The same of a chunk."""
+
+
 class Seen(NamedTuple):
     """What is there already of a submission that comes in."""
 
@@ -128,7 +136,7 @@ def _repeated(seen: Seen, digest: bytes) -> Submitted:
     """The answer that was given to this token before."""
     if seen.id is None or bytes(seen.digest) != digest:
         raise Conflict("this token was used for another submission", hint="make a fresh token for each call or map")
-    return Submitted(seen.id, seen.first, seen.accepted)
+    return Repeated(seen.id, seen.first, seen.accepted)
 
 
 def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) -> tuple[Accepted, set[int]]:
@@ -150,7 +158,7 @@ def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) 
     if known is not None and (known.offset == m.offset or known.offset + known.count > m.offset):
         if known.offset != m.offset or known.digest != body_digest:
             raise Conflict(f"the chunk at {m.offset} was sent before with another content", submission=s.id)
-        return Accepted(known.first, known.count), set()
+        return RepeatedChunk(known.first, known.count), set()
     _check_place(s, m, count)
     blob.refer(tx, account, m.arguments.blobs.values(), now)
     first = s.first + m.offset if s.count is not None else reserve(tx, count)
