@@ -196,6 +196,56 @@ def test_throughput_counts_what_comes_and_ends_each_once(server: Any) -> None:
     assert len(get("/v1/throughput", minutes=1)["done"]) == 6
 
 
+def test_ways_in_need_no_key(server: Any) -> None:
+    status, found = bare(server, "GET", "/v1/login")
+    assert (status, found["password"], found["oidc"], found["sign_up"]) == (200, True, None, "invited")
+
+
+def test_sessions_are_listed_and_ended(server: Any) -> None:
+    def log_in(agent: str) -> str:
+        ticket = json.dumps({"ticket": post("/v1/login/ticket")["ticket"]}).encode()
+        status, found = bare(server, "POST", "/v1/login", ticket, **{"User-Agent": agent})
+        assert status == 200
+        return f"Bearer {found['token']}"
+
+    mine, lost = log_in("Firefox"), log_in("A lost telephone" + "x" * 500)
+    status, found = bare(server, "GET", "/v1/session", Authorization=mine)
+    assert (status, found["by"], found["owner"], found["account"]) == (200, "session", True, server.account())
+    (current,) = [one for one in found["sessions"] if one["current"]]
+    assert (current["agent"], current["expires"], current["created"] > 0) == ("Firefox", found["expires"], True)
+    (other,) = [one for one in found["sessions"] if one["agent"].startswith("A lost telephone")]
+    assert len(other["agent"]) == 200 and other["session"] not in lost
+    assert bare(server, "GET", "/v1/session", Authorization=lost)[1]["by"] == "session"
+    body = json.dumps({"sessions": [other["session"]]}).encode()
+    assert bare(server, "POST", "/v1/session/end", body, Authorization=mine) == (200, {"ended": 1})
+    assert bare(server, "GET", "/v1/session", Authorization=lost)[0] == 401
+    assert bare(server, "POST", "/v1/session/end", body, Authorization=mine)[0] == 404
+    third = log_in("Third")
+    status, found = bare(server, "POST", "/v1/session/end", b'{"others": true}', Authorization=mine)
+    assert status == 200 and found["ended"] >= 1
+    assert bare(server, "GET", "/v1/session", Authorization=third)[0] == 401
+    assert bare(server, "GET", "/v1/session", Authorization=mine)[0] == 200
+
+
+def test_a_key_and_a_job_are_told_what_they_are(server: Any) -> None:
+    def asking() -> tuple[dict[str, Any], bool]:
+        from cloud import _session
+        from picloud.wire.error import Forbidden
+
+        link = _session.session().link
+        try:
+            link.json("POST", "/v1/session/end", {"others": True})
+        except Forbidden:
+            return link.json("GET", "/v1/session"), True
+        return link.json("GET", "/v1/session"), False
+
+    found = get("/v1/session")
+    assert (found["by"], found["api_key"], found["expires"], found["jid"]) == ("key", int(server.key), None, None)
+    jid = cloud.call(asking)
+    inside, refused = cloud.result(jid)
+    assert (inside["by"], inside["jid"], inside["sessions"], inside["owner"], refused) == ("job", jid, [], False, True)
+
+
 def test_what_cannot_be_asked_for_is_refused(server: Any) -> None:
     with pytest.raises(NotFound):
         get(f"/v1/job/{10**17}")

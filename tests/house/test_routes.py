@@ -20,7 +20,7 @@ FOREIGN = {"POST /v1/login/ticket": [], "GET /v1/job": [], "GET /v1/status": [],
            "GET /v1/audit": [], "GET /v1/usage": [], "GET /v1/credit": [], "GET /v1/estimate": [],
            "GET /v1/cron": [], "GET /v1/rest": [], "GET /v1/grant/call": [], "GET /v1/grant/application": [],
            "GET /v1/secret": [], "GET /v1/webhook": [], "GET /v1/webhook/delivery": [], "GET /v1/realtime": [],
-           "GET /v1/submission": [], "GET /v1/throughput": []}  # fmt: skip
+           "GET /v1/session": [], "GET /v1/submission": [], "GET /v1/throughput": []}  # fmt: skip
 """Routes that answer 200 to anybody with a key, and show nothing of other accounts."""
 
 
@@ -178,7 +178,7 @@ def test_a_foreign_key_finds_nothing(server: Any, jid: int, foreign: str, route:
             {"queued": 0, "processing": 0, "waiting": 0},
         )
     elif route.path in ("/v1/logout", "/v1/submission", "/v1/chunk", "/v1/blob", "/v1/environment", "/v1/volume", "/v1/cron",
-                        "/v1/rest", "/v1/job", "/v1/secret", "/v1/webhook", "/v1/realtime"):  # fmt: skip
+                        "/v1/rest", "/v1/job", "/v1/secret", "/v1/webhook", "/v1/realtime", "/v1/session/end"):  # fmt: skip
         assert status == 400, answer
     elif f"{route.method} {route.path}" in FORBIDDEN or "/operator/" in route.path:
         assert status == 403, answer

@@ -15,12 +15,15 @@ from msgspec import Struct
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.storage import Storage, now_ms
 from picloud.store import account as accounts
+from picloud.store.account.session import session_used
 from picloud.wire.error import Forbidden, NotAuthorized, Unavailable
 from picloud.wire.scope import USUAL, Role, Scope, spelled
 
 Headers = dict[bytes, bytes]
 REMEMBERED = 10_000
 """Keys that were verified."""
+NOTED = 60_000
+"""Milliseconds in which it is written down once that a session is used."""
 LOOK = 60.0
 """Seconds between two looks whether a key has expired whose lines are open."""
 
@@ -82,6 +85,7 @@ class Authority:
     def __init__(self, storage: Storage, fleet: Fleet) -> None:
         self._storage, self._fleet = storage, fleet
         self._known: dict[bytes, Pass] = {}
+        self._noted: dict[bytes, int] = {}  # digest of a token -> when it was last written down that it was shown
         self._changes = 0  # so often keys changed: what was read before a change is not remembered after it
         self.owner = 0  # the account of whoever installed this server
         self.edge = secrets.token_hex(32)  # what our edge process shows
@@ -153,7 +157,15 @@ class Authority:
         self._changes += 1
 
     async def _session(self, token: str) -> Principal:
-        return self._made(await self._storage.read(accounts.token_check, token, now_ms()), token)
+        now = now_ms()
+        made = self._made(await self._storage.read(accounts.token_check, token, now), token)
+        digest = hashlib.sha256(token.encode()).digest()
+        if now - self._noted.get(digest, 0) > NOTED:
+            if len(self._noted) > REMEMBERED:
+                self._noted.clear()
+            self._noted[digest] = now
+            await self._storage.note(session_used, token, now)
+        return made
 
     async def _verify(self, value: bytes) -> Principal:
         key, secret = _basic(value)

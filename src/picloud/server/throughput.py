@@ -1,7 +1,7 @@
 """How many jobs came and ended lately, in windows of ten seconds, by account.
 
 Counted in memory, beside what the dispatcher does anyway: an index on the time of each end would cost every job of every map, for
-what only a chart asks. What was before this server began is read once, by one walk over the account's rows (0.2 s a million),
+what only a chart asks. What was before this server began is read once, by one walk over the account's rows (a second a million),
 when somebody first asks.
 """
 

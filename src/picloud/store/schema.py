@@ -84,6 +84,9 @@ login = Table(
     col("scopes", Integer, "63"),
     col("person", BigInteger, "0"),  # who logged in; 0 = nobody with a password
     col("api_key", BigInteger, "0"),  # by which it was made; it ends with that
+    col("created", BigInteger, "0"),  # epoch ms
+    col("used", BigInteger, "0"),  # when it was last shown, to a minute or so
+    col("agent", Text, ""),  # the program that logged in, as it calls itself
 )
 """One-time tickets (session 0) and the tokens they are exchanged for (session 1), by sha256."""
 

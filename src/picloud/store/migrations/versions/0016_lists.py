@@ -1,4 +1,4 @@
-"""What jobs have submitted, and submissions by their first job"""
+"""What jobs have submitted, submissions by their first job, and where sessions are open"""
 
 from __future__ import annotations
 
@@ -16,3 +16,6 @@ def upgrade() -> None:
     op.create_index("submission_first", "submission", ["account", "first", "purpose", "kind", "created"])
     child = sa.text("parent_jid IS NOT NULL")
     op.create_index("submission_parent", "submission", ["parent_jid"], sqlite_where=child, postgresql_where=child)
+    for name in ("created", "used"):
+        op.add_column("login", sa.Column(name, sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column("login", sa.Column("agent", sa.Text(), nullable=False, server_default=""))
