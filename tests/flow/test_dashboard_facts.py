@@ -12,7 +12,7 @@ import pytest
 
 import cloud
 from cloud import _session
-from picloud.wire.error import BadRequest, NotFound
+from picloud.wire.error import BadRequest, Conflict, NotFound
 
 PATIENCE = 60.0
 """Seconds for a condition to come true on a loaded machine."""
@@ -244,6 +244,31 @@ def test_a_key_and_a_job_are_told_what_they_are(server: Any) -> None:
     jid = cloud.call(asking)
     inside, refused = cloud.result(jid)
     assert (inside["by"], inside["jid"], inside["sessions"], inside["owner"], refused) == ("job", jid, [], False, True)
+
+
+def test_a_clone_runs_the_same_with_other_settings(server: Any) -> None:
+    def told(word: str) -> tuple[str, str, str]:
+        import os
+
+        return word * 2, os.environ["FACTS_A"], os.environ["FACTS_B"]
+
+    jid = cloud.call(told, "ha", _label="first", _os_env_vars={"FACTS_A": "1", "FACTS_B": "2"}, _priority=4)
+    assert cloud.result(jid) == ("haha", "1", "2")
+    wish = {"jid": jid, "label": "second", "variables": {"FACTS_B": "3"}, "priority": 6, "max_runtime": 50, "key": "once"}
+    again = post("/v1/job/clone", **wish)["jid"]
+    assert again != jid and post("/v1/job/clone", **wish)["jid"] == again
+    assert cloud.result(again) == ("haha", "1", "3")
+    found = get(f"/v1/job/{again}")
+    assert (found["label"], found["priority"], found["attributes"]["max_runtime_ms"]) == ("second", 6, 50_000)
+    assert found["digests"] == get(f"/v1/job/{jid}")["digests"]
+    large = cloud.call(len, b"x" * 300_000)
+    assert cloud.result(post("/v1/job/clone", jid=large)["jid"]) == 300_000
+    with pytest.raises(Conflict):
+        post("/v1/job/clone", **{**wish, "label": "third"})
+    for wrong, error in (({"type": "none"}, BadRequest), ({"cores": 77}, BadRequest), ({"env": "nowhere"}, NotFound),
+                         ({"vol": ["nowhere"]}, NotFound), ({"jid": 10**17}, NotFound)):  # fmt: skip
+        with pytest.raises(error):
+            post("/v1/job/clone", **{"jid": jid, **wrong})
 
 
 def test_what_cannot_be_asked_for_is_refused(server: Any) -> None:

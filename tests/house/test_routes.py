@@ -80,6 +80,7 @@ PLAIN["/v1/secret/remove"] = {"name": "walked"}
 PLAIN["/v1/webhook"] = {"url": "nowhere"}
 PLAIN["/v1/webhook/remove"] = {"label": "walked"}
 PLAIN |= {f"/v1/realtime/{what}": {"request_id": 1} for what in ("release", "change")}
+PLAIN["/v1/job/clone"] = {"jid": 1}
 PLAIN["/v1/queue/resize"] = {"name": "walked", "max_jobs": 5}
 PLAIN |= {f"/v1/admin/application/{what}": {"application": 1, "name": "walked"} for what in ("award", "decline", "attachment")}
 PLAIN["/v1/admin/call"] = {"name": "hers", "deadline": 1 << 50}
@@ -108,7 +109,7 @@ def body_of(route: Route, jid: int) -> bytes:
         return b'{"port": 80}'
     if route.path == "/v1/key/ssh":
         return json.dumps({"api_key": 1, "public": PUBLIC}).encode()
-    if route.path.startswith("/v1/job/"):
+    if route.path.startswith("/v1/job/") and route.path not in KNOWN:
         return json.dumps({"jids": [[jid, 1]], "failed": False, "token": "00" * 16}).encode()
     if route.path.startswith("/v1/object/"):
         key = "hers" if route.path == "/v1/object/folder" else "walked"

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from picloud.store import fold, job, kin, listing, pulse
-from picloud.store.act import accept, rerun
+from picloud.store.act import accept, clone, rerun
 from picloud.store.choice import Choice
 from picloud.store.db import Database
 from picloud.store.queue import attachment as attachments
 from picloud.store.queue import peek
 from picloud.store.queue.schema import NEVER, handler
-from picloud.wire.error import BadRequest, NotFound
+from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.job import Cause, Status
 from picloud.wire.queue import Attach
 from tests.contract.store.queuekeeper import Queues
@@ -226,3 +226,22 @@ def test_a_repeat_says_that_nothing_came(ann: Keeper) -> None:
     m = submission(2)
     assert not isinstance(ann.submit(m), accept.Repeated)
     assert isinstance(ann.submit(m), accept.Repeated)
+
+
+def test_a_job_is_read_back_as_it_was_submitted(ann: Keeper, db: Database) -> None:
+    m = submission(3, 2, label="x", depends_on=[(1, 1)], env_names=["A"])
+    m.env_values = {"A": "b"}
+    parent = ann.map(1).first
+    made = ann.submit(m)
+    found = ann.read(clone.source, ann.account, made.first + 1).submit
+    assert (found.function, found.name, found.env_values, found.count) == (m.function, "f", {"A": "b"}, 1)
+    assert (found.arguments.data, found.arguments.ends, found.arguments.previews) == (b"a1", [2], ["1"])
+    assert (found.options.label, found.options.depends_on) == ("x", [])
+    for jid, error in ((made.first + 2, Conflict), (99, NotFound)):
+        with pytest.raises(error):
+            ann.read(clone.source, ann.account, jid)
+    with pytest.raises(NotFound):
+        Keeper(db, "bob").read(clone.source, ann.account + 1, parent)
+    handles = ann.map(1, queue="in").first
+    with pytest.raises(Conflict, match="handles the queue"):
+        ann.read(clone.source, ann.account, handles)
