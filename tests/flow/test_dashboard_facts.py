@@ -271,6 +271,34 @@ def test_a_clone_runs_the_same_with_other_settings(server: Any) -> None:
             post("/v1/job/clone", **{"jid": jid, **wrong})
 
 
+def test_the_cluster_tells_who_works_and_what_waits_and_why(server: Any) -> None:
+    gate = cloud.queue.get("facts-cluster")
+
+    def holding() -> int:
+        return len(cloud.queue.get("facts-cluster").pop(1, timeout=20))
+
+    running = cloud.call(holding)
+    until(lambda: cloud.status(running) == "processing")
+    found = get("/v1/cluster")
+    mine = [one for one in found["accounts"] if one["account"] == server.account()]
+    assert found["machine"]["rung"] in "ABCD" and found["machine"]["capacity"]["cores"] >= 1
+    assert mine[0]["busy"] >= 1 and found["totals"]["cores_busy"] >= mine[0]["cores_busy"] >= 1
+    assert any(one["held"] and one["account"] == server.account() for one in found["workers"])
+    waits = until(lambda: [one for one in _flooded()["waits"] if one["account"] == server.account()])
+    assert waits[0]["count"] >= 1 and waits[0]["reason"] in ("capacity", "starting") and waits[0]["why"]
+    gate.push([1])
+    cloud.kill(running)
+
+
+def _flooded() -> Any:
+    """The cluster with more work than it has slots, killed at once."""
+    jids = cloud.map(lambda _: time.sleep(60), range(400))
+    try:
+        return get("/v1/cluster")
+    finally:
+        cloud.kill(jids)
+
+
 def test_what_cannot_be_asked_for_is_refused(server: Any) -> None:
     with pytest.raises(NotFound):
         get(f"/v1/job/{10**17}")
