@@ -299,6 +299,19 @@ def _flooded() -> Any:
         cloud.kill(jids)
 
 
+def test_usage_of_days_is_told_apart(server: Any) -> None:
+    cloud.result(cloud.call(area, 2, _label="facts-usage"))
+    cloud.result(cloud.call(abs, -2))
+    found = get("/v1/usage/day", days=3, most=50)
+    (line,) = [one for one in found["lines"] if one["name"] == "facts-usage"]
+    assert len(found["days"]) == 3 and sum(line["attempts"]) == 1 and len(line["dollars"]) == len(line["core_hours"]) == 3
+    everything = get("/v1/usage", by="day")["total"]["attempts"]
+    folded = get("/v1/usage/day", days=400, by="function", most=1)["lines"]
+    assert sum(sum(one["attempts"]) for one in folded) == everything and [one["rest"] for one in folded] == [False, True]
+    with pytest.raises(BadRequest):
+        get("/v1/usage/day", by="job")
+
+
 def test_what_cannot_be_asked_for_is_refused(server: Any) -> None:
     with pytest.raises(NotFound):
         get(f"/v1/job/{10**17}")
