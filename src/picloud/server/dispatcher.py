@@ -128,7 +128,7 @@ class Dispatcher:
     def _accepted(self, account: int, found: Accepted[Any], follower: Follower | None) -> None:
         """Jobs were accepted, and some of them leased: hand those out, see to the rest."""
         answer, ready, taken, _ = found
-        self.throughput.accepted(account, answer)
+        self.throughput.accepted(account, answer, ready)
         count = answer.accepted if isinstance(answer, Submitted) else MANY
         if ready and isinstance(answer, Submitted):
             self._hub.expect(account, answer.first, count)

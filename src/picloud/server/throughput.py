@@ -13,7 +13,7 @@ from typing import Any
 
 from picloud.server.storage import Storage, now_ms
 from picloud.store import pulse
-from picloud.store.act.accept import Repeated, RepeatedChunk
+from picloud.store.act.accept import Repeated
 from picloud.store.act.answer import Finish
 from picloud.wire.job import Status
 from picloud.wire.message import Accepted, Submitted
@@ -38,9 +38,9 @@ class Throughput:
         self._windows: defaultdict[int, dict[int, list[int]]] = defaultdict(dict)  # account -> begin -> counts
         self._primed: set[int] = set()
 
-    def accepted(self, account: int, answer: Any) -> None:
-        """An act has accepted jobs of an account; whatever it answered."""
-        if count := made(answer):
+    def accepted(self, account: int, answer: Any, ready: set[int]) -> None:
+        """An act has accepted jobs of an account; whatever it answered, and the kinds that got ready ones."""
+        if not isinstance(ready, Repeated) and (count := made(answer)):
             self._window(account, now_ms())[SUBMITTED] += count
 
     def ended(self, account: int, result: Finish) -> None:
@@ -86,8 +86,6 @@ class Throughput:
 def made(answer: Any) -> int:
     """How many jobs an accepting act has made, by what it answered."""
     match answer:
-        case Repeated() | RepeatedChunk():
-            return 0
         case Submitted():
             return answer.accepted
         case Accepted():

@@ -15,9 +15,10 @@ from picloud.store.queue import peek
 from picloud.store.queue.schema import NEVER, handler
 from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.job import Cause, Status
+from picloud.wire.message import Chunk
 from picloud.wire.queue import Attach
 from tests.contract.store.queuekeeper import Queues
-from tests.contract.store.storekeeper import Keeper, done, failed, submission
+from tests.contract.store.storekeeper import Keeper, arguments, done, failed, submission
 
 
 @pytest.fixture
@@ -223,9 +224,10 @@ def test_the_pulse_counts_what_came_and_ended_in_each_stretch(ann: Keeper, db: D
 
 
 def test_a_repeat_says_that_nothing_came(ann: Keeper) -> None:
-    m = submission(2)
-    assert not isinstance(ann.submit(m), accept.Repeated)
-    assert isinstance(ann.submit(m), accept.Repeated)
+    m, c = submission(2, 1), Chunk(1, 1, arguments(1))
+    said = [ann.write(lambda tx: accept.submit(tx, ann.account, m, now=ann.tick()))[1] for _ in range(2)]
+    said += [ann.write(accept.chunk, ann.account, c, b"digest", ann.tick())[1] for _ in range(2)]
+    assert [isinstance(ready, accept.Repeated) for ready in said] == [False, True, False, True]
 
 
 def test_a_job_is_read_back_as_it_was_submitted(ann: Keeper, db: Database) -> None:

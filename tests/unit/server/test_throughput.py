@@ -9,7 +9,7 @@ import pytest
 
 from picloud.server import throughput
 from picloud.server.throughput import Throughput, made
-from picloud.store.act.accept import Repeated, RepeatedChunk
+from picloud.store.act.accept import Repeated
 from picloud.store.act.answer import Finish
 from picloud.wire.job import Status
 from picloud.wire.message import Accepted, Finished, Submitted
@@ -41,8 +41,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_what_comes_is_counted_beside_what_was_before(clock: list[int]) -> None:
     storage = Storage()
     one = Throughput(cast(Any, storage), 1_000_000)
-    one.accepted(7, Submitted(1, 1, 3))
-    one.accepted(8, Submitted(2, 4, 9))
+    one.accepted(7, Submitted(1, 1, 3), {1})
+    one.accepted(7, Submitted(1, 1, 3), Repeated())
+    one.accepted(8, Submitted(2, 4, 9), set())
     clock[0] += 10_500
     one.ended(7, Finish(moved=[Finished(1, int(Status.done)), Finished(2, int(Status.error))], closed=[(3, 2)]))
     start, counts = read(one, clock[0])
@@ -52,9 +53,9 @@ def test_what_comes_is_counted_beside_what_was_before(clock: list[int]) -> None:
 
 def test_what_is_old_is_forgotten(clock: list[int]) -> None:
     one = Throughput(cast(Any, Storage()), 0)
-    one.accepted(7, Accepted(1, 2))
+    one.accepted(7, Accepted(1, 2), {1})
     clock[0] += 3_600_000 + 30_000
-    one.accepted(7, Accepted(3, 1))
+    one.accepted(7, Accepted(3, 1), {1})
     assert list(one._windows[7].values()) == [[1, 0, 0]]
     assert sum(map(sum, read(one, clock[0], 60)[1])) == 1
 
@@ -70,5 +71,5 @@ def test_two_who_ask_at_once_add_it_once() -> None:
 
 
 def test_what_an_act_made_is_in_its_answer() -> None:
-    assert [made(Submitted(1, 1, 5)), made(Repeated(1, 1, 5)), made(Accepted(1, 3)), made(RepeatedChunk(1, 3))] == [5, 0, 3, 0]
+    assert [made(Submitted(1, 1, 5)), made(Accepted(1, 3))] == [5, 3]
     assert (made([(1, 2), (9, 1)]), made(None)) == (3, 0)

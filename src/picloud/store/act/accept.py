@@ -70,7 +70,7 @@ def submit(
                      cores=m.options.cores, env=host if env is None else env, vol=vol,
                      function=text(m.name), label=m.options.label, queue=m.options.queue))  # fmt: skip
     if seen.id is not None:
-        return _repeated(seen, digest), set()
+        return _repeated(seen, digest), Repeated()
     options = _checked(tx, account, m, seen)
     if env is None and m.options.env:
         env = image.resolve(tx, account, m.options.env, host=host, python=m.python, program=m.options.interactive)
@@ -111,12 +111,8 @@ def _checked(tx: Connection, account: int, m: Submit, seen: Seen) -> Options:
     return msgspec.structs.replace(m.options, hooked=True) if hooked else m.options
 
 
-class Repeated(Submitted):
-    """The answer to a submission that was taken in before: the same to the client, but nothing came."""
-
-
-class RepeatedChunk(Accepted):
-    """The same of a chunk."""
+class Repeated(set[int]):
+    """The kinds that got ready jobs from what was taken in before: none, and nothing came at all."""
 
 
 class Seen(NamedTuple):
@@ -136,7 +132,7 @@ def _repeated(seen: Seen, digest: bytes) -> Submitted:
     """The answer that was given to this token before."""
     if seen.id is None or bytes(seen.digest) != digest:
         raise Conflict("this token was used for another submission", hint="make a fresh token for each call or map")
-    return Repeated(seen.id, seen.first, seen.accepted)
+    return Submitted(seen.id, seen.first, seen.accepted)
 
 
 def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) -> tuple[Accepted, set[int]]:
@@ -158,7 +154,7 @@ def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) 
     if known is not None and (known.offset == m.offset or known.offset + known.count > m.offset):
         if known.offset != m.offset or known.digest != body_digest:
             raise Conflict(f"the chunk at {m.offset} was sent before with another content", submission=s.id)
-        return RepeatedChunk(known.first, known.count), set()
+        return Accepted(known.first, known.count), Repeated()
     _check_place(s, m, count)
     blob.refer(tx, account, m.arguments.blobs.values(), now)
     first = s.first + m.offset if s.count is not None else reserve(tx, count)
