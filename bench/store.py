@@ -21,6 +21,7 @@ from typing import Any
 
 from picloud.store import account, job, listing, worker
 from picloud.store.act import accept, finish, kill, lease
+from picloud.store.choice import Choice
 from picloud.store.db import Database
 from picloud.wire.job import Options
 from picloud.wire.message import Arguments, Chunk, Code, Outcome, Submit
@@ -161,13 +162,13 @@ def million(bench: Bench) -> None:
     print(f"{'1,000,000 jobs made':28} {time.perf_counter() - begun:8.1f} s")
     queries: dict[str, Callable[[Any], Any]] = {
         "newest 50": lambda tx: listing.newest(tx, bench.account),
-        "newest 50 done": lambda tx: listing.newest(tx, bench.account, state="done"),
-        "newest 50 in error (none)": lambda tx: listing.newest(tx, bench.account, state="error"),
-        "newest 50 queued": lambda tx: listing.newest(tx, bench.account, state="queued"),
-        "newest 50 processing (none)": lambda tx: listing.newest(tx, bench.account, state="processing"),
-        "newest 50 of a function": lambda tx: listing.newest(tx, bench.account, func="noop"),
-        "newest 50 of no function": lambda tx: listing.newest(tx, bench.account, func="other"),
-        "newest 50 since now (none)": lambda tx: listing.newest(tx, bench.account, since=now()),
+        "newest 50 done": lambda tx: listing.newest(tx, bench.account, Choice(state="done")),
+        "newest 50 in error (none)": lambda tx: listing.newest(tx, bench.account, Choice(state="error")),
+        "newest 50 queued": lambda tx: listing.newest(tx, bench.account, Choice(state="queued")),
+        "newest 50 processing (none)": lambda tx: listing.newest(tx, bench.account, Choice(state="processing")),
+        "newest 50 of a function": lambda tx: listing.newest(tx, bench.account, Choice(func="noop")),
+        "newest 50 of no function": lambda tx: listing.newest(tx, bench.account, Choice(func="other")),
+        "newest 50 since now (none)": lambda tx: listing.newest(tx, bench.account, Choice(since=now())),
         "status of 1,000,000": lambda tx: job.statuses(tx, bench.account, [(first, 1_000_000)]),
         "ready": job.ready,
         "counts": lambda tx: job.counts(tx, bench.account),

@@ -20,7 +20,9 @@ FOREIGN = {"POST /v1/login/ticket": [], "GET /v1/job": [], "GET /v1/status": [],
            "GET /v1/environment/base": [], "GET /v1/volume": [], "GET /v1/key": [], "GET /v1/key/own": [], "GET /v1/member": [],
            "GET /v1/audit": [], "GET /v1/usage": [], "GET /v1/credit": [], "GET /v1/estimate": [],
            "GET /v1/cron": [], "GET /v1/rest": [], "GET /v1/grant/call": [], "GET /v1/grant/application": [],
-           "GET /v1/secret": [], "GET /v1/webhook": [], "GET /v1/webhook/delivery": [], "GET /v1/realtime": []}  # fmt: skip
+           "GET /v1/secret": [], "GET /v1/webhook": [], "GET /v1/webhook/delivery": [], "GET /v1/realtime": [],
+           "GET /v1/cluster": [], "GET /v1/usage/day": [],
+           "GET /v1/session": [], "GET /v1/submission": [], "GET /v1/throughput": []}  # fmt: skip
 """Routes that answer 200 to anybody with a key, and show nothing of other accounts."""
 
 
@@ -82,6 +84,7 @@ PLAIN["/v1/secret/remove"] = {"name": "walked"}
 PLAIN["/v1/webhook"] = {"url": "nowhere"}
 PLAIN["/v1/webhook/remove"] = {"label": "walked"}
 PLAIN |= {f"/v1/realtime/{what}": {"request_id": 1} for what in ("release", "change")}
+PLAIN["/v1/job/clone"] = {"jid": 1}
 PLAIN["/v1/queue/resize"] = {"name": "walked", "max_jobs": 5}
 PLAIN |= {f"/v1/admin/application/{what}": {"application": 1, "name": "walked"} for what in ("award", "decline", "attachment")}
 PLAIN["/v1/admin/call"] = {"name": "hers", "deadline": 1 << 50}
@@ -110,7 +113,7 @@ def body_of(route: Route, jid: int) -> bytes:
         return b'{"port": 80}'
     if route.path == "/v1/key/ssh":
         return json.dumps({"api_key": 1, "public": PUBLIC}).encode()
-    if route.path.startswith("/v1/job/"):
+    if route.path.startswith("/v1/job/") and route.path not in KNOWN:
         return json.dumps({"jids": [[jid, 1]], "failed": False, "token": "00" * 16}).encode()
     if route.path.startswith("/v1/object/"):
         key = "hers" if route.path == "/v1/object/folder" else "walked"
@@ -180,7 +183,8 @@ def test_a_foreign_key_finds_nothing(server: Any, jid: int, foreign: str, route:
             {"queued": 0, "processing": 0, "waiting": 0},
         )
     elif route.path in ("/v1/logout", "/v1/submission", "/v1/chunk", "/v1/blob", "/v1/environment", "/v1/volume", "/v1/cron",
-                        "/v1/rest", "/v1/job", "/v1/view", "/v1/secret", "/v1/webhook", "/v1/realtime"):  # fmt: skip
+                        "/v1/rest", "/v1/job", "/v1/view", "/v1/secret", "/v1/webhook", "/v1/realtime",
+                        "/v1/session/end"):  # fmt: skip
         assert status == 400, answer
     elif f"{route.method} {route.path}" in FORBIDDEN or "/operator/" in route.path:
         assert status == 403, answer

@@ -29,6 +29,8 @@ NEEDS = {
     "GET /v1/rest": "jobs", "/v1/operator": "admin", "/v1/usage": "jobs",
     "/v1/credit": "jobs", "/v1/grant": "jobs", "/v1/estimate": "jobs", "/v1/secret": "admin", "GET /v1/secret": "code",
     "/v1/webhook": "admin", "GET /v1/webhook": "jobs", "GET /v1/webhook/delivery": "jobs", "/v1/realtime": "jobs",
+    "/v1/session": "", "/v1/cluster": "jobs", "/v1/job/clone": "jobs code", "GET /v1/submission": "jobs",
+    "/v1/throughput": "jobs",
 }  # fmt: skip
 """By the beginning of the path, the longest that fits: scopes of which a key needs all; | stands between alternatives."""
 

@@ -16,12 +16,15 @@ from msgspec import Struct
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.storage import Storage, now_ms
 from picloud.store import account as accounts
+from picloud.store.account.session import session_used
 from picloud.wire.error import CloudException, Forbidden, NotAuthorized, Unavailable
 from picloud.wire.scope import USUAL, Role, Scope, spelled
 
 Headers = dict[bytes, bytes]
 REMEMBERED = 10_000
 """Keys that were verified."""
+NOTED = 60_000
+"""Milliseconds in which it is written down once that a session is used."""
 LOOK = 60.0
 """Seconds between two looks whether a key or a session has ended whose lines are open."""
 
@@ -88,6 +91,7 @@ class Authority:
         self._known: dict[bytes, Pass] = {}
         self._sessions: weakref.WeakValueDictionary[bytes, Pass] = weakref.WeakValueDictionary()
         self._looking: set[asyncio.Task[None]] = set()
+        self._noted: dict[bytes, int] = {}  # digest of a token -> when it was last written down that it was shown
         self._changes = 0  # so often keys changed: what was read before a change is not remembered after it
         self.owner = 0  # the account of whoever installed this server
         self.edge = secrets.token_hex(32)  # what our edge process shows
@@ -193,6 +197,7 @@ class Authority:
             changes = self._changes
             found = await self._storage.read(accounts.token_check, token, now_ms())
         made, digest = self._made(found, token), hashlib.sha256(value).digest()
+        await self._note(token, digest)
         held = self._sessions.get(digest)
         if held is not None and held.principal != made:  # her role, say, is another one
             held.end()
@@ -200,6 +205,16 @@ class Authority:
             held = self._sessions[digest] = Pass(made, found.until)
             self._look_later(held)
         return held
+
+    async def _note(self, token: str, digest: bytes) -> None:
+        """Write down that a session is used, once in :data:`NOTED`."""
+        now = now_ms()
+        if now - self._noted.get(digest, 0) <= NOTED:
+            return
+        if len(self._noted) > REMEMBERED:
+            self._noted.clear()
+        self._noted[digest] = now
+        await self._storage.note(session_used, token, now)
 
     def _look_later(self, held: Pass) -> None:
         left = max(0.0, (held.until - now_ms()) / 1000)

@@ -19,6 +19,7 @@ from picloud.server.hub import Follower, Hub, Watcher
 from picloud.server.lanes import Lanes
 from picloud.server.placement import Placer
 from picloud.server.storage import Storage, now_ms
+from picloud.server.throughput import Throughput
 from picloud.server.waits import Wait, Waits
 from picloud.settings import Settings
 from picloud.store import job as jobs
@@ -70,6 +71,7 @@ class Dispatcher:
         self.relieve: Callable[[], bool] = lambda: False  # has a job end that waits for messages; set by control
         self.specs: Callable[[Transaction, list[int]], list[Spec]] = lease.specs  # set by control, which fills in secrets
         self.ended: Callable[[list[Finished]], None] = lambda finished: None  # set by control
+        self.throughput = Throughput(storage, now_ms())
         self.arrived: Callable[[list[str]], Awaitable[None]]  # marks blobs whose bytes are on disk; set by control
 
     # -- the hot path -------------------------------------------------------------------------------------------
@@ -126,6 +128,7 @@ class Dispatcher:
     def _accepted(self, account: int, found: Accepted[Any], follower: Follower | None) -> None:
         """Jobs were accepted, and some of them leased: hand those out, see to the rest."""
         answer, ready, taken, _ = found
+        self.throughput.accepted(account, answer, ready)
         count = answer.accepted if isinstance(answer, Submitted) else MANY
         if ready and isinstance(answer, Submitted):
             self._hub.expect(account, answer.first, count)
@@ -184,7 +187,7 @@ class Dispatcher:
             worker.acknowledge([(o.jid, o.n) for o in outcomes])
             if worker.outcomes:
                 self._finish(worker)
-            self.settle(result)
+            self.settle(result, worker.kind.account)
 
         def failed(error: BaseException) -> None:
             log.error("finishing %d outcomes failed: %r; the worker keeps them", len(outcomes), error)
@@ -200,8 +203,11 @@ class Dispatcher:
     def _end(tx: Transaction, worker: Worker, outcomes: list[Outcome]) -> Finish:
         return finish.finish(tx, worker.id, outcomes, now_ms())
 
-    def settle(self, result: Finish) -> None:
-        """After a commit that finished jobs: publish, forget who was awaited, look at what became ready."""
+    def settle(self, result: Finish, account: int = 0) -> None:
+        """After a commit that finished jobs (of the account; 0 = of several): publish, forget who was awaited, look at what
+        became ready."""
+        if account:
+            self.throughput.ended(account, result)
         self.ended(result.moved)
         self._hub.publish(result.moved)
         self._hub.recheck(result.closed)
@@ -292,8 +298,8 @@ class Dispatcher:
 
     # -- killing ------------------------------------------------------------------------------------------------
 
-    def kill(self, result: Finish, running: Iterable[tuple[int, int, int]]) -> None:
-        """After a killing act: tell watchers, and the workers that run these attempts (worker id, jid, n)."""
+    def kill(self, result: Finish, running: Iterable[tuple[int, int, int]], account: int = 0) -> None:
+        """After a killing act (of the account): tell watchers, and the workers that run these attempts (worker id, jid, n)."""
         by_worker: dict[int, list[tuple[int, int]]] = {}
         for worker_id, jid, n in running:
             by_worker.setdefault(worker_id, []).append((jid, n))
@@ -303,7 +309,7 @@ class Dispatcher:
                 for jid, _ in attempts:
                     worker.held.pop(jid, None)
                 worker.send(Kill(attempts))
-        self.settle(result)
+        self.settle(result, account)
 
     # -- turns --------------------------------------------------------------------------------------------------
 

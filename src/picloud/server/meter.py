@@ -157,4 +157,4 @@ class Meter:
         if jids:
             ranges = [(jid, 1) for jid in jids]
             ended, running = await self._control.storage.write(kill.kill, account, ranges, now_ms(), limit=len(jids), cause=cause)
-            self._control.dispatcher.kill(ended, running)
+            self._control.dispatcher.kill(ended, running, account)

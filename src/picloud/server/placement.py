@@ -54,10 +54,11 @@ class Placer:
         self._probing = probing
         self._kinds: dict[int, Kind] = {}
         self._failures: dict[int, tuple[int, float]] = {}  # kind -> (early deaths in a row, not before)
+        self._why: dict[int, str] = {}  # kind -> what its last early death was of
         self.placements: dict[str, Placement] = {}
         self._stops: set[asyncio.Future[None]] = set()  # idle workers on their way out
         self.weights: dict[int, int] = {}  # account -> share of the machine
-        self.settle: Callable[[Finish], None] = lambda result: None
+        self.settle: Callable[[Finish, int], None] = lambda result, account: None
         self.ended_worker: Callable[[Worker], None] = lambda worker: None
         self.url = ""
         self._seen: tuple[float, Capacity, bool] | None = None
@@ -80,6 +81,12 @@ class Placer:
     def name_of(self, kind: int) -> str:
         """The account of a known kind."""
         return self._kinds[kind].account_name
+
+    def trouble(self, kind: int) -> str:
+        """Why no worker of a kind is started just now; "" = nothing stands against it."""
+        if time.monotonic() >= self._failures.get(kind, (0, 0.0))[1]:
+            return ""
+        return self._why.get(kind, "")
 
     def host(self) -> Host:
         """The host's capacity with its present load."""
@@ -111,6 +118,7 @@ class Placer:
         if rung == ISOLATES_NOT and kind.account != (await self._storage.read(accounts.every))[0].id:
             log.error("no worker for account %s: jobs of several accounts are not isolated here (rung D)", kind.account_name)
             self._failures[kind.id] = (0, time.monotonic() + REFUSED)
+            self._why[kind.id] = "jobs of several accounts are not isolated on this machine (rung D)"
             return
         incarnation, secret = secrets.token_hex(16), secrets.token_hex(32)
         secret_hash = hashlib.sha256(secret.encode()).digest()
@@ -178,11 +186,14 @@ class Placer:
         early = worker.window == 0
         count = self._failures.get(worker.kind.id, (0, 0.0))[0] + 1 if early else 0
         self._failures[worker.kind.id] = (count, time.monotonic() + (min(10.0, 0.1 * 2**count) if early else 0.0))
+        if early:
+            self._why[worker.kind.id] = evidence
         log.info("worker %s of %s ended: %s", incarnation, worker.kind.core_type, evidence)
         blameless = incarnation in self._ended_by_us
         self._ended_by_us.discard(incarnation)
         # the time is taken when the act runs: leases that were on their way when the worker ended are older
-        self.settle(await self._storage.write(lambda tx: revoke.revoke(tx, worker.id, evidence, now_ms(), blameless=blameless)))
+        ended = await self._storage.write(lambda tx: revoke.revoke(tx, worker.id, evidence, now_ms(), blameless=blameless))
+        self.settle(ended, worker.kind.account)
 
     async def stop_all(self, grace: float) -> None:
         """Drain every worker for ``grace`` seconds and end it; what a worker could not finish is queued again, without blame."""

@@ -88,7 +88,7 @@ class Removal:
         more = True
         while more:
             ended, running = await self._control.storage.write(kill.kill, account, None, now_ms())
-            self._control.dispatcher.kill(ended, running)
+            self._control.dispatcher.kill(ended, running, account)
             more = ended.more
         for kind in {worker.kind.id for worker in self._control.fleet if worker.kind.account == account}:
             await self._control.placer.retire(kind)

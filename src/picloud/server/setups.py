@@ -246,7 +246,7 @@ class Setups:
         self._forget(jid, "the setup job was shut down")
         try:
             result, running = await self._control.storage.write(kills.kill, one.account, [(jid, 1)], now_ms())
-            self._control.dispatcher.kill(result, running)
+            self._control.dispatcher.kill(result, running, one.account)
         except NotFound:
             log.info("setup job %d was deleted", jid)
         self._retire(f"s{one.id}.{one.setup}")

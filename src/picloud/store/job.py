@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Connection, bindparam, func, null, select
+from sqlalchemy import BigInteger, Connection, bindparam, case, func, null, select
 from sqlalchemy import delete as remove
 
 from picloud.store import closing
@@ -259,8 +259,9 @@ def counts(tx: Connection, account: int | None = None) -> dict[str, int]:
     waiting = select(func.count()).where(job.c.status == constant(0), *mine)
     in_kinds = select(func.count()).join_from(kind, job, (job.c.kind == kind.c.id) & READY)
     queued = in_kinds if account is None else in_kinds.where(kind.c.account == account)
-    held = select(func.count(), func.count(lease.c.started)).join_from(lease, job, job.c.jid == lease.c.jid)
-    leased, started = tx.execute(held.where(job.c.status < constant(3), *mine)).one()
+    begun = case((job.c.jid.in_(select(lease.c.jid).where(lease.c.started.is_not(None))), constant(1)), else_=constant(0))
+    held = select(func.count(), func.coalesce(func.sum(begun), constant(0))).where(job.c.jid.in_(select(lease.c.jid)))
+    leased, started = map(int, tx.execute(held.where(job.c.status < constant(3), *mine)).one())  # as a join: 50 ms a million
     return {"waiting": tx.execute(waiting).scalar_one(), "queued": tx.execute(queued).scalar_one() + leased - started,
             "processing": started}  # fmt: skip
 

@@ -20,7 +20,7 @@ from picloud.wire.error import SetupError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0015"
+HEAD = "0016"
 """Revision of ``schema.py``; the newest in ``migrations/versions``."""
 COUNTERS = ("jid", "body")
 """Numbers that are handed out from 1 on."""

@@ -14,6 +14,8 @@ start, it becomes an **attempt**, which never changes again: it is the ledger li
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -82,6 +84,9 @@ login = Table(
     col("scopes", Integer, "63"),
     col("person", BigInteger, "0"),  # who logged in; 0 = nobody with a password
     col("api_key", BigInteger, "0"),  # by which it was made; it ends with that
+    col("created", BigInteger, "0"),  # epoch ms
+    col("used", BigInteger, "0"),  # when it was last shown, to a minute or so
+    col("agent", Text, ""),  # the program that logged in, as it calls itself
 )
 """One-time tickets (session 0) and the tokens they are exchanged for (session 1), by sha256."""
 
@@ -151,15 +156,8 @@ submission = Table(
     col("created"),
     col("seen"),  # last time that its client sent something
     UniqueConstraint("account", "token", name="submission_token"),
-    Index("submission_first", "first"),
+    Index("submission_first", "account", "first", "purpose", "kind", "created"),  # all that lists are filtered by
     Index("submission_name", "account", "name"),
-)
-Index(
-    "submission_label",
-    submission.c.account,
-    submission.c.label,
-    sqlite_where=literal_column("label <> ''"),
-    postgresql_where=literal_column("label <> ''"),
 )
 Index(
     "submission_open",
@@ -167,6 +165,8 @@ Index(
     sqlite_where=literal_column("final = 0"),
     postgresql_where=literal_column("final = 0"),
 )
+_child: Any = submission.c.parent_jid.is_not(None)
+Index("submission_parent", submission.c.parent_jid, sqlite_where=_child, postgresql_where=_child)
 
 submission_env = Table(
     "submission_env",

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, create_engine, func, select
 from picloud.store import job, migrate, retention
 from picloud.store.act import finish, kill
 from picloud.store.db import Database
-from picloud.store.meter import credit, spent
+from picloud.store.meter import credit, daily, spent
 from picloud.store.meter.schema import purpose, usage
 from picloud.store.schema import attempt
 from picloud.wire.error import BadRequest
@@ -273,3 +273,23 @@ def test_jobs_of_an_older_database_are_billed_from_now_on(fresh_url: str) -> Non
     assert (ann.line(1).amount, ann.line(2).amount) == (0, 4 * C1)
     assert [(row.key, row.attempts, row.amount) for row in ann.read(spent.sums, 1, "function").rows] == [("fit", 1, 4 * C1)]
     db.close()
+
+
+def test_days_are_told_apart_by_the_dearest(db: Database) -> None:
+    ann, bob = Payer(db), Payer(db, "bob")
+    ann.now = moment(2026, 3, 1, 12)
+    ann.run(100, label="small")
+    ann.run(5_000, 2, label="large")
+    ann.now = moment(2026, 3, 2, 12)
+    ann.run(1_000, label="large")
+    ann.run(200, label="tiny")
+    bob.now = ann.now
+    bob.run(9_000, label="large")
+    first = moment(2026, 3, 1) // DAY
+    found = ann.read(daily.read, ann.account, "label", first, first + 1, 2)
+    assert [(one.name, one.rest, one.amount // C1) for one in found] == [
+        ("large", False, 11_000), ("tiny", False, 200), ("", True, 100)]  # fmt: skip
+    assert found[0].days == {first: (2, 10_000, 10_000 * C1), first + 1: (1, 1_000, 1_000 * C1)}
+    assert [one.name for one in ann.read(daily.read, ann.account, "label", first, first, 9)] == ["large", "small"]
+    with pytest.raises(BadRequest):
+        ann.read(daily.read, ann.account, "job", first, first, 9)

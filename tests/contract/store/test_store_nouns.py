@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from picloud.store import account, blob, code, job, kind, listing, log, migrate, retention, worker
 from picloud.store.act import info
+from picloud.store.choice import Choice
 from picloud.store.db import Database
 from picloud.store.tables import metadata
 from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound, SetupError, TooLarge
@@ -176,8 +177,9 @@ def test_a_stream_keeps_its_beginning_and_its_end(ann: Keeper) -> None:
     assert ann.read(log.read, ann.account, 1, "stdout", 99, 1).endswith(b"taillate")
 
 
-def page(ann: Keeper, **asked: Any) -> list[int]:
-    return [row["jid"] for row in ann.read(lambda tx: listing.newest(tx, ann.account, **asked))[0]]
+def page(ann: Keeper, limit: int = 50, before: int | None = None, **asked: Any) -> list[int]:
+    rows, _ = ann.read(lambda tx: listing.newest(tx, ann.account, Choice(**asked), limit=limit, before=before))
+    return [row["jid"] for row in rows]
 
 
 def test_lists_are_newest_first_and_filtered(ann: Keeper, db: Database) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from picloud.store import account, audit
-from picloud.store.account import invitation, user
+from picloud.store.account import invitation, session, user
 from picloud.store.account.invitation import Wish
 from picloud.store.audit import Act
 from picloud.store.db import Database
@@ -179,3 +179,21 @@ def test_the_log_tells_who_did_what_newest_first(ann: Keeper) -> None:
     assert [row["at"] for row in ann.read(audit.listing, ann.account, newest["id"], 2)] == [4, 3]
     assert ann.write(audit.expire, 4, 2) and not ann.write(audit.expire, 4, 2)
     assert [row["at"] for row in ann.read(audit.listing)] == [6, 5, 4]
+
+
+def test_sessions_of_a_user_are_listed_used_and_ended(db: Database) -> None:
+    ann = Keeper(db)
+    bob = Keeper(db, "bob").account
+    hers, other = (ann.write(session.session_create, ann.account, 5, at, 1_000, f"agent {at}\0") for at in (10, 20))
+    nameless = ann.write(session.ticket_redeem, ann.write(account.ticket_create, ann.account, 1, 99), 5, 1_000, "x" * 999)
+    ann.write(session.session_create, bob, 0, 10, 1_000)
+    ann.write(session.session_used, hers, 700)
+    found = ann.read(session.sessions, ann.account, 5, 900)
+    assert [(one.created, one.used, one.expires, one.agent) for one in found] == [
+        (20, 20, 1_020, "agent 20\ufffd"), (10, 700, 1_010, "agent 10\ufffd")]  # fmt: skip
+    assert found[1].name == session.session_name(hers) and found[1].name not in hers
+    assert [one.agent for one in ann.read(session.sessions, ann.account, 0, 900)] == ["x" * 200]
+    assert ann.read(session.sessions, ann.account, 5, 1_015)[0].created == 20
+    assert ann.write(session.sessions_end, ann.account, 5, [session.session_name(nameless)], 900) == 0
+    assert ann.write(session.sessions_end, ann.account, 5, [session.session_name(hers)], 900) == 1
+    assert [one.name for one in ann.read(session.sessions, ann.account, 5, 900)] == [session.session_name(other)]

@@ -110,7 +110,7 @@ async def login(control: Control, request: Request) -> None:
     ticket, now = (await request.read(Ticket)).ticket, now_ms()
 
     def redeem(tx: Transaction) -> str:
-        token = accounts.ticket_redeem(tx, ticket, now, _lifetime(control))
+        token = accounts.ticket_redeem(tx, ticket, now, _lifetime(control), request.header("user-agent"))
         found = accounts.token_check(tx, token, now)
         acts.note(tx, audit.act(request, "login", "by link", account=found.id, person=found.person))
         return token
@@ -134,7 +134,7 @@ async def login_password(control: Control, request: Request) -> None:
         if not users.rehash(tx, user.id, user.password, renewed or user.password):  # it was changed a moment ago
             raise NotAuthorized(WRONG, hint="log in with the new one")
         acts.note(tx, audit.act(request, "login", "by password", account=place.account, person=user.id))
-        return accounts.session_create(tx, place.account, user.id, now, _lifetime(control))
+        return accounts.session_create(tx, place.account, user.id, now, _lifetime(control), request.header("user-agent"))
 
     token = await control.storage.write(enter)
     await request.json({"token": token, "user": user.name, "account": place.account_name, "role": place.role.name,

@@ -21,6 +21,7 @@ from picloud.store.act import close
 from picloud.store.act import info as infos
 from picloud.store.act import kill as kills
 from picloud.store.act.rerun import rerun as copy
+from picloud.store.choice import Choice
 from picloud.store.log import STREAMS
 from picloud.store.rows import merged
 from picloud.wire.bounds import Number, Token
@@ -48,15 +49,26 @@ class Part(msgspec.Struct):
 
 
 class Page(msgspec.Struct):
-    """Which jobs, the newest first."""
+    """Which jobs, the newest first; all that is given must fit."""
 
     state: str | None = None
     label: str | None = None
-    func: str | None = None
-    queue: str | None = None
-    since: Number | None = None  # epoch ms
+    func: str | None = None  # name of the function
+    queue: str | None = None  # jobs of its handlers
+    since: Number | None = None  # created then or later, epoch ms
+    until: Number | None = None  # created before, epoch ms
+    env: str | None = None  # environment
+    type: str | None = None  # core type
+    cause: str | None = None
+    attachment: Number | None = None  # its number
+    text: str | None = None  # in label or function, or what the jid begins with
     before: Number | None = None  # a jid
     limit: Number = 50
+
+    def choice(self) -> Choice:
+        """The same for the store."""
+        return Choice(self.state, self.label, self.func, self.queue, self.since, self.until, self.env, self.type, self.cause,
+                      self.attachment, self.text)  # fmt: skip
 
 
 class Records(TypedDict):
@@ -139,7 +151,7 @@ async def kill(control: Control, request: Request) -> None:
     killed, more = 0, True
     while more:
         result, running = await control.storage.write(kills.kill, request.principal.account, message.jids, now_ms())
-        control.dispatcher.kill(result, running)
+        control.dispatcher.kill(result, running, request.principal.account)
         killed, more = killed + result.ended, result.more
     await request.json({"killed": killed})
 
@@ -189,20 +201,12 @@ async def rerun(control: Control, request: Request) -> None:
 
 @operation(query=Page, answer=Jobs)
 async def listing(control: Control, request: Request) -> None:
-    """GET /v1/job?state=&label=&func=&queue=&since=&before=&limit=: jobs, the newest first"""
-    page = request.asked(Page)
+    """GET /v1/job?state=&label=&func=&queue=&env=&type=&cause=&attachment=&text=&since=&until=&before=&limit=: newest first"""
+    page, account = request.asked(Page), request.principal.account
     rows, further = await control.storage.read(
-        listings.newest,
-        request.principal.account,
-        state=page.state,
-        label=page.label,
-        func=page.func,
-        queue=page.queue,
-        since=page.since,
-        before=page.before,
-        limit=min(page.limit or 50, LIST_LIMIT),
+        listings.newest, account, page.choice(), before=page.before, limit=min(page.limit or 50, LIST_LIMIT)
     )
-    if request.principal.account in control.meter.stopped:
+    if account in control.meter.stopped:
         for row in rows:
             row["cause"] = row["cause"] or (Cause.spending_limit.name if row["status"] == Status.queued.name else None)
     await request.json({"jobs": rows, "next": further})

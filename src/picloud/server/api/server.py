@@ -141,7 +141,7 @@ async def status(control: Control, request: Request) -> None:
             "pid": os.getpid(),
             "version": __version__,
             "started": int(control.started * 1000),
-            "workers": [_worker(w) for w in mine],
+            "workers": [worker_shown(w) for w in mine],
             "capacity": msgspec.to_builtins(control.engine.capacity()),
             "reserved": [_reserved(control, one) for one in control.realtime.shown(None if who.owner else who.account)],
             "jobs": counts,
@@ -161,7 +161,8 @@ def _reserved(control: Control, one: Reservation) -> ReservedShown:
     return {**told(one), "account": control.placer.name_of(one.kind)}
 
 
-def _worker(worker: Any) -> WorkerShown:
+def worker_shown(worker: Any) -> WorkerShown:
+    """A worker for people."""
     return {
         "incarnation": worker.incarnation,
         "account": worker.kind.account_name,

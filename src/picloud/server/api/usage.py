@@ -132,8 +132,8 @@ async def usage(control: Control, request: Request) -> None:
     by, since, until = query.by, _day("since", query.since, 0), _day("until", query.until, spent.LATEST)
     account = await _whose(control, request, query.account)
     found = await control.storage.read(spent.sums, account, by, since, until, query.limit)
-    rows = [{by: _date(one.key) if by == "day" else one.key, **_counts(one), **({"function": one.about} if by == "job" else {})}
-            for one in found.rows]  # fmt: skip
+    rows = [{by: shown_day(one.key) if by == "day" else one.key, **_counts(one),
+             **({"function": one.about} if by == "job" else {})} for one in found.rows]  # fmt: skip
     await request.json({"by": by, "rows": rows, "total": _counts(found.total)})
 
 
@@ -142,7 +142,8 @@ def _counts(one: spent.Sum) -> Counts:
             "amount": one.amount}  # fmt: skip
 
 
-def _date(day: int | str) -> str:
+def shown_day(day: int | str) -> str:
+    """A day (since 1970) as 2026-01-31."""
     return datetime.fromtimestamp(int(day) * DAY / 1000, UTC).date().isoformat()
 
 
@@ -172,7 +173,7 @@ def shown(control: Control, account: int, found: Standing) -> Money:
     grants = [one._asdict() | {"dollars": dollars(one.amount), "dollars_left": dollars(one.left)} for one in found.grants]
     amounts = {name: getattr(found, name) for name in ("spent", "free", "free_left", "left", "beyond", "soft", "hard")}
     return {
-        "month": _date(found.month // DAY), "spent": found.spent, "free": found.free, "free_left": found.free_left,
+        "month": shown_day(found.month // DAY), "spent": found.spent, "free": found.free, "free_left": found.free_left,
         "left": found.left, "beyond": found.beyond, "soft": found.soft, "hard": found.hard,
         "dollars": {name: None if value is None else dollars(value) for name, value in amounts.items()},
         "grants": grants, "warns": found.warns, "would_stop": found.stops,

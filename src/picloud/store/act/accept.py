@@ -70,7 +70,7 @@ def submit(
                      cores=m.options.cores, env=host if env is None else env, vol=vol,
                      function=text(m.name), label=m.options.label, queue=m.options.queue))  # fmt: skip
     if seen.id is not None:
-        return _repeated(seen, digest), set()
+        return _repeated(seen, digest), Repeated()
     options = _checked(tx, account, m, seen)
     if env is None and m.options.env:
         env = image.resolve(tx, account, m.options.env, host=host, python=m.python, program=m.options.interactive)
@@ -109,6 +109,10 @@ def _checked(tx: Connection, account: int, m: Submit, seen: Seen) -> Options:
         webhook.find(tx, account, "")
     hooked = seen.webhook is not None and m.options.label != ""
     return msgspec.structs.replace(m.options, hooked=True) if hooked else m.options
+
+
+class Repeated(set[int]):
+    """The kinds that got ready jobs from what was taken in before: none, and nothing came at all."""
 
 
 class Seen(NamedTuple):
@@ -150,7 +154,7 @@ def chunk(tx: Connection, account: int, m: Chunk, body_digest: bytes, now: int) 
     if known is not None and (known.offset == m.offset or known.offset + known.count > m.offset):
         if known.offset != m.offset or known.digest != body_digest:
             raise Conflict(f"the chunk at {m.offset} was sent before with another content", submission=s.id)
-        return Accepted(known.first, known.count), set()
+        return Accepted(known.first, known.count), Repeated()
     _check_place(s, m, count)
     blob.refer(tx, account, m.arguments.blobs.values(), now)
     first = s.first + m.offset if s.count is not None else reserve(tx, count)

@@ -1,0 +1,51 @@
+"""Lists in which a call or a map is one row, however many jobs it has."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from picloud.server.api.job import LIST_LIMIT, Page
+from picloud.server.control import Control
+from picloud.server.http import Request
+from picloud.server.operation import operation
+from picloud.store import fold
+from picloud.wire.message import Ranges
+
+
+class Folded(TypedDict):
+    """A call or a map."""
+
+    submission: int
+    jid_first: int
+    jid_last: int
+    ranges: Ranges  # its jids, (first, count); of a map that was sent without its length the first thousand
+    count: int  # jobs that there are, those still to be sent too
+    done: int
+    failed: int  # in error, stalled or killed
+    running: int
+    queued: int
+    waiting: int
+    over: bool  # all have ended, and no more will come
+    function: str
+    label: str
+    core_type: str
+    cores: int
+    env: str | None
+    queue: str
+    created: int  # epoch ms
+    parent_jid: int | None
+
+
+class Submissions(TypedDict):
+    submissions: list[Folded]
+    next: int | None  # "before" of the page that follows
+
+
+@operation(query=Page, answer=Submissions, named="submission.listing")
+async def listing(control: Control, request: Request) -> None:
+    """GET /v1/submission, with the query of GET /v1/job: calls and maps with a job that fits, a row each, the newest first"""
+    page, account = request.asked(Page), request.principal.account
+    rows, further = await control.storage.read(
+        fold.newest, account, page.choice(), before=page.before, limit=min(page.limit or 50, LIST_LIMIT)
+    )
+    await request.json({"submissions": rows, "next": further})
