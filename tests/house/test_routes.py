@@ -103,7 +103,7 @@ KNOWN = {path: json.dumps(body).encode() for path, body in PLAIN.items()} | {
 def body_of(route: Route, jid: int) -> bytes:
     if route.path in ("/v1/result", "/v1/job/status"):
         return msgspec.msgpack.encode(Watch([(jid, 1)]))
-    if route.path.endswith("/link"):
+    if route.path.endswith(("/link", "/terminal")):
         return b'{"port": 80}'
     if route.path == "/v1/key/ssh":
         return json.dumps({"api_key": 1, "public": PUBLIC}).encode()

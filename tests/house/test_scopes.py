@@ -24,7 +24,7 @@ NEEDS = {
     "/v1/cron": "jobs code", "/v1/cron/run": "jobs", "/v1/cron/remove": "jobs",
     "/v1/rest": "jobs code", "/v1/rest/remove": "jobs",
     "/v1/rest/key": "jobs code", "GET /v1/rest/key": "jobs", "/v1/bucket": "bucket",
-    "POST /v1/job": "jobs code", "/r": "jobs|address", "GET /v1/cron": "jobs",
+    "POST /v1/job": "jobs code", "POST /v1/job/{jid}/terminal": "code", "/r": "jobs|address", "GET /v1/cron": "jobs",
     "GET /v1/rest": "jobs", "/v1/operator": "admin", "/v1/usage": "jobs",
     "/v1/credit": "jobs", "/v1/grant": "jobs", "/v1/estimate": "jobs", "/v1/secret": "admin", "GET /v1/secret": "code",
     "/v1/webhook": "admin", "GET /v1/webhook": "jobs", "GET /v1/webhook/delivery": "jobs", "/v1/realtime": "jobs",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import uvloop
 
+from picloud.edge.admission import Admission
 from picloud.edge.app import Edge
 from picloud.edge.arrival import Arrival
 from picloud.edge.channel import Channels
@@ -25,6 +26,7 @@ from picloud.edge.control import Control
 from picloud.edge.ports import Outer, Place
 from picloud.edge.proxy import Proxy
 from picloud.edge.public import Public
+from picloud.edge.terminal import Terminals
 from picloud.serving import Certificate, Serving
 from picloud.store.files import THREADS, open_files
 
@@ -61,14 +63,15 @@ async def serve(order: EdgeOrder) -> None:
     """Serve until control ends or a signal comes."""
     secret = bytes.fromhex(order.secret)
     control = Control(order.control, order.authority)
-    channels = Channels(control)
+    channels, admission = Channels(control), Admission(control)
+    terminals = Terminals(control, channels, admission)
     proxy = Proxy(channels, secret, order.proxy_domain)
     outer = Outer(control, channels, order.port_address)
     files = open_files(order.blobs, Path(order.folder))
     app = Edge(files, secret, proxy, Public(control, files))
 
     def upgrade(**uvicorn: object) -> Arrival:
-        return Arrival(channels, proxy, **uvicorn)  # type: ignore[arg-type]  # uvicorn's own keywords
+        return Arrival(channels, proxy, terminals, **uvicorn)  # type: ignore[arg-type]  # uvicorn's own keywords
 
     servings = [Serving(app, [socket.socket(fileno=fd) for fd in order.plain], upgrade=upgrade)]
     if order.tls:
@@ -97,19 +100,21 @@ async def serve(order: EdgeOrder) -> None:
     loop.add_reader(0, hear)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    gateway = loop.create_task(_open_gateway(order, control, channels))
+    gateway = loop.create_task(_open_gateway(order, channels, admission))
+    watch = loop.create_task(admission.watch())
     await asyncio.gather(*(serving.run() for serving in servings))
+    watch.cancel()
     gateway.cancel()
 
 
-async def _open_gateway(order: EdgeOrder, control: Control, channels: Channels) -> Gateway | None:
+async def _open_gateway(order: EdgeOrder, channels: Channels, admission: Admission) -> Gateway | None:
     """Serve ssh, once its library is loaded: blobs need not wait for that."""
     if not order.ssh:
         return None
     try:
         from picloud.edge.ssh import Gateway
 
-        made = Gateway(control, channels)
+        made = Gateway(channels, admission)
         await made.listen([socket.socket(fileno=fd) for fd in order.ssh], order.host_key)
     except Exception:
         log.exception("no ssh gateway")

@@ -38,6 +38,7 @@ from picloud.server.runs import Runs
 from picloud.server.sampling import Sampling
 from picloud.server.setups import Setups
 from picloud.server.storage import Storage, now_ms
+from picloud.server.terminals import Terminals
 from picloud.server.vault import Vault
 from picloud.server.webhooks import Webhooks
 from picloud.settings import Settings, choose_default_type
@@ -74,7 +75,7 @@ class Control:
         self.placer.settle = self.dispatcher.settle
         self.dispatcher.arrived = self.arrived
         self.authority = Authority(self.storage, self.fleet)
-        self.passwords, self.limiter = Passwords(), Limiter()
+        self.passwords, self.limiter, self.terminals = Passwords(), Limiter(), Terminals()
         self.ssh_limiter = Limiter(SSH_TRIES, SSH_TRIES)
         self.provider, self.mail = Provider(settings), Mail(settings)
         self.public = ""  # URL under which people reach us
