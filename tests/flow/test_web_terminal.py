@@ -69,12 +69,15 @@ def until(line: ClientConnection, text: bytes) -> bytes:
 
 def end_of(line: ClientConnection) -> tuple[int, str]:
     """How the far end ended it."""
-    try:
-        while True:
-            line.recv(DEADLINE)
-    except ConnectionClosed as ended:
-        assert ended.rcvd is not None
-        return ended.rcvd.code, ended.rcvd.reason
+    with pytest.raises(ConnectionClosed) as ended:
+        listen(line)
+    assert ended.value.rcvd is not None
+    return ended.value.rcvd.code, ended.value.rcvd.reason
+
+
+def listen(line: ClientConnection) -> None:
+    while True:
+        line.recv(DEADLINE)
 
 
 def test_ls_of_the_bucket(server: Server, jid: int) -> None:

@@ -23,6 +23,8 @@ from picloud.edge.app import Edge
 from picloud.edge.arrival import Arrival
 from picloud.edge.channel import Channels
 from picloud.edge.control import Control
+from picloud.edge.download import Downloads
+from picloud.edge.origins import Origins
 from picloud.edge.ports import Outer, Place
 from picloud.edge.proxy import Proxy
 from picloud.edge.public import Public
@@ -51,6 +53,7 @@ class EdgeOrder(msgspec.Struct):
     host_key: str = ""  # file of the gateway's private key
     port_address: str = "127.0.0.2"  # where ports of jobs are shown
     proxy_domain: str = "localhost"
+    origins: Origins = msgspec.field(default_factory=Origins)  # of the server's own pages
 
 
 class Shown(msgspec.Struct):
@@ -68,7 +71,7 @@ async def serve(order: EdgeOrder) -> None:
     proxy = Proxy(channels, secret, order.proxy_domain)
     outer = Outer(control, channels, order.port_address)
     files = open_files(order.blobs, Path(order.folder))
-    app = Edge(files, secret, proxy, Public(control, files))
+    app = Edge(files, secret, proxy, Public(control, files), Downloads(control, files, secret), order.origins)
 
     def upgrade(**uvicorn: object) -> Arrival:
         return Arrival(channels, proxy, terminals, **uvicorn)  # type: ignore[arg-type]  # uvicorn's own keywords

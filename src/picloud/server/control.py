@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from picloud.edge.origins import Origins
 from picloud.engine.local import LocalEngine
 from picloud.server.attachments import Attachments
 from picloud.server.auth import Authority
@@ -176,6 +177,10 @@ class Control:
             return None
         port = self.ssh_port
         return f"{jid}@{self.settings.host or '127.0.0.1'}" + (f":{port}" if port else "")
+
+    def origins(self, plain: int, tls: int) -> Origins:
+        """Of our own pages, by the ports that we listen on; 0 = there is none."""
+        return Origins({"http": plain, "https": tls}, sorted(self.hosts - {""}), self.public)
 
     # -- blobs ------------------------------------------------------------------------------------------------------
 
