@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from picloud.edge.origins import Origins
 from picloud.engine.local import LocalEngine
+from picloud.server import telemetry
 from picloud.server.attachments import Attachments
 from picloud.server.auth import Authority
 from picloud.server.bases import Bases
@@ -27,7 +28,9 @@ from picloud.server.janitor import Janitor
 from picloud.server.limiter import Limiter
 from picloud.server.mail import Mail
 from picloud.server.meter import Meter
+from picloud.server.metrics import Metrics
 from picloud.server.oidc import Provider
+from picloud.server.overview import Overview
 from picloud.server.passwords import Passwords
 from picloud.server.placement import Placer
 from picloud.server.ports import Ports
@@ -62,6 +65,7 @@ class Control:
         self.settings, self.files, self.secret = settings, files, secret
         self.storage = Storage(db, settings)
         self.fleet = Fleet()
+        self.metrics, self.overview = Metrics(), Overview(self)
         self.hub = Hub()
         self.changes, self.appends = Changes(), Turns()
         self.queues = Queues(self.storage)
@@ -73,6 +77,7 @@ class Control:
         self.dispatcher.specs = self.vault.specs
         self.sampling = Sampling(self.storage, self.hub)
         self.dispatcher.ended = self.sampling.ended
+        self.dispatcher.metrics = self.metrics
         self.placer.settle = self.dispatcher.settle
         self.dispatcher.arrived = self.arrived
         self.authority = Authority(self.storage, self.fleet)
@@ -133,6 +138,7 @@ class Control:
         self.spawn(self.webhooks.run())
         self.spawn(self.realtime.run())
         self.spawn(self.removal.run())
+        self.spawn(telemetry.run(self))
 
     async def close(self, grace: float | None) -> None:
         """Stop. ``grace``: seconds that running jobs get before workers end; None leaves the workers alone (restart)."""

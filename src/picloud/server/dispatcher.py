@@ -17,6 +17,7 @@ from picloud.server import scheduler
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.hub import Follower, Hub, Watcher
 from picloud.server.lanes import Lanes
+from picloud.server.metrics import Metrics
 from picloud.server.placement import Placer
 from picloud.server.storage import Storage, now_ms
 from picloud.server.waits import Wait, Waits
@@ -70,6 +71,7 @@ class Dispatcher:
         self.relieve: Callable[[], bool] = lambda: False  # has a job end that waits for messages; set by control
         self.specs: Callable[[Transaction, list[int]], list[Spec]] = lease.specs  # set by control, which fills in secrets
         self.ended: Callable[[list[Finished]], None] = lambda finished: None  # set by control
+        self.metrics = Metrics()  # of control
         self.arrived: Callable[[list[str]], Awaitable[None]]  # marks blobs whose bytes are on disk; set by control
 
     # -- the hot path -------------------------------------------------------------------------------------------
@@ -126,6 +128,7 @@ class Dispatcher:
     def _accepted(self, account: int, found: Accepted[Any], follower: Follower | None) -> None:
         """Jobs were accepted, and some of them leased: hand those out, see to the rest."""
         answer, ready, taken, _ = found
+        self.metrics.accepted(answer)
         count = answer.accepted if isinstance(answer, Submitted) else MANY
         if ready and isinstance(answer, Submitted):
             self._hub.expect(account, answer.first, count)
@@ -202,6 +205,7 @@ class Dispatcher:
 
     def settle(self, result: Finish) -> None:
         """After a commit that finished jobs: publish, forget who was awaited, look at what became ready."""
+        self.metrics.ended(result.moved)
         self.ended(result.moved)
         self._hub.publish(result.moved)
         self._hub.recheck(result.closed)
@@ -264,6 +268,7 @@ class Dispatcher:
                 item.awaited = True
         for spec in specs:
             spec.memory_limit = worker.kind.memory
+        self.metrics.leased(leases)
         worker.argument_bytes = sum(len(item.data) for item in leases) // len(leases)
         worker.used(dict.fromkeys(item.submission for item in leases), specs)
         worker.send(Leases(specs, leases))
