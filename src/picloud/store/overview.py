@@ -41,7 +41,7 @@ class Queued(NamedTuple):
 def jobs(tx: Connection) -> list[Jobs]:
     """Unfinished jobs. Those that are leased and do not run yet count as queued."""
     found = [Jobs("waiting", "", tx.execute(_WAITING).scalar_one())]
-    ready: dict[str, int] = dict(tx.execute(_READY).tuples().all())
+    ready: dict[str, int] = {core_type: int(amount) for core_type, amount in tx.execute(_READY)}
     for core_type, leased, started in tx.execute(_LEASED):
         found.append(Jobs("processing", core_type, started))
         ready[core_type] = ready.get(core_type, 0) + leased - started
@@ -71,7 +71,12 @@ def database_size(tx: Connection) -> int:
 
 
 _WAITING = select(func.count()).where(WAITING)
-_READY = select(kind.c.core_type, func.count()).join_from(kind, job, (job.c.kind == kind.c.id) & READY).group_by(kind.c.core_type)
+_by_kind = select(job.c.kind, func.count().label("amount")).where(READY).group_by(job.c.kind).subquery()
+_READY = (
+    select(kind.c.core_type, func.sum(_by_kind.c.amount))
+    .join_from(_by_kind, kind, kind.c.id == _by_kind.c.kind)
+    .group_by(kind.c.core_type)
+)
 _LEASED = (
     select(kind.c.core_type, func.count(), func.count(lease.c.started))
     .join_from(lease, job, job.c.jid == lease.c.jid)
