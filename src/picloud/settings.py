@@ -28,6 +28,7 @@ DEAREST = 1_000_000_000
 
 
 SIGN_UP = ("invited", "open")
+METRICS = ("key", "open")
 SMTP_TLS = ("starttls", "tls", "none")
 ROLES = ("member", "admin", "owner")
 
@@ -113,6 +114,8 @@ class Settings(Struct, kw_only=True, forbid_unknown_fields=True):
     free_hours: int = 20  # of a c1 core, that every account gets each month
     spending_stops: bool = False  # an account without credit, or at its hard limit, begins no further work
     spending_ends: bool = False  # and what it runs is ended, cause spending_limit
+    metrics: str = "key"  # who may read /metrics: owners with the scope admin (key), or also this machine without a key (open)
+    otlp_endpoint: str = ""  # an OpenTelemetry collector that metrics are sent to every 15 s, as http://HOST:4318; "" = none
     log_head: int = MIB  # first bytes kept of each output stream of a job
     log_tail: int = 10 * MIB  # last bytes kept
 
@@ -185,6 +188,10 @@ def _checked(settings: Settings, where: Path) -> Settings:
         raise SetupError(f"webhook_networks: {error}", hint=f'correct it in {where}: ["192.168.7.0/24"], say') from error
     if settings.sign_up not in SIGN_UP:
         raise SetupError(f"sign_up cannot be {settings.sign_up!r}", hint=f"correct it in {where}: {' or '.join(SIGN_UP)}")
+    if settings.metrics not in METRICS:
+        raise SetupError(f"metrics cannot be {settings.metrics!r}", hint=f"correct it in {where}: {' or '.join(METRICS)}")
+    if settings.otlp_endpoint and not settings.otlp_endpoint.startswith(("http://", "https://")):
+        raise SetupError(f"otlp_endpoint cannot be {settings.otlp_endpoint!r}", hint=f"correct it in {where}: http://HOST:4318")
     if settings.smtp_tls not in SMTP_TLS:
         raise SetupError(f"smtp_tls cannot be {settings.smtp_tls!r}", hint=f"correct it in {where}: {' or '.join(SMTP_TLS)}")
     if settings.public_url and not settings.public_url.startswith(("http://", "https://")):

@@ -225,9 +225,12 @@ def auth(live: Server) -> dict[str, str]:
 @pytest.fixture
 def things(live: Server, request: pytest.FixtureRequest) -> None:
     """What has a name that is known, whatever was deleted before; where a request is about such things."""
-    if not any(word in request.node.name for word in ("/queue", "/bucket", "/object", "/rest", "/r/", "/cron")):
+    if not any(word in request.node.name for word in ("/queue", "/bucket", "/object", "/file", "/rest", "/r/", "/cron")):
         return
     live.use()
+    owner = "Basic " + base64.b64encode(f"{live.key}:{live.secret}".encode()).decode()
+    status, answer = asked(live.url, "POST", "/v1/file/remove", b'{"folder": ""}', owner)
+    assert status == 200, answer  # else a folder may be where the object has to be
     cloud.bucket.putf(b"walked through", KEY)
     queue = cloud.queue.get(NAME)
     queue.push(["through", {"n": 1}, object])

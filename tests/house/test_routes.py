@@ -79,6 +79,9 @@ PLAIN["/v1/rest/remove"] = PLAIN["/v1/rest/key"] = {"label": "walked"}
 PLAIN |= {f"/v1/rest/key/{what}": {"api_key": 1} for what in ("rotate", "remove")}
 PLAIN |= {"/v1/queue/{queue}/message": {"messages": [1]}, "/v1/queue/{queue}/ack": {"tickets": ["1-1"]}}
 PLAIN |= {f"/v1/cron/{what}": {"label": "walked", "token": "00" * 16} for what in ("run", "remove")}
+PLAIN |= {f"/v1/file/{what}": {"key": "walked", "to": "mine"} for what in ("rename", "copy", "publish", "link")}
+PLAIN |= {"/v1/file/folder": {"key": "hers-too"}, "/v1/file/remove": {"keys": ["walked"]}}
+PLAIN["/v1/edge/file"] = {"account": 1, "volume": "", "key": "walked"}
 PLAIN["/v1/secret"] = {"name": "../hers", "values": {"A": "b"}}
 PLAIN["/v1/secret/remove"] = {"name": "walked"}
 PLAIN["/v1/webhook"] = {"url": "nowhere"}
@@ -109,7 +112,7 @@ KNOWN = {path: json.dumps(body).encode() for path, body in PLAIN.items()} | {
 def body_of(route: Route, jid: int) -> bytes:
     if route.path in ("/v1/result", "/v1/job/status"):
         return msgspec.msgpack.encode(Watch([(jid, 1)]))
-    if route.path.endswith("/link"):
+    if route.path.endswith(("/link", "/terminal")):
         return b'{"port": 80}'
     if route.path == "/v1/key/ssh":
         return json.dumps({"api_key": 1, "public": PUBLIC}).encode()
@@ -167,7 +170,7 @@ def test_nobody_enters_without_a_key(server: Any, jid: int, route: Route, auth: 
 @pytest.mark.parametrize("route", KEYED, ids=lambda r: f"{r.method} {r.path}")
 def test_a_foreign_key_finds_nothing(server: Any, jid: int, foreign: str, route: Route) -> None:
     status, answer = request(server.url, route.method, path_of(route, jid), body_of(route, jid), foreign)
-    if route.path.startswith(("/v1/object", "/v1/bucket")):
+    if route.path.startswith(("/v1/object", "/v1/bucket", "/v1/file")):
         assert status in (200, 400, 404) and b"through" not in answer and (status != 200 or b"walked" not in answer)
     elif route.path.startswith("/v1/queue"):
         assert status in ((400,) if route.path.endswith("/attach") else (200, 404)) and b"through" not in answer

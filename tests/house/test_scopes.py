@@ -24,8 +24,8 @@ NEEDS = {
     "/v1/volume": "bucket", "/v1/queue": "queue", "/v1/queue/attach": "queue code",
     "/v1/cron": "jobs code", "/v1/cron/run": "jobs", "/v1/cron/remove": "jobs",
     "/v1/rest": "jobs code", "/v1/rest/remove": "jobs",
-    "/v1/rest/key": "jobs code", "GET /v1/rest/key": "jobs", "/v1/bucket": "bucket",
-    "POST /v1/job": "jobs code", "/r": "jobs|address", "GET /v1/cron": "jobs",
+    "/v1/rest/key": "jobs code", "GET /v1/rest/key": "jobs", "/v1/bucket": "bucket", "/v1/file": "bucket",
+    "POST /v1/job": "jobs code", "POST /v1/job/{jid}/terminal": "code", "/r": "jobs|address", "GET /v1/cron": "jobs",
     "GET /v1/rest": "jobs", "/v1/operator": "admin", "/v1/usage": "jobs",
     "/v1/credit": "jobs", "/v1/grant": "jobs", "/v1/estimate": "jobs", "/v1/secret": "admin", "GET /v1/secret": "code",
     "/v1/webhook": "admin", "GET /v1/webhook": "jobs", "GET /v1/webhook/delivery": "jobs", "/v1/realtime": "jobs",
@@ -36,7 +36,7 @@ NEEDS = {
 
 ASKS = """
     /v1/result /v1/job/status /v1/job/info /v1/blob/get
-    /v1/object/find /v1/object/get /v1/object/list /v1/object/sync /v1/object/watch /v1/object/md5
+    /v1/file/link /v1/object/find /v1/object/get /v1/object/list /v1/object/sync /v1/object/watch /v1/object/md5
 """.split()
 """POST routes that only ask: open to ``read`` as all GET routes are, but for those of administration."""
 

@@ -50,7 +50,7 @@ export async function logOut(): Promise<void> {
 }
 
 /** What the server lets strangers do. */
-export const doors = () => get('/v1/health')
+export const doors = () => get('/v1/login')
 
 // -- OpenID Connect: who begins keeps a secret whose sha256 the server is told, so that a stolen code is worth nothing ----
 

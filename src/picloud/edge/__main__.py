@@ -18,13 +18,17 @@ from typing import TYPE_CHECKING
 import msgspec
 import uvloop
 
+from picloud.edge.admission import Admission
 from picloud.edge.app import Edge
 from picloud.edge.arrival import Arrival
 from picloud.edge.channel import Channels
 from picloud.edge.control import Control
+from picloud.edge.download import Downloads
+from picloud.edge.origins import Origins
 from picloud.edge.ports import Outer, Place
 from picloud.edge.proxy import Proxy
 from picloud.edge.public import Public
+from picloud.edge.terminal import Terminals
 from picloud.serving import Certificate, Serving
 from picloud.store.files import THREADS, open_files
 
@@ -49,6 +53,7 @@ class EdgeOrder(msgspec.Struct):
     host_key: str = ""  # file of the gateway's private key
     port_address: str = "127.0.0.2"  # where ports of jobs are shown
     proxy_domain: str = "localhost"
+    origins: Origins = msgspec.field(default_factory=Origins)  # of the server's own pages
 
 
 class Shown(msgspec.Struct):
@@ -61,14 +66,15 @@ async def serve(order: EdgeOrder) -> None:
     """Serve until control ends or a signal comes."""
     secret = bytes.fromhex(order.secret)
     control = Control(order.control, order.authority)
-    channels = Channels(control)
+    channels, admission = Channels(control), Admission(control)
+    terminals = Terminals(control, channels, admission)
     proxy = Proxy(channels, secret, order.proxy_domain)
     outer = Outer(control, channels, order.port_address)
     files = open_files(order.blobs, Path(order.folder))
-    app = Edge(files, secret, proxy, Public(control, files))
+    app = Edge(files, secret, proxy, Public(control, files), Downloads(control, files, secret), order.origins)
 
     def upgrade(**uvicorn: object) -> Arrival:
-        return Arrival(channels, proxy, **uvicorn)  # type: ignore[arg-type]  # uvicorn's own keywords
+        return Arrival(channels, proxy, terminals, **uvicorn)  # type: ignore[arg-type]  # uvicorn's own keywords
 
     servings = [Serving(app, [socket.socket(fileno=fd) for fd in order.plain], upgrade=upgrade)]
     if order.tls:
@@ -97,19 +103,21 @@ async def serve(order: EdgeOrder) -> None:
     loop.add_reader(0, hear)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    gateway = loop.create_task(_open_gateway(order, control, channels))
+    gateway = loop.create_task(_open_gateway(order, channels, admission))
+    watch = loop.create_task(admission.watch())
     await asyncio.gather(*(serving.run() for serving in servings))
+    watch.cancel()
     gateway.cancel()
 
 
-async def _open_gateway(order: EdgeOrder, control: Control, channels: Channels) -> Gateway | None:
+async def _open_gateway(order: EdgeOrder, channels: Channels, admission: Admission) -> Gateway | None:
     """Serve ssh, once its library is loaded: blobs need not wait for that."""
     if not order.ssh:
         return None
     try:
         from picloud.edge.ssh import Gateway
 
-        made = Gateway(control, channels)
+        made = Gateway(channels, admission)
         await made.listen([socket.socket(fileno=fd) for fd in order.ssh], order.host_key)
     except Exception:
         log.exception("no ssh gateway")

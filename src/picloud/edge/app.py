@@ -6,8 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from picloud.edge import public
+from picloud.edge import download, public
 from picloud.edge.answer import Message, Receive, Send, begun, header, json_answer, safe_headers, stream
+from picloud.edge.download import Downloads
+from picloud.edge.origins import Origins, allowed, preflight
 from picloud.edge.proxy import Proxy
 from picloud.edge.public import Public
 from picloud.edge.ranges import span
@@ -27,10 +29,21 @@ class Edge:
         secret: the key that control signs tickets with.
         proxy: serves the names of jobs' web pages.
         public: serves what accounts have made public.
+        downloads: serves objects by link.
+        origins: of the pages that may read our answers.
     """
 
-    def __init__(self, files: Files, secret: bytes, proxy: Proxy | None = None, public: Public | None = None) -> None:
+    def __init__(
+        self,
+        files: Files,
+        secret: bytes,
+        proxy: Proxy | None = None,
+        public: Public | None = None,
+        downloads: Downloads | None = None,
+        origins: Origins | None = None,
+    ) -> None:
         self._files, self._secret, self._proxy, self._public = files, secret, proxy, public
+        self._downloads, self._origins = downloads, origins or Origins()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,6 +53,8 @@ class Edge:
             if self._proxy.serves(host):
                 await self._proxy(scope, receive, send)
                 return
+        if not scope["path"].startswith(public.PREFIX):  # what is public every page may read
+            send = allowed(self._origins, scope, send)
         try:
             await self._serve(scope, receive, send)
         except CloudException as error:
@@ -48,6 +63,12 @@ class Edge:
     async def _serve(self, scope: Message, receive: Receive, send: Send) -> None:
         if self._public is not None and scope["path"].startswith(public.PREFIX):
             await self._public(scope, send)
+            return
+        if scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method"):
+            await preflight(send)
+            return
+        if self._downloads is not None and scope["path"].startswith(download.PREFIX):
+            await self._downloads(scope, send)
             return
         blob = scope["path"].removeprefix(PREFIX)
         if not scope["path"].startswith(PREFIX) or not blob.isalnum():

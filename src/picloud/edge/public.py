@@ -48,39 +48,52 @@ class Public:
             raise BadRequest("public objects are for reading: GET or HEAD")
         owner, _, key = scope["path"].removeprefix(PREFIX).partition("/")
         found = await self._found(owner, key)
-        told = headers(found)
-        if found.etag in [mark.strip().strip('"') for mark in header(scope, b"if-none-match").split(",")]:
-            await _send(send, 304, told, iter(()))
-            return
-        part = self._part(scope, found)
-        if part is None:
-            await _send(send, 416, [(b"content-range", f"bytes */{found.size}".encode())], iter(()))
-            return
-        body = await begun(self._bytes(found, part)) if scope["method"] == "GET" else iter(())
-        await _send(send, 206 if part.partial else 200, [*told, *safe_headers(part, found.size)], body)
+        await give(self._files, scope, send, found, headers(found))
 
     async def _found(self, owner: str, key: str) -> Found:
-        told: dict[str, Any] = await self._control.ask("/v1/edge/public", {"owner": owner, "key": key})
-        data = None if told["data"] is None else bytes.fromhex(told["data"])
-        extents = [(blob, start, length) for blob, start, length in told["extents"]]
-        return Found(told["size"], told["etag"], told["modified"], told["headers"], data, extents)
+        return found_in(await self._control.ask("/v1/edge/public", {"owner": owner, "key": key}))
 
-    def _part(self, scope: Message, found: Found) -> Span | None:
-        held = header(scope, b"if-range")
-        return span("" if held and held.strip('"') != found.etag else header(scope, b"range"), found.size)
 
-    def _bytes(self, found: Found, part: Span) -> Iterator[bytes]:
-        if found.data is not None:
-            return iter([found.data[part.start : part.end]])
-        return itertools.chain.from_iterable(self._pieces(found, part))
+def found_in(told: dict[str, Any]) -> Found:
+    """The object that control tells of."""
+    data = None if told["data"] is None else bytes.fromhex(told["data"])
+    extents = [(blob, start, length) for blob, start, length in told["extents"]]
+    return Found(told["size"], told["etag"], told["modified"], told["headers"], data, extents)
 
-    def _pieces(self, found: Found, part: Span) -> Iterator[Iterator[bytes]]:
-        at = 0
-        for blob, start, length in found.extents:
-            first, last = max(part.start - at, 0), min(part.end - at, length)
-            if first < last:
-                yield self._files.read(blob, start + first, start + last)
-            at += length
+
+async def give(files: Files, scope: Message, send: Send, found: Found, told: list[tuple[bytes, bytes]]) -> None:
+    """Send an object, or the part that is asked for, under these headers."""
+    if found.etag in [mark.strip().strip('"') for mark in header(scope, b"if-none-match").split(",")]:
+        await _send(send, 304, told, iter(()))
+        return
+    part = _part(scope, found)
+    if part is None:
+        await _send(send, 416, [(b"content-range", f"bytes */{found.size}".encode())], iter(()))
+        return
+    body = await begun(_bytes(files, found, part)) if scope["method"] == "GET" else iter(())
+    named = {name for name, _ in told}
+    safe = [one for one in safe_headers(part, found.size) if one[0] not in named]
+    await _send(send, 206 if part.partial else 200, [*told, *safe], body)
+
+
+def _part(scope: Message, found: Found) -> Span | None:
+    held = header(scope, b"if-range")
+    return span("" if held and held.strip('"') != found.etag else header(scope, b"range"), found.size)
+
+
+def _bytes(files: Files, found: Found, part: Span) -> Iterator[bytes]:
+    if found.data is not None:
+        return iter([found.data[part.start : part.end]])
+    return itertools.chain.from_iterable(_pieces(files, found, part))
+
+
+def _pieces(files: Files, found: Found, part: Span) -> Iterator[Iterator[bytes]]:
+    at = 0
+    for blob, start, length in found.extents:
+        first, last = max(part.start - at, 0), min(part.end - at, length)
+        if first < last:
+            yield files.read(blob, start + first, start + last)
+        at += length
 
 
 def headers(found: Found) -> list[tuple[bytes, bytes]]:

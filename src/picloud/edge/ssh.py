@@ -21,7 +21,6 @@ from asyncssh.constants import MSG_IGNORE
 from picloud.edge import admission
 from picloud.edge.admission import Admission, Visitor
 from picloud.edge.channel import Channel, Channels, Paced
-from picloud.edge.control import Control
 from picloud.edge.forward import Forward
 from picloud.serving import Direct
 from picloud.wire import channel
@@ -45,16 +44,14 @@ _NAMES = {number: name for name, number in _SIGNALS.items()}
 class Gateway:
     """Everything that connections share."""
 
-    def __init__(self, control: Control, channels: Channels) -> None:
-        self.channels, self.admission = channels, Admission(control)
-        self._watch: asyncio.Task[None] | None = None
+    def __init__(self, channels: Channels, admission: Admission) -> None:
+        self.channels, self.admission = channels, admission
         self._acceptors: list[asyncssh.SSHAcceptor] = []
 
     async def listen(self, sockets: Sequence[socket.socket], host_key: str) -> None:
         """Serve on bound sockets."""
         logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
         key = asyncssh.read_private_key(host_key)
-        self._watch = asyncio.ensure_future(self.admission.watch())
         for bound in sockets:
             self._acceptors.append(
                 await asyncssh.listen(
@@ -78,8 +75,6 @@ class Gateway:
 
     async def close(self) -> None:
         """Take no further connections."""
-        if self._watch is not None:
-            self._watch.cancel()
         for acceptor in self._acceptors:
             acceptor.close()
 

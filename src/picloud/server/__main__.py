@@ -110,6 +110,7 @@ class Program:
             host_key=str(host_key(self.home)),
             port_address=self.settings.port_address,
             proxy_domain=self.settings.proxy_domain,
+            origins=control.origins(Doors.port(listening.control.plain), Doors.port(listening.control.tls)),
         )
         edge = EdgeProcess(order, [*listening.edge.plain, *listening.edge.tls, *listening.ssh], {})
         control.ports.tell = edge.tell

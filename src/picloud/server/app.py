@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, cast
@@ -53,29 +54,30 @@ class App:
             await self._http(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
+        started, status, template, begun = False, 0, "", time.perf_counter()
         stop: Callable[[], Any] | None = None
 
         async def sending(message: Any) -> None:
-            nonlocal started, stop
+            nonlocal started, stop, status
             if not started and request.held is not None:  # an answer that takes longer ends with the key
                 stop = cast(asyncio.Task[None], asyncio.current_task()).cancel
                 request.held.users.add(stop)
                 if request.held.ended:  # since it was let in; a short answer is out before this comes
                     asyncio.get_running_loop().call_soon(stop)
-            started = True
+            started, status = True, status or message["status"]  # the first message is the head
             await send(message)
 
         request = Request(scope, receive, sending, dict(scope["headers"]), self._control.settings.max_body)
         try:
             self._check_host(request)
             route, parts = self._find(request)
-            request.operation = declared(route.handler)
+            request.operation, template = declared(route.handler), route.path
             await self._admit(route, request)
             await route.handler(self._control, request, *parts)
         except CloudException as error:
             if started:
                 raise
+            status = error.http_status
             await refuse(send, error)
         except asyncio.CancelledError:  # the server stops and could not wait any longer; the client asks the next one
             if not started:
@@ -86,6 +88,8 @@ class App:
                 raise
             await refuse(send, Unavailable("the server could not do that", hint="see server.log in PICLOUD_HOME"))
         finally:
+            took = time.perf_counter() - begun
+            self._control.metrics.answered(scope["method"] if template else "", template, status or 503, took)
             if stop is not None and request.held is not None:
                 request.held.users.discard(stop)
 

@@ -296,6 +296,15 @@ def _basic(value: bytes) -> tuple[int, str]:
     raise NotAuthorized("this request carries no API key", hint="run 'picloud setup', or call cloud.setkey(key, secret, url)")
 
 
+def secret_shown(headers: Headers) -> str:
+    """The secret of the API key that a request carries.
+
+    Raises:
+        NotAuthorized: it carries none.
+    """
+    return _basic(headers.get(b"authorization", b""))[1]
+
+
 def _attempt(value: bytes) -> tuple[int, int, bytes]:
     try:
         jid, n, lease = value.decode().split(".")

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from picloud.edge.origins import Origins
 from picloud.engine.local import LocalEngine
+from picloud.server import telemetry
 from picloud.server.attachments import Attachments
 from picloud.server.auth import Authority
 from picloud.server.bases import Bases
@@ -26,7 +28,9 @@ from picloud.server.janitor import Janitor
 from picloud.server.limiter import Limiter
 from picloud.server.mail import Mail
 from picloud.server.meter import Meter
+from picloud.server.metrics import Metrics
 from picloud.server.oidc import Provider
+from picloud.server.overview import Overview
 from picloud.server.passwords import Passwords
 from picloud.server.placement import Placer
 from picloud.server.ports import Ports
@@ -39,6 +43,7 @@ from picloud.server.runs import Runs
 from picloud.server.sampling import Sampling
 from picloud.server.setups import Setups
 from picloud.server.storage import Storage, now_ms
+from picloud.server.terminals import Terminals
 from picloud.server.vault import Vault
 from picloud.server.views import Views
 from picloud.server.webhooks import Webhooks
@@ -65,6 +70,7 @@ class Control:
         self.settings, self.files, self.secret = settings, files, secret
         self.storage = Storage(db, settings)
         self.fleet = Fleet()
+        self.metrics, self.overview = Metrics(), Overview(self)
         self.hub = Hub()
         self.changes, self.appends = Changes(), Turns()
         self.queues = Queues(self.storage)
@@ -76,10 +82,11 @@ class Control:
         self.dispatcher.specs = self.vault.specs
         self.sampling = Sampling(self.storage, self.hub)
         self.dispatcher.ended = self.sampling.ended
+        self.dispatcher.metrics = self.metrics
         self.placer.settle = self.dispatcher.settle
         self.dispatcher.arrived = self.arrived
         self.authority = Authority(self.storage, self.fleet)
-        self.passwords, self.limiter = Passwords(), Limiter()
+        self.passwords, self.limiter, self.terminals = Passwords(), Limiter(), Terminals()
         self.ssh_limiter = Limiter(SSH_TRIES, SSH_TRIES)
         self.provider, self.mail = Provider(settings), Mail(settings)
         self.public = ""  # URL under which people reach us
@@ -138,6 +145,7 @@ class Control:
         self.spawn(self.webhooks.run())
         self.spawn(self.realtime.run())
         self.spawn(self.removal.run())
+        self.spawn(telemetry.run(self))
 
     async def close(self, grace: float | None) -> None:
         """Stop. ``grace``: seconds that running jobs get before workers end; None leaves the workers alone (restart)."""
@@ -183,6 +191,10 @@ class Control:
             return None
         port = self.ssh_port
         return f"{jid}@{self.settings.host or '127.0.0.1'}" + (f":{port}" if port else "")
+
+    def origins(self, plain: int, tls: int) -> Origins:
+        """Of our own pages, by the ports that we listen on; 0 = there is none."""
+        return Origins({"http": plain, "https": tls}, sorted(self.hosts - {""}), self.public)
 
     # -- blobs ------------------------------------------------------------------------------------------------------
 

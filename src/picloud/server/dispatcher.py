@@ -17,6 +17,7 @@ from picloud.server import scheduler
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.hub import Follower, Hub, Watcher
 from picloud.server.lanes import Lanes
+from picloud.server.metrics import Metrics
 from picloud.server.placement import Placer
 from picloud.server.storage import Storage, now_ms
 from picloud.server.throughput import Throughput
@@ -72,6 +73,7 @@ class Dispatcher:
         self.specs: Callable[[Transaction, list[int]], list[Spec]] = lease.specs  # set by control, which fills in secrets
         self.ended: Callable[[list[Finished]], None] = lambda finished: None  # set by control
         self.throughput = Throughput(storage, now_ms())
+        self.metrics = Metrics()  # of control
         self.arrived: Callable[[list[str]], Awaitable[None]]  # marks blobs whose bytes are on disk; set by control
 
     # -- the hot path -------------------------------------------------------------------------------------------
@@ -129,6 +131,7 @@ class Dispatcher:
         """Jobs were accepted, and some of them leased: hand those out, see to the rest."""
         answer, ready, taken, _ = found
         self.throughput.accepted(account, answer, ready)
+        self.metrics.accepted(answer)
         count = answer.accepted if isinstance(answer, Submitted) else MANY
         if ready and isinstance(answer, Submitted):
             self._hub.expect(account, answer.first, count)
@@ -208,6 +211,7 @@ class Dispatcher:
         became ready."""
         if account:
             self.throughput.ended(account, result)
+        self.metrics.ended(result.moved)
         self.ended(result.moved)
         self._hub.publish(result.moved)
         self._hub.recheck(result.closed)
@@ -270,6 +274,7 @@ class Dispatcher:
                 item.awaited = True
         for spec in specs:
             spec.memory_limit = worker.kind.memory
+        self.metrics.leased(leases)
         worker.argument_bytes = sum(len(item.data) for item in leases) // len(leases)
         worker.used(dict.fromkeys(item.submission for item in leases), specs)
         worker.send(Leases(specs, leases))

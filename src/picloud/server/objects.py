@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 from urllib.parse import quote
 
 from msgspec import structs
@@ -119,9 +119,39 @@ def shown(control: Control, request: Request, one: Object) -> Object:
     return structs.replace(one, public=public_folder(control, request) + quote(one.key)) if one.public else one
 
 
+class Shown(TypedDict):
+    """An object, in JSON."""
+
+    key: str
+    size: int
+    etag: str
+    md5: str  # "" = not known
+    created: int  # epoch ms
+    modified: int
+    public: NotRequired[str]  # its URL, if everybody may get it
+    headers: dict[str, str]
+
+
+def plain(control: Control, request: Request, one: Object) -> Shown:
+    """An object as its owner sees it in JSON."""
+    made = Shown(key=one.key, size=one.size, etag=one.etag, md5=one.md5, created=one.created, modified=one.modified,
+                 headers=one.headers)  # fmt: skip
+    if one.public:
+        made["public"] = shown(control, request, one).public
+    return made
+
+
 def public_folder(control: Control, request: Request) -> str:
     """The URL below which everybody finds what this account has made public."""
     return f"{control.edge(request)}/public/{quote(request.principal.name)}/"
+
+
+def facts(one: Object, held: bytes | Sequence[Extent]) -> dict[str, Any]:
+    """An object as the edge is told of it: its headers, etag, and where its bytes are."""
+    data = held.hex() if isinstance(held, bytes) else None
+    extents = [] if isinstance(held, bytes) else [(piece.blob, piece.start, piece.length) for piece in held]
+    told = {"size": one.size, "etag": one.etag, "modified": one.modified, "headers": one.headers, "md5": one.md5}
+    return told | {"data": data, "extents": extents}
 
 
 async def digest(control: Control, held: bytes | Sequence[Extent]) -> str:

@@ -17,6 +17,7 @@ from picloud.server.app import App
 from picloud.server.auth import Authority, Headers, Principal
 from picloud.server.fleet import Fleet
 from picloud.server.http import Request
+from picloud.server.metrics import Metrics
 from picloud.server.route import Route, Table
 from picloud.server.scopes import ANY
 from picloud.server.storage import Storage
@@ -148,7 +149,7 @@ def test_an_answer_that_takes_longer_ends_with_its_key(db: Database, clock: list
         async def send(message: Any) -> None:
             sent.append(message)
 
-        app: Any = App(SimpleNamespace(authority=ours, settings=Settings(), hosts={""}))  # type: ignore[arg-type]
+        app: Any = App(SimpleNamespace(authority=ours, settings=Settings(), hosts={""}, metrics=Metrics()))  # type: ignore[arg-type]
         app._table = Table([Route("GET", "/stream", stream, scope=ANY)])
         scope = {"type": "http", "method": "GET", "path": "/stream", "headers": [*shown.items()]}
         asked = asyncio.ensure_future(app(scope, None, send))

@@ -14,7 +14,7 @@ import { Refused } from './refused'
 /** All ways in: a password, a one-time link of the terminal, a login elsewhere. */
 export default function Login() {
   const token = useToken()
-  const { data: doors } = useGet('/v1/health')
+  const { data: doors } = useGet('/v1/login')
   const back = useReturn()
   if (token) return <Redirect to={wanted()} replace />
   const foot = (
@@ -22,7 +22,7 @@ export default function Login() {
       {/* The words are those of the command line's own help. */}
       <p>On the machine of the server, or wherever picloud is set up, this prints a link that logs you in once:</p>
       <Snippet code="picloud status --login" />
-      {doors?.sign_up && (
+      {doors?.sign_up === 'open' && (
         <p style={{ marginTop: '1rem' }}>
           Nobody yet?{' '}
           <Anchor component={Link} href="/signup" size="sm">

@@ -14,10 +14,10 @@ import { Snippet } from '~/parts/Snippet'
 /** Where one becomes a user: by an invitation, whose secret is in the address, or by oneself where that is open. */
 export default function SignUp() {
   const invited = useInvitation()
-  const { data: doors } = useGet('/v1/health')
+  const { data: doors } = useGet('/v1/login')
   const [made, setMade] = useState<{ user: Shape<'SignedUp'>; password: string }>()
   if (made) return <Welcome {...made} />
-  const closed = doors && !doors.sign_up && !invited
+  const closed = doors && doors.sign_up !== 'open' && !invited
   const foot = (
     <p>
       A user already?{' '}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, TypedDict
 
 import msgspec
 from msgspec import Meta, structs
@@ -39,21 +39,8 @@ class Page(Volume):
     level: bool = False  # what lies deeper is shown as its folder, with a / behind its name
 
 
-class Shown(TypedDict):
-    """An object."""
-
-    key: str
-    size: int
-    etag: str
-    md5: str  # "" = not known
-    created: int  # epoch ms
-    modified: int
-    public: NotRequired[str]  # its URL, if everybody may get it
-    headers: dict[str, str]
-
-
 class Listed(TypedDict):
-    objects: list[Shown]
+    objects: list[objects.Shown]
     truncated: bool  # there are more: ask with after=
 
 
@@ -68,7 +55,7 @@ class Removed(TypedDict):
     removed: int
 
 
-@operation(body=ANYTHING, query=Volume, answer=Shown, raises=(NotFound, Conflict, StorageFull))
+@operation(body=ANYTHING, query=Volume, answer=objects.Shown, raises=(NotFound, Conflict, StorageFull))
 async def put(control: Control, request: Request, key: str) -> None:
     """PUT /v1/bucket/{key}: its bytes, and its Content-Type -> the object; If-None-Match: * and If-Match: ETAG are heard"""
     volume = request.asked(Volume).volume
@@ -78,7 +65,7 @@ async def put(control: Control, request: Request, key: str) -> None:
     await _store(control, request, volume, New(check_key(key), len(data), md5, headers=told, data=data, match=_match(request)))
 
 
-@operation(body=Composed, query=Volume, answer=Shown, raises=(NotFound, Conflict, StorageFull))
+@operation(body=Composed, query=Volume, answer=objects.Shown, raises=(NotFound, Conflict, StorageFull))
 async def compose(control: Control, request: Request, key: str) -> None:
     """POST /v1/bucket/{key}: {blobs, headers} -> the object: of blobs that have arrived, for what one request does not hold"""
     asked, volume = await request.read(Composed), request.asked(Volume).volume
@@ -112,15 +99,7 @@ async def _store(control: Control, request: Request, volume: str, wanted: New) -
 
     found = await control.storage.write(act)
     await control.changes.tell(account, volume, changes.stored(found))
-    await request.json(_shown(control, request, found[0]))
-
-
-def _shown(control: Control, request: Request, one: Object) -> Shown:
-    made = Shown(key=one.key, size=one.size, etag=one.etag, md5=one.md5, created=one.created, modified=one.modified,
-                 headers=one.headers)  # fmt: skip
-    if one.public:
-        made["public"] = objects.shown(control, request, one).public
-    return made
+    await request.json(objects.plain(control, request, found[0]))
 
 
 @operation(query=Volume, answer=ANYTHING, answers={206: ANYTHING, 304: EMPTY, 307: EMPTY, 416: EMPTY}, raises=(NotFound,))
@@ -207,4 +186,4 @@ async def listing(control: Control, request: Request) -> None:
     found, more = await control.storage.read(
         lambda tx: look(tx, tree.find(tx, account, asked.volume), folder, asked.after, asked.limit)
     )
-    await request.json(Listed(objects=[_shown(control, request, one) for one in found], truncated=more))
+    await request.json(Listed(objects=[objects.plain(control, request, one) for one in found], truncated=more))

@@ -1,4 +1,4 @@
-"""What only the edge process asks: who logs in by ssh, and the way into a running job."""
+"""What only the edge process asks: who logs in by ssh or comes with a terminal's ticket, and the way into a running job."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from picloud.server.control import Control
 from picloud.server.doors import open_channel
 from picloud.server.http import UNREADABLE, Request
 from picloud.server.storage import now_ms
+from picloud.store import account as accounts
 from picloud.store import audit as acts
 from picloud.store import sshkey as sshkeys
 from picloud.store.db import Transaction
@@ -23,6 +24,7 @@ T = TypeVar("T")
 class Shown(msgspec.Struct):
     public: str = ""  # ssh-ed25519 AAAA..
     digest: str = ""  # sha256, hex, of the secret of an API key
+    session: str = ""  # sha256, hex, of a login's token
 
 
 class Login(Shown):
@@ -48,6 +50,11 @@ class Channel(msgspec.Struct):
     account: int = 0  # or whose it is, by a map or signature of ours
 
 
+class Brought(msgspec.Struct):
+    ticket: str  # of a terminal
+    origin: str = ""  # of the page that brings it
+
+
 class Listening(msgspec.Struct):
     open: list[int]
     failed: list[int]
@@ -71,7 +78,7 @@ async def login(control: Control, request: Request) -> None:
 
 
 async def still(control: Control, request: Request) -> None:
-    """POST /v1/edge/still: {shown: [{public | digest}]} -> {keys: [[..]]}: the same of those that are in; the edge only"""
+    """POST /v1/edge/still: {shown: [{public | digest | session}]} -> {keys: [[..]]}: the same of who is in; the edge only"""
     told, now = await _parsed(request, Still), now_ms()
     await request.json({"keys": await control.storage.read(lambda tx: [_keys(tx, one, now) for one in told.shown])})
 
@@ -89,6 +96,8 @@ def _keys(tx: Transaction, told: Shown, now: int) -> list[int]:
     if told.public:
         return sshkeys.by_public(tx, told.public, now)
     try:
+        if told.session:
+            return accounts.token_opens(tx, bytes.fromhex(told.session), now)
         return sshkeys.by_digest(tx, bytes.fromhex(told.digest), now)
     except ValueError:
         return []
@@ -112,6 +121,17 @@ async def channel(control: Control, request: Request) -> None:
         await request.json({"account": account})
         return
     raise missing
+
+
+async def terminal(control: Control, request: Request) -> None:
+    """POST /v1/edge/terminal: {ticket, origin} -> {account, jid, rows, columns, shown, keys}: somebody's visit; the edge only"""
+    told = await _parsed(request, Brought)
+    visit = control.terminals.take(told.ticket, told.origin)
+    keys = await control.storage.read(_keys, Shown(**visit.shown), now_ms())
+    if not keys:
+        raise NotAuthorized("what this terminal was opened with opens nothing any more", hint="log in again")
+    await request.json({"account": visit.account, "jid": visit.jid, "rows": visit.rows, "columns": visit.columns,
+                        "shown": visit.shown, "keys": keys})  # fmt: skip
 
 
 async def listening(control: Control, request: Request) -> None:

@@ -8,7 +8,7 @@ from typing import TypedDict
 import msgspec
 from msgspec import structs
 
-from picloud.server import audit, changes, objects
+from picloud.server import changes, filing, objects
 from picloud.server.control import Control
 from picloud.server.http import UNREADABLE, Request
 from picloud.server.operation import Nothing, operation, packed
@@ -17,8 +17,8 @@ from picloud.store import blob as blobs
 from picloud.store.db import Transaction
 from picloud.store.index import folder as folders
 from picloud.store.index import listing as listings
-from picloud.store.index import move, tree
 from picloud.store.index import object as store
+from picloud.store.index import tree
 from picloud.wire.error import BadRequest, Conflict, NotFound, StorageFull
 from picloud.wire.object import (
     BATCH,
@@ -28,7 +28,6 @@ from picloud.wire.object import (
     Change,
     Content,
     Contents,
-    Event,
     Extent,
     Keys,
     List,
@@ -41,8 +40,6 @@ from picloud.wire.object import (
     check_key,
 )
 
-FEW = 64
-"""Objects of a question that the server's loop answers itself: less than 5 ms."""
 encode = msgspec.msgpack.encode
 
 
@@ -104,7 +101,7 @@ async def put(control: Control, request: Request) -> None:
 
 def _is_few(made: Sequence[New]) -> bool:
     """Whether the server's loop may wait for it."""
-    return len(made) <= FEW and sum(one.size for one in made if one.data is not None) <= objects.PACKED
+    return len(made) <= filing.FEW and sum(one.size for one in made if one.data is not None) <= objects.PACKED
 
 
 @operation(body=packed(Keys), answer=packed(list[Object]), raises=(NotFound,))
@@ -117,7 +114,7 @@ async def find(control: Control, request: Request) -> None:
         number = tree.find(tx, account, asked.volume)
         return _there(tx, number, asked) + (folders.those(tx, number, asked.keys) if asked.folders else [])
 
-    ask = control.storage.look if len(asked.ids or asked.keys) <= FEW else control.storage.read
+    ask = control.storage.look if len(asked.ids or asked.keys) <= filing.FEW else control.storage.read
     found = await ask(query)
     await request.answer(encode([objects.shown(control, request, one) for one in found]))
 
@@ -132,7 +129,7 @@ async def get(control: Control, request: Request) -> None:
         chosen, looked = _fitting(asked, _there(tx, tree.find(tx, account, asked.volume), asked))
         return chosen, looked, store.contents(tx, [one.id for one in chosen])
 
-    ask = control.storage.look if len(asked.ids or asked.keys) <= FEW else control.storage.read
+    ask = control.storage.look if len(asked.ids or asked.keys) <= filing.FEW else control.storage.read
     chosen, looked, bytes_of = await ask(query)
     if asked.carried:
         bytes_of = await objects.brought(control, chosen, bytes_of)
@@ -183,16 +180,10 @@ async def remove(control: Control, request: Request) -> None:
     prefix = None if asked.prefix is None else check_key(asked.prefix, folder=True)
     keys = _some(asked.keys) if prefix is None else []
 
-    def act(tx: Transaction) -> tuple[int, list[Event]]:
-        number = tree.find(tx, account, asked.volume)
-        if prefix is not None:
-            return store.remove_below(tx, account, number, prefix), [Event(f"{prefix}/")]
-        removed = store.remove(tx, account, number, keys, now_ms() if asked.keep else 0)
-        return len(removed), changes.gone(removed, asked.keep)
-
-    few = prefix is None and len(keys) <= FEW
-    count, events = await (control.storage.write_few(act, durable=not asked.early) if few else control.storage.write(act))
-    await control.changes.tell(account, asked.volume, events)
+    if prefix is not None:
+        count = await filing.remove_below(control, account, asked.volume, prefix)
+    else:
+        count = await filing.remove(control, account, asked.volume, keys, keep=asked.keep, early=asked.early)
     await request.answer(encode({"removed": count}))
 
 
@@ -213,13 +204,7 @@ async def folder(control: Control, request: Request) -> None:
     """POST /v1/object/folder: Change -> {}: an empty folder, if there is none of that name (replace=False: there must be none)"""
     asked, account = await request.read(Change), request.principal.account
     key = check_key(asked.key.removesuffix("/"))
-    control.storage.check_space()
-
-    def act(tx: Transaction) -> None:
-        folders.make(tx, tree.ensure(tx, account, asked.volume, now_ms()), key, now_ms(), not asked.replace)
-
-    await control.storage.write(act)
-    await control.changes.tell(account, asked.volume, [Event(f"{key}/", kept=True)])
+    await filing.make_folder(control, account, asked.volume, key, fresh=not asked.replace)
     await request.answer(encode({}))
 
 
@@ -228,8 +213,7 @@ async def remove_folder(control: Control, request: Request) -> None:
     """POST /v1/object/folder/remove: Change -> {}: an empty folder goes"""
     asked, account = await request.read(Change), request.principal.account
     key = check_key(asked.key.removesuffix("/"))
-    await control.storage.write(lambda tx: folders.remove(tx, account, tree.find(tx, account, asked.volume), key, now_ms()))
-    await control.changes.tell(account, asked.volume, [Event(f"{key}/", kept=True)])
+    await filing.remove_folder(control, account, asked.volume, key)
     await request.answer(encode({}))
 
 
@@ -238,16 +222,7 @@ async def rename(control: Control, request: Request) -> None:
     """POST /v1/object/rename: Change -> {}: an object or a folder, within its bucket or volume"""
     asked, account = await request.read(Change), request.principal.account
     key, to = check_key(asked.key), check_key(asked.to)
-
-    def act(tx: Transaction) -> list[Object]:
-        number = tree.find(tx, account, asked.volume)
-        return move.rename(tx, account, number, key, to, asked.replace, now_ms() if asked.keep else 0)
-
-    if moved := await control.storage.write(act):
-        events = [Event(key, None, moved[0].id, asked.keep), *changes.stored(moved)]
-    else:
-        events = [Event(f"{key}/", kept=asked.keep), Event(f"{to}/", kept=True)]
-    await control.changes.tell(account, asked.volume, events)
+    await filing.rename(control, account, asked.volume, key, to, replace=asked.replace, keep=asked.keep)
     await request.answer(encode({}))
 
 
@@ -255,27 +230,17 @@ async def rename(control: Control, request: Request) -> None:
 async def copy(control: Control, request: Request) -> None:
     """POST /v1/object/copy: Change -> {copied}: an object or a folder, perhaps into another bucket or volume"""
     asked, account = await request.read(Change), request.principal.account
-    key, to, quota = check_key(asked.key), check_key(asked.to), control.settings.storage_quota
-    control.storage.check_space()
-
-    def act(tx: Transaction) -> int:
-        source, target = tree.find(tx, account, asked.volume), tree.ensure(tx, account, asked.to_volume, now_ms())
-        return move.copy(tx, account, source, key, target, to, now_ms(), quota)
-
-    copied = await control.storage.write(act)
-    await control.changes.tell(account, asked.to_volume, [Event(to), Event(f"{to}/")])
+    key, to = check_key(asked.key), check_key(asked.to)
+    copied = await filing.copy(control, account, asked.volume, key, asked.to_volume, to)
     await request.answer(encode({"copied": copied}))
 
 
 @operation(body=packed(Change), answer=packed(Object), raises=(NotFound,))
 async def publish(control: Control, request: Request) -> None:
     """POST /v1/object/publish: Change -> Object, with its URL if it is public now"""
-    asked, account = await request.read(Change), request.principal.account
+    asked = await request.read(Change)
     key, headers = check_key(asked.key), check_headers(asked.headers)
-    found = await control.storage.write(
-        lambda tx: store.publish(tx, tree.find(tx, account, ""), key, asked.public, headers, asked.reset)
-    )
-    await audit.note(control, request, "object.publish", key, public=asked.public)
+    found = await filing.publish(control, request, key, headers, public=asked.public, reset=asked.reset)
     await request.answer(encode(objects.shown(control, request, found)))
 
 
@@ -337,7 +302,4 @@ async def public(control: Control, request: Request) -> None:
         return one, store.contents(tx, [one.id])[one.id]
 
     one, held = await control.storage.read(query)
-    data = held.hex() if isinstance(held, bytes) else None
-    extents = [] if isinstance(held, bytes) else [(piece.blob, piece.start, piece.length) for piece in held]
-    told = {"size": one.size, "etag": one.etag, "modified": one.modified, "headers": one.headers, "md5": one.md5}
-    await request.json(told | {"data": data, "extents": extents})
+    await request.json(objects.facts(one, held))

@@ -23,18 +23,14 @@ from picloud.server.views import PagesShown
 from picloud.settings import CoreType
 from picloud.store import hold
 from picloud.store import job as jobs
-from picloud.store.account import user as users
 from picloud.store.meter.reservation import Reservation
 from picloud.wire import WIRE_VERSION
-from picloud.wire.scope import spelled
 
 
 class Health(TypedDict):
     ok: bool
     version: str
     pid: int
-    sign_up: bool  # whoever likes may sign up
-    oidc: bool  # one may log in by OpenID Connect
 
 
 class Server(TypedDict):
@@ -42,10 +38,6 @@ class Server(TypedDict):
     wire: int
     python: str
     account: str
-    user: str  # whose key or session it is; "" = the account's own
-    role: str  # hers in the account
-    owner: bool  # of the installation, by somebody who may administer it
-    scopes: list[str]  # what the key or session may do
     core_types: dict[str, CoreType]
     default_type: str
     edge: str  # its URL
@@ -94,9 +86,7 @@ class Status(TypedDict):
 @operation(answer=Health)
 async def health(control: Control, request: Request) -> None:
     """GET /v1/health: whether the server runs"""
-    settings = control.settings
-    doors = {"sign_up": settings.sign_up == "open", "oidc": bool(settings.oidc_issuer)}
-    await reply(request.send, msgspec.json.encode({"ok": True, "version": __version__, "pid": os.getpid(), **doors}), JSON)
+    await reply(request.send, msgspec.json.encode({"ok": True, "version": __version__, "pid": os.getpid()}), JSON)
 
 
 @operation(answer=dict[str, Any])
@@ -108,17 +98,12 @@ async def openapi(control: Control, request: Request) -> None:
 @operation(answer=Server)
 async def server(control: Control, request: Request) -> None:
     """GET /v1/server: what it is, what it offers, and whose key this is"""
-    who = request.principal
     await request.json(
         {
             "version": __version__,
             "wire": WIRE_VERSION,
             "python": PYTHON,
-            "account": who.name,
-            "user": (await control.storage.read(users.get, who.person)).name if who.person else "",
-            "role": who.role.name,
-            "owner": who.owner,
-            "scopes": spelled(who.scopes),
+            "account": request.principal.name,
             "core_types": {name: msgspec.to_builtins(kind) for name, kind in control.settings.core_types.items()},
             "default_type": control.default_type,
             "edge": control.edge(request),

@@ -15,6 +15,7 @@
     ticket_create(tx, account, now, lifetime_ms) -> ticket
     ticket_redeem(tx, ticket, now, lifetime_ms) -> token        once; NotAuthorized
     token_check(tx, token, now) -> Shown                NotAuthorized
+    token_opens(tx, sha256, now) -> list[int]           the account whose jobs it may enter
     expire(tx, now)                                     removes old tickets, tokens and invitations
 
 Users are :mod:`~picloud.store.account.user`, links that invite or let a new password be set
@@ -36,10 +37,18 @@ from picloud.store.account.key import (
     key_rotate,
     keys,
 )
-from picloud.store.account.session import expire, session_create, session_end, ticket_create, ticket_redeem, token_check
+from picloud.store.account.session import (
+    expire,
+    session_create,
+    session_end,
+    ticket_create,
+    ticket_redeem,
+    token_check,
+    token_opens,
+)
 
 __all__ = [
     "NAME", "RESERVED", "Account", "Change", "Key", "Shown", "by_name", "check_active", "closed", "create", "every", "expire",
     "get", "key_change", "key_check", "key_create", "key_get", "key_known", "key_revoke", "key_rotate", "keys", "session_create",
-    "session_end", "switch", "ticket_create", "ticket_redeem", "token_check",
+    "session_end", "switch", "ticket_create", "ticket_redeem", "token_check", "token_opens",
 ]  # fmt: skip

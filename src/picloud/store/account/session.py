@@ -93,7 +93,20 @@ def token_check(tx: Connection, token: str, now: int) -> Shown:
         NotAuthorized: unknown or expired, as may be the key that it was made by; or its user is no member any more, or the
             account is switched off.
     """
-    row = one(tx, _TOKEN, hash=digest(token), now=now)
+    return _shown(tx, digest(token), now)
+
+
+def token_opens(tx: Connection, hashed: bytes, now: int) -> list[int]:
+    """The account whose running jobs the token with this sha256 opens, in a list; empty if it opens none (any more)."""
+    try:
+        found = _shown(tx, hashed, now)
+    except NotAuthorized:
+        return []
+    return [found.id] if found.scopes & Scope.code else []
+
+
+def _shown(tx: Connection, hashed: bytes, now: int) -> Shown:
+    row = one(tx, _TOKEN, hash=hashed, now=now)
     if row is None or (row[4] and row[5] is None) or (row[7] and now >= row[7]):
         raise NotAuthorized("the session has ended", hint="log in again")
     account_id, name, scopes, until, person, role, key, key_until = row
