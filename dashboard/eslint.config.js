@@ -4,8 +4,9 @@ import hooks from 'eslint-plugin-react-hooks'
 import ts from 'typescript-eslint'
 
 export default ts.config(
-  { ignores: ['node_modules', 'src/api/schema.d.ts'] },
+  { ignores: ['node_modules', 'src/api/schema.d.ts', 'src/generated'] },
   js.configs.recommended,
+  { files: ['scripts/*.mjs'], languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } } },
   {
     files: ['src/**/*.{ts,tsx}'],
     extends: [ts.configs.strict, a11y.flatConfigs.strict, hooks.configs.flat['recommended-latest']],
