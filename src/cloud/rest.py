@@ -70,7 +70,8 @@ def info(label: str) -> dict[str, Any]:
     """What is known of an address.
 
     Returns:
-        label, uri, signature, output_encoding, description, created (datetime), creator_host, func_name, core_type.
+        label, uri, path, signature, parameters (dicts of name, required, kind, null, default), others (arguments of other
+        names are taken too), output_encoding, description, created (datetime), creator_host, func_name, core_type.
 
     Raises:
         NotFound: there is none of that label.

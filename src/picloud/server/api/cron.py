@@ -51,6 +51,7 @@ class CronShown(TypedDict):
     next_run: int | None
     last_run: int | None
     last_jid: int | None
+    last_status: str | None  # of that job; null = there was none, or it is cleaned away
     created: int
     creator_host: str
     func_name: str
@@ -107,21 +108,23 @@ async def register(control: Control, request: Request) -> None:
 async def listing(control: Control, request: Request) -> None:
     """GET /v1/cron?label=: the account's crons, or one of them"""
     label, account = request.asked(Labelled).label, request.principal.account
-    if label is None:
-        found = await control.storage.read(store.every, account)
-    else:
-        found = [await control.storage.read(store.find, account, check_label(label))]
-    await request.json({"crons": [_shown(one) for one in found]})
+
+    def read(tx: Transaction) -> tuple[list[Cron], dict[int, int]]:
+        found = store.every(tx, account) if label is None else [store.find(tx, account, check_label(label))]
+        return found, store.statuses(tx, account)
+
+    found, statuses = await control.storage.read(read)
+    await request.json({"crons": [_shown(one, statuses.get(one.last_jid or 0)) for one in found]})
 
 
-def _shown(one: Cron) -> CronShown:
+def _shown(one: Cron, status: int | None) -> CronShown:
     clock, call = one.clock, one.call
     return {
         "label": call.label, "schedule": clock.schedule, "timezone": clock.timezone, "day_or": clock.day_or,
         "missed": Missed(clock.missed).name, "overlap": Overlap(clock.overlap).name,
         "next_run": one.due if one.due < NEVER else None, "last_run": one.last_run, "last_jid": one.last_jid,
-        "created": call.created, "creator_host": call.machine, "func_name": call.name,
-        "core_type": call.submit.options.core_type,
+        "last_status": None if status is None else Status(status).name, "created": call.created,
+        "creator_host": call.machine, "func_name": call.name, "core_type": call.submit.options.core_type,
     }  # fmt: skip
 
 

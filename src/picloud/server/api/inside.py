@@ -16,7 +16,7 @@ from picloud.store.db import Transaction
 from picloud.store.queue import attachment as attachments
 from picloud.store.queue import peek as looks
 from picloud.store.queue import queue as queues
-from picloud.store.queue.peek import HEAD, Seen
+from picloud.store.queue.peek import HEAD, Seen, Version
 from picloud.store.queue.schema import NEVER
 from picloud.store.queue.tally import WINDOW
 from picloud.wire.error import NotFound
@@ -26,6 +26,7 @@ from picloud.wire.queue import Kind
 MINUTES = 10
 DAY = 24 * 60
 MOST_JOBS = 100
+MOST_VERSIONS = 20
 MOST = 100
 
 
@@ -57,6 +58,15 @@ class Handling(TypedDict):
     version: int  # of the handler; a former one finishes what it holds
 
 
+class VersionShown(TypedDict):
+    """A handler that the queue has or had."""
+
+    version: int
+    name: str
+    created: int  # epoch ms
+    ended: int | None  # when another one took its place, or it was detached; null = it is in force
+
+
 class Input(TypedDict):
     """A queue whose handler pushes into this one."""
 
@@ -70,6 +80,7 @@ class Whole(pipeline.Shown):
     series: Series
     jobs: list[Handling]  # the newest hundred that have not ended
     inputs: list[Input]
+    versions: list[VersionShown]  # the newest twenty, the newest first
 
 
 class Message(TypedDict):
@@ -99,15 +110,18 @@ async def whole(control: Control, request: Request, queue: str) -> None:
     minutes, account, now = request.asked(Look).minutes, request.principal.account, now_ms()
     (shown,) = await pipeline.shown(control, account, [queue], minutes)
 
-    def read(tx: Transaction) -> tuple[list[tuple[int, int, int, int]], list[Input]]:
+    def read(tx: Transaction) -> tuple[list[tuple[int, int, int, int]], list[Input], list[Version]]:
         found = queues.find(tx, account, queue)
         named = {one.id: one.name for one in queues.every(tx, account)}
-        return looks.jobs(tx, found.id, MOST_JOBS), _inputs(attachments.live_of(tx, account), named, queue)
+        inputs = _inputs(attachments.live_of(tx, account), named, queue)
+        return looks.jobs(tx, found.id, MOST_JOBS), inputs, looks.versions(tx, found.id, MOST_VERSIONS)
 
-    jobs, inputs = await control.storage.read(read)
+    jobs, inputs, versions = await control.storage.read(read)
     told = [Handling(jid=jid, status=Status(status).name, attachment=number, version=version)
             for jid, status, number, version in jobs]  # fmt: skip
-    await request.json({**shown, "series": series(shown["windows"], minutes, now), "jobs": told, "inputs": inputs})
+    history = series(shown["windows"], minutes, now)
+    former = [each._asdict() for each in versions]
+    await request.json({**shown, "series": history, "jobs": told, "inputs": inputs, "versions": former})
 
 
 def _inputs(live: list[attachments.Attachment], named: dict[int, str], queue: str) -> list[Input]:

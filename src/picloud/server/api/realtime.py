@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 import msgspec
+from msgspec import Meta
 
 from picloud.server.api.submission import inherited
 from picloud.server.check import PYTHON
@@ -12,13 +13,16 @@ from picloud.server.control import Control
 from picloud.server.http import Request
 from picloud.server.operation import operation
 from picloud.server.realtime import ReservationShown, told
+from picloud.store.db import Transaction
 from picloud.store.meter import reservation as store
+from picloud.store.meter import stretch
 from picloud.store.meter.reservation import Wish
 from picloud.wire.bounds import Number
 from picloud.wire.error import BadRequest, Conflict, NotFound
 from picloud.wire.money import HOUR
 
 MOST_CORES = 100_000
+MOST_ENDED = 100
 MOST_HOURS = 24 * 366 * 10
 
 
@@ -47,10 +51,17 @@ class Changed(Named):
 
 class Which(msgspec.Struct):
     request_id: Number | None = None
+    ended: Annotated[int, Meta(ge=0, le=MOST_ENDED)] = 0  # so many of those that have ended, too
+
+
+class Costing(ReservationShown):
+    """A reservation with what came of it."""
+
+    cost: int  # an amount: what it has cost until now
 
 
 class Reservations(TypedDict):
-    reservations: list[ReservationShown]
+    reservations: list[Costing]
 
 
 def _longest(hours: int | None) -> int | None:
@@ -80,13 +91,17 @@ async def reserve(control: Control, request: Request) -> None:
 
 @operation(query=Which, answer=Reservations, raises=(NotFound,))
 async def listing(control: Control, request: Request) -> None:
-    """GET /v1/realtime?request_id=: the account's reservations, or one of them, also if it has ended"""
-    number, account = request.asked(Which).request_id, request.principal.account
-    if number is None:
-        found = await control.storage.read(store.every, account)
-    else:
-        found = [await control.storage.read(store.find, account, number)]
-    await request.json({"reservations": [told(one) for one in found]})
+    """GET /v1/realtime?request_id=&ended=: the account's reservations, or one of them, also if it has ended"""
+    query, account = request.asked(Which), request.principal.account
+
+    def read(tx: Transaction) -> list[Costing]:
+        if query.request_id is None:
+            found = [*store.every(tx, account), *(store.ended(tx, account, query.ended) if query.ended else [])]
+        else:
+            found = [store.find(tx, account, query.request_id)]
+        return [{**told(one), "cost": stretch.amount(tx, one.id)} for one in found]
+
+    await request.json({"reservations": await control.storage.read(read)})
 
 
 @operation(body=Named, answer=ReservationShown, raises=(NotFound, Conflict))

@@ -24,7 +24,7 @@ from picloud.server.storage import now_ms
 from picloud.store.call import rest as store
 from picloud.store.call.rest import Published
 from picloud.wire.bounds import Number
-from picloud.wire.call import ENCODINGS, KINDS, MOST_PARAMETERS, Kept, Label, Register, check_label
+from picloud.wire.call import ENCODINGS, KINDS, MOST_PARAMETERS, Kept, Label, Parameter, Register, check_label
 from picloud.wire.error import BadRequest, Conflict, NotFound, Skew, StorageFull, TooLarge
 from picloud.wire.job import INLINE_LIMIT
 from picloud.wire.message import Arguments, Submitted
@@ -55,11 +55,23 @@ class OfJob(Wait, kw_only=True):
     jid: Number
 
 
+class ParameterShown(TypedDict):
+    """An argument of a published function."""
+
+    name: str
+    required: bool
+    kind: str  # integer, number, string, boolean, array, object; file = bytes; "" = any
+    null: bool  # null will do as well
+    default: str  # JSON; "" = not to be said in JSON
+
+
 class EndpointShown(TypedDict):
     label: str
     uri: str
     path: str
     signature: str
+    parameters: list[ParameterShown]
+    others: bool  # arguments of other names are taken too
     output_encoding: str
     description: str
     created: int
@@ -123,9 +135,14 @@ def _shown(request: Request, one: Published) -> EndpointShown:
     return {
         "label": call.label, "uri": f"{request.scope['scheme']}://{host}{path}", "path": path,
         "signature": f"({spelled(one.endpoint)})" if one.endpoint.parameters or one.endpoint.others else "()",
+        "parameters": [_parameter(each) for each in one.endpoint.parameters], "others": one.endpoint.others,
         "output_encoding": one.endpoint.encoding, "description": call.description, "created": call.created,
         "creator_host": call.machine, "func_name": call.name, "core_type": call.submit.options.core_type,
     }  # fmt: skip
+
+
+def _parameter(one: Parameter) -> ParameterShown:
+    return {"name": one.name, "required": one.required, "kind": one.kind, "null": one.null, "default": one.default}
 
 
 @operation(body=Asked, raises=(NotFound,))

@@ -3,6 +3,7 @@
 register(tx, account, asked, host, env, now) -> missing
 remove(tx, account, label)                                NotFound
 every(tx, account) / find(tx, account, label) -> Cron     NotFound
+statuses(tx, account) -> {jid: status}                     of the last job of each
 next_due(tx) -> epoch ms | None                           the next time of all crons
 due(tx, now) -> [(account, call)]                         those whose time has come
 tick(tx, calls, now) -> Ticked                            their jobs
@@ -109,6 +110,11 @@ def find(tx: Connection, account: int, label: str) -> Cron:
     return _cron(row)
 
 
+def statuses(tx: Connection, account: int) -> dict[int, int]:
+    """The last job of each cron of an account, with its status; jobs that were cleaned away are left out."""
+    return {int(jid): int(status) for jid, status in run(tx, _STATUSES, account=account).fetchall()}
+
+
 def next_due(tx: Connection) -> int | None:
     """The next time of all crons whose account is not switched off; None where there is none."""
     found = one(tx, _NEXT)
@@ -204,6 +210,12 @@ _now = bindparam("now", type_=BigInteger)
 _CLOCK = tuple(cron.c[name] for name in ("schedule", "timezone", "day_or", "missed", "overlap", "due", "last_run", "last_jid"))
 _whole = select(*_CLOCK, *calls.COLUMNS).join_from(cron, call, call.c.id == cron.c.call)
 _EVERY = _whole.where(call.c.account == bindparam("account", type_=BigInteger)).order_by(call.c.label)
+_STATUSES = (
+    select(job.c.jid, job.c.status)
+    .join_from(cron, call, call.c.id == cron.c.call)
+    .join(job, job.c.jid == cron.c.last_jid)
+    .where(call.c.account == bindparam("account", type_=BigInteger))
+)
 _OF = _whole.where(cron.c.call == bindparam("call", type_=BigInteger))
 _running = cron.join(call, call.c.id == cron.c.call).join(owner, owner.c.id == call.c.account)
 _on = owner.c.active == constant(1)

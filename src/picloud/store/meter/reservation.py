@@ -2,6 +2,7 @@
 
 request(tx, account, wish, room, now) -> Reservation     BadRequest: there is no room, with the figures
 find(tx, account, number) -> Reservation                 NotFound; those that have ended too
+ended(tx, account, limit) -> list[Reservation]           those that have ended last
 every(tx, account=None) -> list[Reservation]             those that have not ended, of all accounts
 change(tx, account, number, longest) -> Reservation      NotFound, BadRequest: it is released
 release(tx, account, number, why, now) -> Reservation    NotFound; a repeat changes nothing
@@ -128,6 +129,11 @@ def every(tx: Connection, account: int | None = None) -> list[Reservation]:
     return [Reservation(*row) for row in rows.fetchall()]
 
 
+def ended(tx: Connection, account: int, limit: int) -> list[Reservation]:
+    """The newest of an account that have ended."""
+    return [Reservation(*row) for row in run(tx, _ENDED_OF, account=account, limit=limit).fetchall()]
+
+
 def change(tx: Connection, account: int, number: int, longest: int | None) -> Reservation:
     """Change how long it lasts from its begin on (ms; None = until it is released).
 
@@ -180,6 +186,11 @@ _ROWS = select(
 ).join_from(reservation, kind, kind.c.id == reservation.c.kind)  # fmt: skip
 _OPEN = _ROWS.where(reservation.c.ended.is_(None)).order_by(reservation.c.id)
 _OPEN_OF = _OPEN.where(reservation.c.account == _bound("account"))
+_ENDED_OF = (
+    _ROWS.where(reservation.c.account == _bound("account"), reservation.c.ended.is_not(None))
+    .order_by(reservation.c.id.desc())
+    .limit(_bound("limit"))
+)
 _FIND = _ROWS.where(reservation.c.account == _bound("account"), reservation.c.id == _bound("id"))
 _BY_TOKEN = select(reservation.c.id).where(
     reservation.c.account == _bound("account"), reservation.c.token == bindparam("token", type_=Text)

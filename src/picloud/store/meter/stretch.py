@@ -2,6 +2,7 @@
 
 pay(tx, of, cores, since, until)            the cores were ready all that time
 newest(tx, reservation) -> Stretch | None
+amount(tx, reservation) -> int              what one has cost until now
 
 A stretch lies within one day (UTC), so that days and months have their sums to the unit; the newest one grows, and with it the
 sums of its day, in one transaction. Time is paid once, however often it is told.
@@ -11,13 +12,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, func, select, update
 
 from picloud.store.meter import purpose, spent
 from picloud.store.meter.purpose import Purpose
 from picloud.store.meter.reservation import Reservation
 from picloud.store.meter.schema import reservation, stretch
-from picloud.store.rows import add, one, run
+from picloud.store.rows import add, constant, one, run
 from picloud.wire.money import DAY
 
 FUNCTION = "cloud.realtime"
@@ -60,6 +61,12 @@ def newest(tx: Connection, number: int) -> Stretch | None:
     return None if row is None else Stretch(*row)
 
 
+def amount(tx: Connection, number: int) -> int:
+    """What a reservation has cost until now."""
+    row = one(tx, _AMOUNT, reservation=number)
+    return int(row[0]) if row else 0
+
+
 def _bound(name: str) -> Any:
     return bindparam(name, type_=BigInteger)
 
@@ -71,6 +78,7 @@ _NEWEST = (
     .order_by(stretch.c.begins.desc())
     .limit(1)
 )
+_AMOUNT = select(func.coalesce(func.sum(stretch.c.amount), constant(0))).where(stretch.c.reservation == _bound("reservation"))
 _ADD = add(stretch)
 _GROW = (
     update(stretch)

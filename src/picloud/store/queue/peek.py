@@ -2,6 +2,7 @@
 
 messages(tx, queue, now, limit) -> list[Seen]       those that are next, in their order; what is in hand last
 jobs(tx, queue, limit) -> list[(jid, status, attachment, version)]   of its handlers, former ones too, that have not ended
+versions(tx, queue, limit) -> list[Version]         its handlers, the present one and former ones, the newest first
 """
 
 from __future__ import annotations
@@ -35,6 +36,15 @@ class Seen(NamedTuple):
     blob: str  # where its bytes are, if they are many
 
 
+class Version(NamedTuple):
+    """A handler that a queue has or had."""
+
+    version: int
+    name: str
+    created: int  # epoch ms
+    ended: int | None  # when another one took its place, or it was detached
+
+
 def messages(tx: Connection, queue: int, now: int, limit: int) -> list[Seen]:
     """The next messages of a queue by the time at which they are handed out, or come back."""
     rows = run(tx, _NEXT, queue=queue, limit=limit).fetchall()
@@ -51,7 +61,18 @@ def jobs(tx: Connection, queue: int, limit: int) -> list[tuple[int, int, int, in
     return [tuple(map(int, row)) for row in run(tx, _JOBS, queue=queue, limit=limit).fetchall()]  # type: ignore[misc]
 
 
+def versions(tx: Connection, queue: int, limit: int) -> list[Version]:
+    """The newest handlers of a queue."""
+    return [Version(*row) for row in run(tx, _VERSIONS, queue=queue, limit=limit).fetchall()]
+
+
 _limit = bindparam("limit", type_=BigInteger)
+_VERSIONS = (
+    select(*(attachment.c[name] for name in Version._fields))
+    .where(attachment.c.queue == bindparam("queue", type_=BigInteger))
+    .order_by(attachment.c.version.desc())
+    .limit(_limit)
+)
 _m = message.c
 _chosen = (
     select(_m.id, _m.due, _m.batch, _m.pushed, _m.given, _m.retries, _m.deaths, _m.kind, _m.size, _m.data, _m.body)
