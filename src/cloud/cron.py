@@ -82,8 +82,9 @@ def info(label: str) -> dict[str, Any]:
     """What is known of a cron.
 
     Returns:
-        label, schedule, timezone, day_or, missed, overlap, next_run, last_run, last_jid, last_status, created,
-        creator_host, func_name, core_type. Times are datetimes in UTC, ``last_run`` the time that the last run was meant for; None where there is none.
+        label, schedule, timezone, day_or, missed, overlap, next_run, last_run, last_jid, last_status, created, creator_host,
+        func_name, core_type. Times are datetimes in UTC, ``last_run`` the time that the last run was meant for; None where
+        there is none.
 
     Raises:
         NotFound: there is none of that label.

@@ -1,0 +1,64 @@
+import '@xyflow/react/dist/base.css'
+import { Controls, type Edge, type Node, ReactFlow, ReactFlowProvider } from '@xyflow/react'
+import { useComputedColorScheme } from '@mantine/core'
+import { useMemo, useState } from 'react'
+import { HandlerNode, QueueNode } from './nodes'
+import { plan, SIZE, structure, type Queue, type Way } from './plan'
+import { Queues } from './live'
+import { Arrows, WayEdge } from './way'
+import classes from './graph.module.css'
+
+const NODES = { queue: QueueNode, handler: HandlerNode }
+const EDGES = { way: WayEdge }
+const LEAST = 0.45
+const FIT = { padding: 0.08, maxZoom: 1, minZoom: 0.15 }
+const START = { x: 16, y: 16, zoom: 0.7 }
+
+/** The pipelines, drawn by themselves: rectangles are queues, circles handlers, dashed lines ways of errors. */
+export default function Graph({ queues }: { queues: Queue[] }) {
+  const scheme = useComputedColorScheme()
+  const drawn = structure(queues)
+  const laid = useMemo(() => plan(drawn), [drawn])
+  const nodes = useMemo(() => laid.places.map(({ id, sort, name, x, y }): Node => ({ id, type: sort, position: { x, y }, data: { name }, ...SIZE[sort], draggable: false, selectable: false, focusable: false, connectable: false })), [laid])
+  const edges = useMemo(() => laid.ways.map((way): Edge<{ way: Way }> => ({ id: way.id, type: 'way', source: way.from, target: way.to, data: { way }, selectable: false, focusable: false })), [laid])
+  // What does not fit, and be read, begins at its left.
+  const [room, measure] = useState<number>()
+  const cramped = room !== undefined && room / laid.width < LEAST
+  const named = useMemo(() => new Map(queues.map((one) => [one.name, one])), [queues])
+  return (
+    <Queues.Provider value={named}>
+      <div ref={(place) => measure((known) => known ?? place?.clientWidth)} className={`pc-card ${classes.graph}`} role="group" aria-label="Graph of the pipelines">
+        <Arrows />
+        {room !== undefined && <ReactFlowProvider key={drawn}>
+          <ReactFlow
+            nodes={nodes}
+            edges={edges}
+            nodeTypes={NODES}
+            edgeTypes={EDGES}
+            colorMode={scheme}
+            fitView={!cramped}
+            defaultViewport={START}
+            fitViewOptions={FIT}
+            minZoom={0.15}
+            maxZoom={1.75}
+            nodesFocusable={false}
+            edgesFocusable={false}
+            elementsSelectable={false}
+            nodesDraggable={false}
+            nodesConnectable={false}
+            disableKeyboardA11y
+            zoomOnScroll={false}
+            preventScrolling={false}
+            zoomOnDoubleClick={false}
+            proOptions={{ hideAttribution: true }}
+          >
+            <Controls showInteractive={false} fitViewOptions={FIT} position="bottom-right" />
+          </ReactFlow>
+        </ReactFlowProvider>}
+        <p className={classes.legend} aria-hidden>
+          <span className={classes.box} /> queue <span className={classes.circle} /> handler <span className={classes.dash} /> errors
+        </p>
+      </div>
+    </Queues.Provider>
+  )
+}
