@@ -11,7 +11,7 @@ import classes from './graph.module.css'
 const NODES = { queue: QueueNode, handler: HandlerNode }
 const EDGES = { way: WayEdge }
 const LEAST = 0.45
-const FIT = { padding: 0.08, maxZoom: 1, minZoom: 0.15 }
+const FIT = { padding: { top: '24px', left: '24px', right: '64px', bottom: '48px' } as const, maxZoom: 1, minZoom: 0.15 }
 const START = { x: 16, y: 16, zoom: 0.7 }
 
 /** The pipelines, drawn by themselves: rectangles are queues, circles handlers, dashed lines ways of errors. */

@@ -58,7 +58,7 @@ class Handling(TypedDict):
     version: int  # of the handler; a former one finishes what it holds
 
 
-class VersionShown(TypedDict):
+class HandlerVersion(TypedDict):
     """A handler that the queue has or had."""
 
     version: int
@@ -80,7 +80,7 @@ class Whole(pipeline.Shown):
     series: Series
     jobs: list[Handling]  # the newest hundred that have not ended
     inputs: list[Input]
-    versions: list[VersionShown]  # the newest twenty, the newest first
+    versions: list[HandlerVersion]  # the newest twenty, the newest first
 
 
 class Message(TypedDict):
