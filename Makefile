@@ -21,7 +21,7 @@ system:
 
 dashboard: $(DASHBOARD)  ## build the dashboard into src/picloud/dashboard, where it has changed; needs node
 
-$(DASHBOARD): scripts/dashboard docs/reference/openapi.json $(shell find dashboard -name node_modules -prune -o -type f -print 2>/dev/null)
+$(DASHBOARD): scripts/dashboard docs/reference/openapi.json $(shell find docs -name '*.md') $(shell find dashboard -name node_modules -prune -o -type f -print 2>/dev/null)
 	@scripts/dashboard
 
 demo: setup      ## start a server of its own in .demo and run the image pipeline of examples/13
@@ -30,11 +30,12 @@ demo: setup      ## start a server of its own in .demo and run the image pipelin
 test: .venv/.ready $(DASHBOARD)  ## every test, files in parallel; choose with ARGS="tests/unit -k name", debug with WORKERS=0
 	@WORKERS=$(WORKERS) scripts/test $(ARGS)
 
-check: .venv/.ready  ## formatter, linter, strict types, import rules, the quick house rules
+check: .venv/.ready $(DASHBOARD)  ## formatters, linters, strict types, import rules, the quick house rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd dashboard && npm run --silent lint && npm test --silent
 	$(BIN)/python -m pytest -q tests/house -m "not live"
 
 format: .venv/.ready  ## let the formatter and the linter correct what they can
