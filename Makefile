@@ -6,10 +6,10 @@ WORKERS ?= 3
 BIN := .venv/bin
 export PYTHON
 DASHBOARD := src/picloud/dashboard/index.html
-.PHONY: help setup system dashboard demo test check format docs bench soak clean
+.PHONY: help setup system dashboard demo test check format docs bench screenshots soak clean
 
 help:            ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: system .venv/.ready $(DASHBOARD)  ## .venv with everything, the dashboard, and the system packages the tests use
 
@@ -47,6 +47,9 @@ docs: .venv/.ready  ## write docs/reference anew from the code
 
 bench: .venv/.ready  ## the table of bench/README.md, rivals beside it (ARGS="--only map,call")
 	@$(BIN)/python -m bench.run $(ARGS)
+
+screenshots: .venv/.ready $(DASHBOARD)  ## pictures of each page of the dashboard, of a server at work, into docs/images
+	@$(BIN)/python scripts/screenshots
 
 soak: .venv/.ready  ## 20,000 jobs and 100,000 messages while everything is killed at random, then the tests that make test leaves out
 	@$(BIN)/python -m bench.soak $(ARGS)
