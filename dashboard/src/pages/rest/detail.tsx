@@ -1,4 +1,4 @@
-import { Anchor, Button, Group, Stack, Tabs } from '@mantine/core'
+import { Button, Group, Stack, Tabs } from '@mantine/core'
 import { useState } from 'react'
 import { Snippet, useWho } from '~/parts'
 import { url } from '.'
@@ -37,7 +37,7 @@ export function Detail({ endpoint, remove }: { endpoint: Endpoint; remove: () =>
             <Snippet title={ready ? 'With the arguments that you have filled in; a key of this address, or of your account' : 'From a shell; the arguments are filled in as you try it'} code={curl(address, ready ?? example(endpoint))} />
             <Snippet title="From Python" code={python(endpoint)} />
             <p className={classes.about}>
-              The same for machines: <Anchor underline="always" href={`${endpoint.path}/openapi.json`}>openapi.json</Anchor> (with a key). A list for each argument, posted to <span className="pc-mono">{endpoint.path}/map</span>, makes a job of each position.
+              What it takes, for machines: GET <span className="pc-mono">{endpoint.path}/openapi.json</span>. A list for each argument, posted to <span className="pc-mono">{endpoint.path}/map</span>, makes a job of each position.
             </p>
           </Stack>
         </Tabs.Panel>
