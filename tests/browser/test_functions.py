@@ -155,8 +155,7 @@ def test_cores_are_reserved_at_a_known_price_changed_and_released(screen: Screen
     assert not cloud.realtime.list()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+@pytest.mark.parametrize(("dark", "narrow"), [(False, True), (True, False)], ids=["light-narrow", "dark-wide"])
 def test_they_are_for_everybody_whatever_the_names(screen: Screen, clean: None, dark: bool, narrow: bool) -> None:
     def hostile() -> None:
         pass

@@ -141,8 +141,7 @@ def test_a_queue_is_purged_and_deleted_only_if_one_means_it(screen: Screen, queu
     expect(page.get_by_text("There is no such queue")).to_be_visible()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+@pytest.mark.parametrize(("dark", "narrow"), [(False, True), (True, False)], ids=["light-narrow", "dark-wide"])
 def test_loops_and_any_names_are_for_everybody(screen: Screen, queues: None, dark: bool, narrow: bool) -> None:
     handler = eval(f"lambda {LONG}: None")
     handler.__name__ = f"{LONG}{HOSTILE}"

@@ -119,12 +119,15 @@ def test_a_cron_whose_environment_is_gone_tells_so_and_holds_up_nobody(server: S
 
 def test_overlapping_runs_may_be_skipped(server: Server, label: str) -> None:
     cloud.cron.register(signal.pause, label, RARELY, overlap="skip")
+    assert cloud.cron.info(label)["last_status"] is None
     jid = cloud.cron.manual_run(label)
     put_due(server, label, 1)
     nudge()
     until(lambda: len(cloud.cron.runs(label)) == 2)
     assert cloud.cron.runs(label)[0]["why"] == "overlap"
+    assert cloud.cron.info(label)["last_status"] in ("queued", "processing")
     cloud.kill(jid)
+    until(lambda: cloud.cron.info(label)["last_status"] == "killed")
 
 
 def test_a_job_may_register_a_cron(server: Server, label: str) -> None:

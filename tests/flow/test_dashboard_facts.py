@@ -165,6 +165,10 @@ def test_a_queue_is_told_whole_and_its_messages_stay(server: Any) -> None:
     assert (sum(series["came"]), len(series["came"]), series["step_ms"]) == (3, 60, 10_000)
     other.attach(doubled, [queue], max_parallel_jobs=0)
     assert get("/v1/queue/facts-in")["inputs"] == [{"queue": "facts-out", "on_error": False}]
+    other.attach(len, [queue], max_parallel_jobs=0)
+    new, old = get("/v1/queue/facts-out")["versions"]
+    assert [(one["version"], one["name"]) for one in (new, old)] == [(2, "len"), (1, "doubled")]
+    assert new["ended"] is None and new["created"] == old["ended"] >= old["created"]
     with pytest.raises(NotFound):
         get("/v1/queue/facts-nowhere")
     with pytest.raises(NotFound):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import cloud
+from cloud._stored import link
 from picloud.wire.error import BadRequest, CloudException, NotFound, SetupError
 from tests.conftest import Server, serving
 
@@ -101,7 +102,9 @@ def test_cores_are_ready_paid_to_the_unit_and_jobs_on_them_cost_nothing(own: Ser
     cloud.result(jid)
     assert cloud.info(jid, "cost")[jid]["cost"]["amount"] > 0
     told = ended(number)
-    assert paid() - before == milliseconds(told) * 2 * C2 and told["why"] == "released by hand"
+    assert paid() - before == told["cost"] == milliseconds(told) * 2 * C2 and told["why"] == "released by hand"
+    over = link("reservations").json("GET", "/v1/realtime?ended=5")["reservations"]
+    assert [(each["request_id"], each["cost"]) for each in over if each["state"] == "ended"][:1] == [(number, told["cost"])]
     until(lambda: not reserved_workers(own), "its worker stays")
     total = own.picloud("usage")["total"]["amount"]
     assert total == sum(row["amount"] for row in cloud.usage("type"))

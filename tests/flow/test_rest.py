@@ -189,6 +189,9 @@ def test_what_an_address_says_about_itself(server: Server, label: str) -> None:
     told = cloud.rest.info(label)
     assert (told["label"], told["uri"], told["output_encoding"]) == (label, url, "json")
     assert told["signature"] == "(width, height=1.0, name=null)" and told["description"].startswith("The area")
+    assert [(one["name"], one["required"], one["kind"], one["default"]) for one in told["parameters"]] == [
+        ("width", True, "number", ""), ("height", False, "number", "1.0"), ("name", False, "string", "null")]  # fmt: skip
+    assert not told["others"]
     made = http_("GET", f"{url}/openapi.json").json()
     assert made["openapi"] == "3.1.0" and set(made["paths"]) == {urlsplit(url).path + end for end in ("", "/map", "/result")}
     schema = made["paths"][urlsplit(url).path]["post"]["requestBody"]["content"]["application/json"]["schema"]

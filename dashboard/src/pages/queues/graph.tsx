@@ -10,7 +10,8 @@ import classes from './graph.module.css'
 
 const NODES = { queue: QueueNode, handler: HandlerNode }
 const EDGES = { way: WayEdge }
-const LEAST = 0.45
+/** What is smaller cannot be read. */
+const LEAST = 0.5
 const FIT = { padding: { top: '24px', left: '24px', right: '64px', bottom: '48px' } as const, maxZoom: 1, minZoom: 0.15 }
 const START = { x: 16, y: 16, zoom: 0.7 }
 
@@ -22,14 +23,14 @@ export default function Graph({ queues }: { queues: Queue[] }) {
   const nodes = useMemo(() => laid.places.map(({ id, sort, name, x, y }): Node => ({ id, type: sort, position: { x, y }, data: { name }, ...SIZE[sort], draggable: false, selectable: false, focusable: false, connectable: false })), [laid])
   const edges = useMemo(() => laid.ways.map((way): Edge<{ way: Way }> => ({ id: way.id, type: 'way', source: way.from, target: way.to, data: { way }, selectable: false, focusable: false })), [laid])
   // What does not fit, and be read, begins at its left.
-  const [room, measure] = useState<number>()
-  const cramped = room !== undefined && room / laid.width < LEAST
+  const [room, measure] = useState<{ width: number; height: number }>()
+  const cramped = room && Math.min(room.width / laid.width, room.height / laid.height) < LEAST
   const named = useMemo(() => new Map(queues.map((one) => [one.name, one])), [queues])
   return (
     <Queues.Provider value={named}>
-      <div ref={(place) => measure((known) => known ?? place?.clientWidth)} className={`pc-card ${classes.graph}`} role="group" aria-label="Graph of the pipelines">
+      <div ref={(place) => measure((known) => known ?? (place ? { width: place.clientWidth, height: place.clientHeight } : undefined))} className={`pc-card ${classes.graph}`} role="group" aria-label="Graph of the pipelines">
         <Arrows />
-        {room !== undefined && <ReactFlowProvider key={drawn}>
+        {room && <ReactFlowProvider key={drawn}>
           <ReactFlow
             nodes={nodes}
             edges={edges}

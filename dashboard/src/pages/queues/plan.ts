@@ -38,11 +38,13 @@ interface Parts {
 export interface Plan extends Parts {
   /** In the drawing's own pixels. */
   width: number
+  height: number
 }
 
 export const SIZE = { queue: { width: 184, height: 78 }, handler: { width: 64, height: 64 } }
 const APART = { x: 72, y: 56 }
-const LEAST_WIDTH = 1100
+/** Width to height of the place where it is drawn, about. */
+const SHAPE = 2.4
 
 /** What of the queues decides where they stand: a text, so that the drawing rests while only figures change. */
 export const structure = (queues: Queue[]): string =>
@@ -103,11 +105,7 @@ function together(places: Place[], ways: Way[]): Parts[] {
   return made.sort((a, b) => b.places.length - a.places.length)
 }
 
-interface Laid extends Plan {
-  height: number
-}
-
-function lay(places: Place[], ways: Way[]): Laid {
+function lay(places: Place[], ways: Way[]): Plan {
   const graph = new dagre.graphlib.Graph({ multigraph: true })
   graph.setGraph({ rankdir: 'LR', ranksep: 62, nodesep: 40, edgesep: 24 })
   for (const one of places) graph.setNode(one.id, { ...SIZE[one.sort] })
@@ -143,10 +141,16 @@ function ended(points: Point[], way: Way, centre: (id: string) => Point): Point[
   return [first, ...inner, last]
 }
 
-/** In rows, as wide as the widest. */
-function packed(laid: Laid[]): Plan {
-  const room = Math.max(LEAST_WIDTH, ...laid.map((one) => one.width))
-  const made: Plan = { places: [], ways: [], width: 0 }
+/** In rows; of all widths that these can have, the one that leaves them largest. */
+function packed(laid: Plan[]): Plan {
+  const widest = Math.max(0, ...laid.map((one) => one.width))
+  const all = [1, 1.5, 2, 3, 4, 6, 8].map((times) => inRows(laid, widest * times))
+  const extent = (one: Plan) => Math.max(one.width, one.height * SHAPE)
+  return all.reduce((best, one) => (extent(one) < extent(best) ? one : best))
+}
+
+function inRows(laid: Plan[], room: number): Plan {
+  const made: Plan = { places: [], ways: [], width: 0, height: 0 }
   let [x, y, row] = [0, 0, 0]
   for (const one of laid) {
     if (x > 0 && x + one.width > room) {
@@ -158,6 +162,7 @@ function packed(laid: Laid[]): Plan {
     made.width = Math.max(made.width, x + one.width)
     x += one.width + APART.x
     row = Math.max(row, one.height)
+    made.height = y + row
   }
   return made
 }
