@@ -16,7 +16,7 @@ export function Certificate({ job }: { job: Job }) {
   return (
     <section className={classes.box} aria-labelledby="certificate">
       <h2 id="certificate" className={classes.title}>
-        <span className={classes.kind}>{sentence(job.status === 'killed' ? 'ended' : 'failed')}</span>
+        <span className={classes.kind}>{job.status === 'killed' ? 'Ended' : 'Failed'}:</span>
         {causeWords(failure.cause)}
       </h2>
       <p className={classes.message}>{failure.message}</p>
@@ -40,8 +40,8 @@ function Plain({ job }: { job: Job }) {
   return (
     <section className={classes.box} data-tone="off" aria-labelledby="certificate">
       <h2 id="certificate" className={classes.title}>
-        <span className={classes.kind}>{sentence(job.status)}</span>
-        {causeWords(job.cause ?? '')}
+        <span className={classes.kind}>{sentence(job.status)}{job.cause && job.cause !== job.status && ':'}</span>
+        {job.cause !== job.status && causeWords(job.cause ?? '')}
       </h2>
       {job.exception && <p className={classes.message}>{job.exception}</p>}
       {job.cause === 'dependency' && job.depends_on[0] && (
@@ -94,7 +94,9 @@ function Evidence({ job, failure }: { job: Job; failure: Failure }) {
     const span = (now?.at_ms ?? 0) - (before?.at_ms ?? 0)
     return now && span > 0 ? Math.max(0, now[of] - (before?.[of] ?? 0)) / span / 10 / job.cores : null
   }
-  const peak = Math.max(...last.map((one) => one.memory))
+  // of a sample with a new peak that: it came and went since the one before
+  const memory = last.map((one, at) => (one.peak > (last[at - 1]?.peak ?? 0) ? one.peak : one.memory))
+  const peak = Math.max(...memory)
   return (
     <Section title="Its last minute">
       <div className={classes.pair}>
@@ -103,7 +105,7 @@ function Evidence({ job, failure }: { job: Job; failure: Failure }) {
           times={times}
           height={120}
           format={format.bytes}
-          lines={[{ label: 'used', values: last.map((one) => one.memory), color: 'bad', area: true }]}
+          lines={[{ label: 'used', values: memory, color: 'bad', area: true }]}
           limit={limit && (failure.cause === 'out_of_memory' || peak > limit / 5) ? { value: limit, label: 'limit' } : undefined}
         />
         <Chart

@@ -3,6 +3,7 @@ import { IconDownload } from '@tabler/icons-react'
 import { useAction } from '~/api/action'
 import { address, request } from '~/api/client'
 import { format, Section, Snippet } from '~/parts'
+import { pretty } from './pretty'
 import { fetched, save } from './save'
 import type { Job } from './shape'
 import { Text } from './text'
@@ -16,14 +17,14 @@ export function Result({ job }: { job: Job }) {
     <Section title="Result" actions={<span className="pc-dim">{format.bytes(result.size)}</span>}>
       <div className={`pc-card ${classes.result}`}>
         {result.kind === 'json' && result.exact ? <Json job={job} value={result.json} /> : result.kind === 'pickle' ? <Pickled job={job} /> : <Raw job={job} />}
-        <Snippet code={`import cloud\n\ncloud.result(${jid})`} />
+        {!(result.kind === 'json' && result.exact) && <Snippet code={`import cloud\ncloud.result(${jid})`} />}
       </div>
     </Section>
   )
 }
 
 function Json({ job, value }: { job: Job; value: unknown }) {
-  const text = JSON.stringify(value, null, 2) ?? 'null'
+  const text = pretty(value)
   return (
     <>
       <Text title="JSON" text={text} open />

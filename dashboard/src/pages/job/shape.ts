@@ -29,6 +29,7 @@ export interface Last {
   cpu_user_us: number
   cpu_system_us: number
   memory: number
+  peak: number
 }
 
 export interface Attempt {

@@ -23,7 +23,7 @@ export function Usage({ job, samples }: { job: Job; samples: Sample[] | undefine
   if (over && samples?.length === 0) return <Brief job={job} />
   const values = series?.values
   const last = samples?.at(-1)
-  const peak = last?.memory.max_usage ?? job.memory.max_usage ?? 0
+  const peak = Math.max(last?.memory.max_usage ?? 0, job.memory.max_usage ?? 0)
   const lines = (...all: [string, (number | null)[] | undefined, Line['color'], boolean?][]): Line[] =>
     all.map(([label, some, color, area]) => ({ label, values: some ?? [], color, area }))
   const rate = (value: number) => `${format.bytes(value)}/s`
@@ -39,7 +39,7 @@ export function Usage({ job, samples }: { job: Job; samples: Sample[] | undefine
             atLeast={100}
             format={(value) => `${Math.round(value)} %`}
             lines={lines(['user', values?.user, 'accent', true], ['system', values?.system, 'second', true])}
-            beside={last && `${format.duration(((last.cputime.user ?? 0) + (last.cputime.system ?? 0)) * 1000)} of CPU time`}
+            beside={last && `${format.duration(((last.cputime.user ?? 0) + (last.cputime.system ?? 0)) * 1000)} in all`}
           />
         </div>
         <div className={`pc-card ${classes.chart}`}>
@@ -93,6 +93,12 @@ function Brief({ job }: { job: Job }) {
   )
 }
 
+/** The memory of a sample; of one with a new peak that, so that what came and went between two samples is seen. */
+function highest({ memory }: Sample, before: Sample | undefined): number | null {
+  const risen = memory.max_usage !== null && memory.max_usage > (before?.memory.max_usage ?? 0)
+  return risen ? memory.max_usage : memory.usage
+}
+
 /** Columns for the charts; counters become rates between two samples, the first of them since the begin. */
 function measured(samples: Sample[], begun: number, cores: number): Series {
   const found: Series = { times: [], values: { user: [], system: [], memory: [], cache: [], swap: [], read: [], written: [], in: [], out: [] } }
@@ -112,7 +118,7 @@ function measured(samples: Sample[], begun: number, cores: number): Series {
     found.times.push(begun + one.at * 1000)
     values.user.push(share((sample) => sample.cputime.user))
     values.system.push(share((sample) => sample.cputime.system))
-    values.memory.push(one.memory.usage)
+    values.memory.push(highest(one, before))
     values.cache.push(one.memory.cache)
     values.swap.push(one.swap.usage)
     values.read.push(rate((sample) => sample.disk.read))

@@ -76,7 +76,7 @@ function options(lines: Props['lines'], limit: Props['limit'], format: (value: n
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(atLeast, high ?? 0) * 1.08] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 22, gap: 4, space: 64, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
+      { ...axis, grid: { show: false }, size: 22, gap: 4, space: 88, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
       { ...axis, size: (_, values) => Math.max(32, 7 * Math.max(0, ...(values ?? []).map((one) => one.length)) + 12), space: 34, values: (_, ticks) => ticks.map(format) },
     ],
     series: [{}, ...series],

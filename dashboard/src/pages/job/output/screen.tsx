@@ -10,6 +10,8 @@ import type { Block } from './tail'
 const LINE = 19
 /** px from the end that count as being there. */
 const NEAR = 24
+/** Blocks from which on only those in sight are laid out. */
+const MANY = 10
 /** Lines of a search that are shown. */
 const MOST = 2000
 
@@ -57,7 +59,7 @@ export function Screen({ blocks, wrap, label, resume }: Props & { resume: string
     <div className={classes.frame}>
       {/* It scrolls, so the keyboard must reach it. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-      <div ref={box} className={classes.screen} data-wrap={wrap || undefined} data-held={on || undefined} tabIndex={0} role="log" aria-live="off" aria-label={label} onScroll={scrolled}>
+      <div ref={box} className={classes.screen} data-wrap={wrap || undefined} data-held={on || undefined} data-many={blocks.length > MANY || undefined} tabIndex={0} role="log" aria-live="off" aria-label={label} onScroll={scrolled}>
         <div ref={inside}>
           {blocks.map((one) => (
             <Lines key={one.key} block={one} />
