@@ -105,6 +105,7 @@ function Evidence({ job, failure }: { job: Job; failure: Failure }) {
           times={times}
           height={120}
           format={format.bytes}
+          binary
           lines={[{ label: 'used', values: memory, color: 'bad', area: true }]}
           limit={limit && (failure.cause === 'out_of_memory' || peak > limit / 5) ? { value: limit, label: 'limit' } : undefined}
         />

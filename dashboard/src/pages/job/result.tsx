@@ -47,7 +47,7 @@ function Raw({ job }: { job: Job }) {
   })
   return (
     <>
-      <div className={classes.kind}>{isJson ? 'JSON that is too long to show here.' : 'Bytes.'}</div>
+      <div className={classes.kind}>{isJson ? 'JSON that is too long to show here; it begins:' : 'Bytes:'}</div>
       {result?.preview && <Word block className={classes.preview}>{result.preview.replace(/^=/, '')}</Word>}
       <div>
         <Button variant="default" leftSection={<IconDownload size={14} aria-hidden />} loading={load.busy} onClick={() => void load.run()}>

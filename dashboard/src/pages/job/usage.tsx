@@ -49,7 +49,8 @@ export function Usage({ job, samples }: { job: Job; samples: Sample[] | undefine
             height={150}
             atLeast={32 << 20}
             format={format.bytes}
-            lines={lines(['used', values?.memory, 'accent', true], ['cache', values?.cache, 'second'], ['swap', values?.swap, 'warns']).filter((one, at) => at === 0 || one.values.some(Boolean))}
+            binary
+            lines={lines(['used', values?.memory, 'accent', true], ['cache', values?.cache, 'second'], ['swap', values?.swap, 'warns']).filter((one, at) => at === 0 || one.values.some((value) => (value ?? 0) > peak / 20))}
             limit={near && limit ? { value: limit, label: 'limit' } : undefined}
             beside={`peak ${format.bytes(peak)}${limit ? ` of ${format.bytes(limit)}` : ''}`}
           />
@@ -61,6 +62,7 @@ export function Usage({ job, samples }: { job: Job; samples: Sample[] | undefine
             height={110}
             atLeast={1024}
             format={rate}
+            binary
             lines={lines(['read', values?.read, 'accent', true], ['written', values?.written, 'third', true])}
             beside={last?.disk.usage != null && `${format.bytes(last.disk.usage)} in use`}
           />
@@ -72,6 +74,7 @@ export function Usage({ job, samples }: { job: Job; samples: Sample[] | undefine
             height={110}
             atLeast={1024}
             format={rate}
+            binary
             lines={lines(['in', values?.in, 'accent', true], ['out', values?.out, 'third', true])}
             beside={last?.network.in != null && `${format.bytes(last.network.in)} in, ${format.bytes(last.network.out ?? 0)} out`}
           />

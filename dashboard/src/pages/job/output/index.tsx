@@ -77,9 +77,11 @@ function Stream({ job, name, title }: { job: Job; name: string; title: string })
       <div className={classes.tools}>
         <Search label={`Search ${title}`} value={wanted} onChange={setWanted} pause={150} />
         <Switch size="xs" label="Wrap" checked={wrap} onChange={(event) => setWrap(event.currentTarget.checked)} />
-        <Button variant="subtle" color="gray" className={classes.load} leftSection={<IconDownload size={14} aria-hidden />} loading={load.busy} disabled={empty} onClick={() => void load.run()}>
-          Download
-        </Button>
+        {!empty && (
+          <Button variant="subtle" color="gray" className={classes.load} leftSection={<IconDownload size={14} aria-hidden />} loading={load.busy} onClick={() => void load.run()}>
+            Download
+          </Button>
+        )}
       </div>
       {known.cut > 0 && (
         <div className={classes.cut}>
