@@ -23,14 +23,12 @@ export interface Known {
   cut: number
   /** Everything that there is now has been read. */
   read: boolean
-  /** All has come, and nothing more will. */
-  done: boolean
   error: string
 }
 
 /** The end of one stream of a job, as it comes. However fast that is, it is drawn some times a second, and no more than its last megabytes are kept. */
 export class Tail {
-  known: Known = { blocks: [], cut: 0, read: false, done: false, error: '' }
+  known: Known = { blocks: [], cut: 0, read: false, error: '' }
   private over = false
   private attempt = 0
   private blocks: Block[] = []
@@ -72,14 +70,14 @@ export class Tail {
     const stop = follow({
       path: '/v1/job/{jid}/log',
       params: () => {
-        if (this.of !== this.attempt) this.bytes = 0 // positions are those of the attempt that prints
+        if (this.of !== this.attempt && this.attempt > 1) this.clear() // positions are those of the attempt that prints
         this.of = this.attempt
         return { jid: this.jid, stream: this.stream, since: this.bytes }
       },
       take: (bytes) => this.take(bytes),
       over: () => this.over,
       refused: (error) => this.tell({ error: error.message, read: true }),
-      done: () => this.tell({ done: true, read: true }),
+      done: () => this.tell({ read: true }),
     })
     const quiet = setTimeout(() => this.tell({ read: true }), 1500)
     return () => {
@@ -88,6 +86,15 @@ export class Tail {
       clearTimeout(this.timer)
       this.timer = undefined
     }
+  }
+
+  /** Begin anew, with what the newest attempt prints. */
+  private clear(): void {
+    this.blocks = []
+    this.rest = ''
+    this.size = this.bytes = this.cut = 0
+    this.torn = false
+    this.decoder = new TextDecoder()
   }
 
   private take(bytes: Uint8Array): void {
