@@ -8,18 +8,20 @@ import classes from './certificate.module.css'
 import { type Failure, type Job, lastAttempt } from './shape'
 import { Text } from './text'
 
+const OUTCOMES: Record<string, string> = { killed: 'Ended', stalled: 'Did not run' }
+
 /** Why it failed, and what to do: the first thing that one wants to know. */
 export function Certificate({ job }: { job: Job }) {
   const { failure } = job
   if (!failure) return job.status === 'done' || !job.cause ? null : <Plain job={job} />
   const python = failure.traceback || (job.exception?.includes('\n') ? job.exception : '')
   return (
-    <section className={classes.box} aria-labelledby="certificate">
+    <section className={classes.box} data-tone={failure.cause === 'killed' ? 'off' : job.status === 'stalled' ? 'warns' : undefined} aria-labelledby="certificate">
       <h2 id="certificate" className={classes.title}>
-        <span className={classes.kind}>{job.status === 'killed' ? 'Ended' : 'Failed'}:</span>
+        <span className={classes.kind}>{OUTCOMES[job.status] ?? 'Failed'}:</span>
         {causeWords(failure.cause)}
       </h2>
-      <p className={classes.message}>{failure.message}</p>
+      <p className={classes.message}>{sentence(failure.message)}</p>
       {failure.advice && (
         <p className={classes.advice}>
           <IconBulb size={17} aria-hidden />

@@ -18,6 +18,9 @@ const STREAMS: [string, string][] = [
   ['syslog', 'System log'],
 ]
 
+/** Bytes of a stream up to which all of it is stored. */
+const STORED = 11_000_000
+
 const NOTHING: Record<string, string> = {
   stdout: 'What the job prints appears here.',
   stderr: 'What it prints to stderr appears here.',
@@ -85,7 +88,7 @@ function Stream({ job, name, title }: { job: Job; name: string; title: string })
       </div>
       {known.cut > 0 && (
         <div className={classes.cut}>
-          The first {format.bytes(known.cut)} are not shown; the download has all.
+          The first {format.bytes(known.cut)} are not shown; the download has {(job.logs[name] ?? 0) > STORED ? 'the first 1 MB and the last 10 MB' : 'all'}.
         </div>
       )}
       {search ? (
