@@ -5,7 +5,7 @@ import { sentence } from '~/api/error'
 import { to } from '~/layout/routes'
 import { causeWords, Chart, format, Section } from '~/parts'
 import classes from './certificate.module.css'
-import { type Failure, type Job, lastAttempt } from './shape'
+import { ended, type Failure, type Job, lastAttempt } from './shape'
 import { Text } from './text'
 
 const OUTCOMES: Record<string, string> = { killed: 'Ended', stalled: 'Did not run' }
@@ -97,8 +97,11 @@ function Evidence({ job, failure }: { job: Job; failure: Failure }) {
     return now && span > 0 ? Math.max(0, now[of] - (before?.[of] ?? 0)) / span / 10 / job.cores : null
   }
   // of a sample with a new peak that: it came and went since the one before
-  const memory = last.map((one, at) => (one.peak > (last[at - 1]?.peak ?? 0) ? one.peak : one.memory))
-  const peak = Math.max(...memory)
+  const memory = ended(
+    last.map((one, at) => (one.peak > (last[at - 1]?.peak ?? 0) ? one.peak : one.memory)),
+    job,
+  )
+  const peak = Math.max(...last.map((one) => one.peak))
   return (
     <Section title="Its last minute">
       <div className={classes.pair}>

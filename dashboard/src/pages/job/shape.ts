@@ -81,6 +81,12 @@ const FINAL = new Set(['done', 'error', 'stalled', 'killed'])
 /** Nothing changes any more. */
 export const isOver = (job: { status: string }): boolean => FINAL.has(job.status)
 
+/** Memory over time as a chart shows it: the last sample of a job whose memory ran out was taken when its process was gone. */
+export function ended(memory: (number | null)[], job: Job): (number | null)[] {
+  const peak = job.failure?.peak_memory ?? job.memory.max_usage
+  return job.failure?.cause === 'out_of_memory' && typeof peak === 'number' && memory.length > 1 ? [...memory.slice(0, -1), peak] : memory
+}
+
 /** How a job is called where its number is not enough. */
 export const nameOf = (job: Job): string => job.function.name || `Job ${job.jid}`
 

@@ -2,7 +2,7 @@ import { useMemo } from 'react'
 import { Chart, type Line, format, Section, Status } from '~/parts'
 import classes from './job.module.css'
 import type { Sample } from './samples'
-import { isOver, type Job, lastAttempt } from './shape'
+import { ended, isOver, type Job, lastAttempt } from './shape'
 
 /** Of a limit, from which on its line is drawn: below that it would press what matters to the ground. */
 const NEAR = 0.2
@@ -50,7 +50,7 @@ export function Usage({ job, samples }: { job: Job; samples: Sample[] | undefine
             atLeast={32 << 20}
             format={format.bytes}
             binary
-            lines={lines(['used', values?.memory, 'accent', true], ['cache', values?.cache, 'second'], ['swap', values?.swap, 'warns']).filter((one, at) => at === 0 || one.values.some((value) => (value ?? 0) > peak / 20))}
+            lines={lines(['used', values && ended(values.memory, job), 'accent', true], ['cache', values?.cache, 'second'], ['swap', values?.swap, 'warns']).filter((one, at) => at === 0 || one.values.some((value) => (value ?? 0) > peak / 20))}
             limit={near && limit ? { value: limit, label: 'limit' } : undefined}
             beside={`peak ${format.bytes(peak)}${limit ? ` of ${format.bytes(limit)}` : ''}`}
           />

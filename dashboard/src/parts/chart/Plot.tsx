@@ -71,7 +71,7 @@ function options(lines: Props['lines'], limit: Props['limit'], format: (value: n
   return {
     width: Math.max(1, width),
     height,
-    padding: [8, 24, 0, 0],
+    padding: [8, 34, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(atLeast, high ?? 0) * 1.08] } },
