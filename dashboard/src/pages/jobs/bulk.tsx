@@ -25,17 +25,17 @@ export function useBulk(done: () => void) {
   const buttons = (lines: Line[]) => {
     const over = lines.filter((one) => one.over)
     const open = (what: Asked['what'], of: Line[]) => () => ask.open({ what, lines: of })
-    const some = failed(lines)
+    const some = failed(over)
     return (
       <>
         <Button variant="default" size="compact-xs" leftSection={<IconPlayerStop size={13} aria-hidden />} disabled={!unfinished(lines)} onClick={open('kill', lines.filter((one) => !one.over))}>
           Kill
         </Button>
-        <Button variant="default" size="compact-xs" leftSection={<IconRefresh size={13} aria-hidden />} disabled={over.length < lines.length} onClick={open('rerun', lines)}>
+        <Button variant="default" size="compact-xs" leftSection={<IconRefresh size={13} aria-hidden />} disabled={!over.length} onClick={open('rerun', over)}>
           Rerun
         </Button>
-        {some > 0 && some < size(lines) && (
-          <Button variant="default" size="compact-xs" disabled={over.length < lines.length} onClick={open('failed', lines)}>
+        {some > 0 && some < size(over) && (
+          <Button variant="default" size="compact-xs" onClick={open('failed', over)}>
             Rerun {format.short(some)} failed
           </Button>
         )}

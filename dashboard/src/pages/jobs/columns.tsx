@@ -6,6 +6,7 @@ import { Progress } from './progress'
 
 const dash = <span className="pc-dim">–</span>
 
+const name = (text: string) => (text ? <span className={`pc-cut ${classes.name}`}>{text}</span> : dash)
 const named = (line: Line) => (line.map ? `${line.first} – ${line.last}` : String(line.first))
 
 /** All that is known of a job in a list, in the order of the table. */
@@ -17,8 +18,8 @@ export const COLUMNS: Column<Line>[] = [
     width: 210,
     cell: (line) => (line.map ? <Progress map={line.map} /> : <Status state={line.status ?? ''} cause={line.cause} />),
   },
-  { key: 'function', title: 'Function', text: (line) => line.function, cell: (line) => line.function || dash },
-  { key: 'label', title: 'Label', from: 'md', text: (line) => line.label, cell: (line) => line.label || dash },
+  { key: 'function', title: 'Function', text: (line) => line.function, cell: (line) => name(line.function) },
+  { key: 'label', title: 'Label', from: 'md', text: (line) => line.label, cell: (line) => name(line.label) },
   { key: 'created', title: 'Created', align: 'right', from: 'sm', cell: (line) => <Ago at={line.created} /> },
   {
     key: 'runtime',

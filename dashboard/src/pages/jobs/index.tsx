@@ -37,14 +37,17 @@ export default function Jobs() {
   const area = useRef<HTMLDivElement>(null)
   useRowKeys(area)
   return (
-    <Page title="Jobs" actions={<Chooser hidden={hidden} onChange={setHidden} />}>
-      <div className={classes.page} ref={area}>
+    <Page title="Jobs">
+      <div className={classes.page} ref={area} aria-busy={stale || (!lines && !error)}>
         <Tabs state={filters.values.state} counts={counts} />
         <div className={classes.filters}>
           <Search label="Search jobs" value={filters.values.text ?? ''} onChange={(text) => filters.set({ text })} />
           <Picker filters={filters} counts={counts} onPeriod={() => setPeriod(true)} />
           <Chips filters={filters} />
-          <Switch size="xs" className={classes.fold} label="Maps as one row" checked={filters.folded} onChange={(event) => filters.set({ fold: event.currentTarget.checked ? '1' : '0' })} />
+          <div className={classes.view}>
+            <Switch size="xs" label="Maps as one row" checked={filters.folded} onChange={(event) => filters.set({ fold: event.currentTarget.checked ? '1' : '0' })} />
+            <Chooser hidden={hidden} onChange={setHidden} />
+          </div>
         </div>
         <Table
           label="Jobs"
@@ -63,7 +66,7 @@ export default function Jobs() {
           empty={<Nothing filters={filters} />}
         />
         <div className={classes.foot}>
-          <Keys may={may} />
+          {lines?.length ? <Keys may={may} /> : null}
           <Pager pages={pages} next={next} />
         </div>
       </div>

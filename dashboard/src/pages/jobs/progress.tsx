@@ -21,7 +21,7 @@ export function Progress({ map }: { map: Shape<'Folded'> }) {
       </span>
       <span className={classes.share}>
         {share(map)}
-        {map.failed > 0 && <span className={classes.failed}> · {format.short(map.failed)} failed</span>}
+        {map.failed > 0 ? <span className={classes.failed}> · {format.short(map.failed)} failed</span> : map.running > 0 && <span className="pc-dim"> · {format.short(map.running)} running</span>}
       </span>
     </span>
   )

@@ -7,9 +7,9 @@ import classes from './jobs.module.css'
 const STATES = [
   { state: 'waiting', title: 'Waiting' },
   { state: 'queued', title: 'Queued' },
-  { state: 'processing', title: 'Running' },
+  { state: 'processing', title: 'Processing' },
   { state: 'done', title: 'Done' },
-  { state: 'error', title: 'Failed' },
+  { state: 'error', title: 'Error' },
   { state: 'stalled', title: 'Stalled' },
   { state: 'killed', title: 'Killed' },
 ]
