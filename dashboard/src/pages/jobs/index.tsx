@@ -55,9 +55,9 @@ export default function Jobs() {
           rows={lines}
           error={error}
           stale={stale}
-          id={(line) => line.id}
-          href={(line) => (line.map ? to.jobs({ submission: line.map.submission }) : to.job(line.first))}
-          name={(line) => (line.map ? `map ${line.first} to ${line.last}` : `job ${line.first}`)}
+          id={idOf}
+          href={hrefOf}
+          name={nameOf}
           chosen={chosen}
           onChoose={may ? setChosen : undefined}
           bulk={may ? bulk.buttons : undefined}
@@ -75,6 +75,11 @@ export default function Jobs() {
     </Page>
   )
 }
+
+// The same functions each time, so that rows are rendered only when they have changed.
+const idOf = (line: Line) => line.id
+const hrefOf = (line: Line) => (line.map ? to.jobs({ submission: line.map.submission }) : to.job(line.first))
+const nameOf = (line: Line) => (line.map ? `map ${line.first} to ${line.last}` : `job ${line.first}`)
 
 /** The rows of the page that begins at `cursor`. */
 function useLines({ folded, params }: Filters, cursor: string | undefined) {
