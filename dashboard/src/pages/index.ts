@@ -9,6 +9,7 @@ const page = (load: Load): Shown => lazy(load)
 export const PAGES: Record<string, Shown> = {
   '/': page(() => import('./home')),
   '/jobs/:jid': page(() => import('./job')),
+  '/jobs': page(() => import('./jobs')),
 }
 
 /** Pages for strangers. */
