@@ -13,6 +13,8 @@ export const PAGES: Record<string, Shown> = {
   '/cron': page(() => import('./cron')),
   '/rest': page(() => import('./rest')),
   '/realtime': page(() => import('./realtime')),
+  '/jobs/:jid': page(() => import('./job')),
+  '/jobs': page(() => import('./jobs')),
 }
 
 /** Pages for strangers. */
