@@ -51,7 +51,6 @@ export default function Graph({ queues }: { queues: Queue[] }) {
             zoomOnScroll={false}
             preventScrolling={false}
             zoomOnDoubleClick={false}
-            proOptions={{ hideAttribution: true }}
           >
             <Controls showInteractive={false} fitViewOptions={FIT} position="bottom-right" />
           </ReactFlow>
