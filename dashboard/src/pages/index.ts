@@ -8,6 +8,7 @@ const page = (load: Load): Shown => lazy(load)
 /** Pages for who is logged in, by path: one line each, loaded when they are first gone to. What layout/menu.ts knows of them appears in the navigation. */
 export const PAGES: Record<string, Shown> = {
   '/': page(() => import('./home')),
+  '/bucket': page(() => import('./bucket')),
 }
 
 /** Pages for strangers. */
