@@ -9,6 +9,9 @@ const page = (load: Load): Shown => lazy(load)
 export const PAGES: Record<string, Shown> = {
   '/': page(() => import('./home')),
   '/bucket': page(() => import('./bucket')),
+  '/volumes': page(() => import('./volumes')),
+  '/environments': page(() => import('./environments')),
+  '/environments/:name': page(() => import('./environment')),
 }
 
 /** Pages for strangers. */

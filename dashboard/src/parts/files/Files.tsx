@@ -29,13 +29,14 @@ interface Props {
   place: string
   /** What stands there when nothing is in it. */
   empty: ReactNode
-  /** Above the files. */
-  children?: ReactNode
-  actions?: ReactNode
+  /** One sentence under the title. */
+  about?: string
+  /** Below the files. */
+  after?: ReactNode
 }
 
 /** The files of the bucket or a volume: a page of its own. The address knows the folder, the page, and what is looked at. */
-export function Files({ title, crumbs, volume, place, empty, children, actions }: Props) {
+export function Files({ title, crumbs, volume, place, empty, about, after }: Props) {
   const [query, setQuery] = useQuery('folder', 'file', 'after')
   const folder = query.folder ?? ''
   const pages = usePager('after')
@@ -49,21 +50,18 @@ export function Files({ title, crumbs, volume, place, empty, children, actions }
     <Page
       title={title}
       crumbs={crumbs}
+      about={about}
       actions={
-        <>
-          {actions}
-          {may && (
-            <>
-              <Button variant="default" leftSection={<IconFolderPlus size={14} />} onClick={() => setMaking(true)}>
-                New folder
-              </Button>
-              <Choose onChosen={(files) => upload(volume, files.map((file) => ({ file, key: folder + (file.webkitRelativePath || file.name) })))} />
-            </>
-          )}
-        </>
+        may && (
+          <>
+            <Button variant="default" leftSection={<IconFolderPlus size={14} />} onClick={() => setMaking(true)}>
+              New folder
+            </Button>
+            <Choose onChosen={(files) => upload(volume, files.map((file) => ({ file, key: folder + (file.webkitRelativePath || file.name) })))} />
+          </>
+        )
       }
     >
-      {children}
       <div className={classes.browser}>
         <div className={classes.bar}>
           <Steps top="All files" volume={volume} folder={folder} />
@@ -83,6 +81,7 @@ export function Files({ title, crumbs, volume, place, empty, children, actions }
         />
         <Pager pages={pages} next={data?.truncated ? data.objects.at(-1)?.key : undefined} words={{ first: 'First', newer: 'Previous', older: 'Next' }} />
       </div>
+      {after}
       <NewFolder volume={volume} folder={folder} opened={making} onClose={() => setMaking(false)} />
       <Preview name={query.file} volume={volume} place={place} may={may} onClose={() => setQuery({ file: undefined })} />
       {over && <div className={classes.drop}>Drop to upload into {folder ? visible(folder) : title}</div>}
