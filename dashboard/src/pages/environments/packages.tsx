@@ -4,14 +4,14 @@ import type { Shape } from '~/api/types'
 import { type Column, Empty, format, Search, Table } from '~/parts'
 import classes from './environments.module.css'
 
-type Package = Shape<'Package'>
-const MOST = 300
+type Package = Shape<'Package'> & { at: number }
+const MOST = 100
 
 /** All that is installed in a saved environment or a base. `name` as the server takes it: "sci", "base/bookworm", "/anna/sci". */
 export function Packages({ name }: { name: string }) {
   const { data, error } = useLive('/v1/environment/package', { name })
   const [text, setText] = useState('')
-  const found = useMemo(() => data?.packages.filter((one) => one.name.toLowerCase().includes(text.toLowerCase())), [data, text])
+  const found = useMemo(() => data?.packages.map((one, at) => ({ ...one, at })).filter((one) => one.name.toLowerCase().includes(text.toLowerCase())), [data, text])
   return (
     <div className={classes.stack}>
       <div className={classes.line}>
@@ -23,7 +23,7 @@ export function Packages({ name }: { name: string }) {
           </span>
         )}
       </div>
-      <Table label="Packages" columns={COLUMNS} rows={found?.slice(0, MOST)} error={error} id={(one) => `${one.kind} ${one.name}`} height="24rem" empty={<Empty title={text ? 'No package of that name' : 'No packages are known'} />} />
+      <Table label="Packages" columns={COLUMNS} rows={found?.slice(0, MOST)} error={error} id={(one) => one.at} height="24rem" empty={<Empty title={text ? 'No package of that name' : 'No packages are known'} />} />
     </div>
   )
 }

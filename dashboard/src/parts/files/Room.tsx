@@ -11,7 +11,7 @@ export function Room() {
   const share = data.quota ? (data.bytes / data.quota) * 100 : 0
   return (
     <span className={classes.room} title="In the bucket and all volumes together">
-      {files(data.objects)}, {bytes(data.bytes)}
+      In all {files(data.objects)}, {bytes(data.bytes)}
       {data.quota > 0 && (
         <>
           {' '}

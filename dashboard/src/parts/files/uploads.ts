@@ -117,6 +117,8 @@ export interface Dropped {
 export async function dropped(data: DataTransfer): Promise<Dropped> {
   const entries = [...data.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null)
   const found: Dropped = { files: [], empty: [] }
+  // What another program hands over without a file system has no entries.
+  if (!entries.length) found.files = [...data.files].map((file) => ({ file, path: file.name }))
   for (const entry of entries) await walk(entry, '', found)
   return found
 }
