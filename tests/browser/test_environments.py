@@ -78,10 +78,12 @@ def test_from_steps_with_a_live_log_that_outlives_a_reload(screen: Screen, tmp_p
     environment.ssh("built", "sudo touch /opt/go || touch /opt/go")
     expect(page.get_by_text("built and saved")).to_be_visible()
     expect(log).to_contain_text("it ended")
-    assert 'run "echo \'it <b>began</b>\'"' in environment.recipe("built")
+    assert "run \"echo 'it <b>began</b>'\"" in environment.recipe("built")
     choose(page, "Build from steps")
     page.get_by_role("button", name="Take the present recipe").click()
-    expect(page.get_by_role("textbox", name="Steps")).to_have_value("run echo 'it <b>began</b>'\nrun while [ ! -e /opt/go ]; do sleep 0.1; done; echo \"it ended\"")
+    expect(page.get_by_role("textbox", name="Steps")).to_have_value(
+        "run echo 'it <b>began</b>'\nrun while [ ! -e /opt/go ]; do sleep 0.1; done; echo \"it ended\""
+    )
     page.get_by_role("textbox", name="Steps").fill("run exit 7")
     page.get_by_role("button", name="Build", exact=True).click()
     expect(page.get_by_text("A step has failed (exit 7); nothing is saved")).to_be_visible()

@@ -229,7 +229,11 @@ def test_bad_input_is_refused_before_anything_is_stored(server: Any) -> None:
 
 def test_a_recipe_is_run_for_who_has_no_client() -> None:
     environment.create("web")
-    for recipe, wrong in (("make coffee", "no line of a recipe"), ("base base/host", "no step"), ("base base/x\nrun \"ls\"", "begins with base/x")):
+    for recipe, wrong in (
+        ("make coffee", "no line of a recipe"),
+        ("base base/host", "no step"),
+        ('base base/x\nrun "ls"', "begins with base/x"),
+    ):
         with pytest.raises(BadRequest, match=wrong):
             _setup.ask("POST", "/run", {"name": "web", "recipe": recipe} | _setup.token())
     mark = _setup.token()
