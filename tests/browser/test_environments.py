@@ -38,6 +38,10 @@ def choose(page: Page, what: str) -> None:
     page.get_by_role("menuitem", name=what, exact=True).click()
 
 
+def read_it() -> str:
+    return Path("/opt/hand.txt").read_text()
+
+
 def test_by_hand_in_a_terminal(screen: Screen) -> None:
     page = screen.open("/environments")
     expect(page.get_by_text("No environments yet")).to_be_visible()
@@ -54,7 +58,9 @@ def test_by_hand_in_a_terminal(screen: Screen) -> None:
     expect(page.get_by_text("ready", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Edit", exact=True)).to_be_visible()
     expect(page.get_by_role("table", name="Versions").get_by_text("current")).to_be_visible()
-    assert cloud.result(cloud.call(lambda: Path("/opt/hand.txt").read_text(), _env="hand"), timeout=60) == "by-42\n"
+    assert cloud.result(cloud.call(read_it, _env="hand"), timeout=60) == "by-42\n"
+    page.reload()
+    expect(page.get_by_role("table", name="Latest jobs").get_by_role("row").filter(has_text="read_it")).to_have_count(1)
     page.get_by_role("button", name="Edit", exact=True).click()
     expect(page.get_by_text("being edited")).to_be_visible()
     page.get_by_role("button", name="Discard").click()

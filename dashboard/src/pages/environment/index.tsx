@@ -7,6 +7,7 @@ import { quoted } from '~/parts/files/names'
 import { Packages } from '../environments/packages'
 import { type Environment, State } from '../environments/states'
 import { Actions } from './actions'
+import { Latest } from './jobs'
 import { BuildLog } from './log'
 import { Setup } from './setup'
 import { Versions } from './versions'
@@ -49,6 +50,7 @@ export default function Environment() {
 }
 
 function Whole({ one, path, mine }: { one: Environment; path: string; mine: boolean }) {
+  const { scopes } = useWho()
   return (
     <>
       {one.trouble && <ErrorBox error={new ApiError({ message: one.trouble, hint: one.setup_jid ? 'put it right and save again' : 'edit it to start another setup server' }, 0)} />}
@@ -67,6 +69,7 @@ function Whole({ one, path, mine }: { one: Environment; path: string; mine: bool
       )}
       {one.version !== null && (
         <>
+          {scopes.includes('jobs') && <Latest name={path} />}
           <Section title="Versions">
             <Versions name={path} />
           </Section>
