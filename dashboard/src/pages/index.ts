@@ -8,6 +8,8 @@ const page = (load: Load): Shown => lazy(load)
 /** Pages for who is logged in, by path: one line each, loaded when they are first gone to. What layout/menu.ts knows of them appears in the navigation. */
 export const PAGES: Record<string, Shown> = {
   '/': page(() => import('./home')),
+  '/jobs/:jid': page(() => import('./job')),
+  '/jobs': page(() => import('./jobs')),
   '/bucket': page(() => import('./bucket')),
   '/volumes': page(() => import('./volumes')),
   '/environments': page(() => import('./environments')),
