@@ -1,4 +1,4 @@
-import { Anchor, Button, createTheme, type MantineColorsTuple, Modal, Table, Tooltip } from '@mantine/core'
+import { Anchor, Button, createTheme, type MantineColorsTuple, Modal, Notification, Table, Tooltip } from '@mantine/core'
 
 const accent: MantineColorsTuple = ['#eef0fd', '#dcdff8', '#b7bdf0', '#9099e9', '#737de2', '#5c68dc', '#4f5bd5', '#4650c8', '#3a44ac', '#2e3690']
 
@@ -21,6 +21,7 @@ export const theme = createTheme({
     Anchor: Anchor.extend({ defaultProps: { underline: 'hover' } }),
     Button: Button.extend({ defaultProps: { size: 'xs' }, styles: { label: { fontWeight: 500 } } }),
     Modal: Modal.extend({ defaultProps: { centered: true, closeButtonProps: { 'aria-label': 'Close' } } }),
+    Notification: Notification.extend({ defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } }),
     Table: Table.extend({ defaultProps: { verticalSpacing: 6, horizontalSpacing: 'sm' } }),
     Tooltip: Tooltip.extend({ defaultProps: { withArrow: true, openDelay: 300 } }),
   },

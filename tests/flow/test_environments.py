@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import cloud
-from cloud import environment
+from cloud import _setup, environment
 from picloud.wire.error import BadRequest, Conflict, NotFound
 
 pytestmark = pytest.mark.usefixtures("no_environments")
@@ -225,3 +225,21 @@ def test_bad_input_is_refused_before_anything_is_stored(server: Any) -> None:
     for late in (environment.save, environment.shutdown, environment.get_setup_hostname):
         with pytest.raises((Conflict, BadRequest)):
             late("sci")
+
+
+def test_a_recipe_is_run_for_who_has_no_client() -> None:
+    environment.create("web")
+    for recipe, wrong in (
+        ("make coffee", "no line of a recipe"),
+        ("base base/host", "no step"),
+        ('base base/x\nrun "ls"', "begins with base/x"),
+    ):
+        with pytest.raises(BadRequest, match=wrong):
+            _setup.ask("POST", "/run", {"name": "web", "recipe": recipe} | _setup.token())
+    mark = _setup.token()
+    _setup.ask("POST", "/run", {"name": "web", "recipe": 'run "echo high > /opt/tide"'} | mark)
+    _setup.follow(mark, "the build", None)
+    environment.save_shutdown("web")
+    (row,) = _setup.ask("GET", "?name=web")["environments"]
+    assert (row["versions"], row["size"]) == (1, environment.versions("web")[0]["size"])
+    assert 'run "echo high > /opt/tide"' in environment.recipe("web")

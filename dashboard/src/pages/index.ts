@@ -15,6 +15,10 @@ export const PAGES: Record<string, Shown> = {
   '/realtime': page(() => import('./realtime')),
   '/jobs/:jid': page(() => import('./job')),
   '/jobs': page(() => import('./jobs')),
+  '/bucket': page(() => import('./bucket')),
+  '/volumes': page(() => import('./volumes')),
+  '/environments': page(() => import('./environments')),
+  '/environments/:name': page(() => import('./environment')),
 }
 
 /** Pages for strangers. */

@@ -32,24 +32,28 @@ interface Props {
   pages: Pages
   /** The key of the page that follows; null or undefined = this is the last. */
   next: string | number | null | undefined
+  /** What the buttons say, where rows are not in the order of their time. */
+  words?: { first: string; newer: string; older: string }
 }
 
+const WORDS = { first: 'Newest', newer: 'Newer', older: 'Older' }
+
 /** Newer and older; nothing where all is on one page. */
-export function Pager({ pages, next }: Props) {
+export function Pager({ pages, next, words = WORDS }: Props) {
   const last = next === null || next === undefined
   if (last && pages.cursor === undefined) return null
   return (
-    <Group component="nav" aria-label="Newer and older" gap="xs" justify="flex-end">
+    <Group component="nav" aria-label={`${words.newer} and ${words.older.toLowerCase()}`} gap="xs" justify="flex-end">
       {pages.cursor !== undefined && (
         <Button variant="subtle" onClick={pages.first}>
-          Newest
+          {words.first}
         </Button>
       )}
       <Button variant="default" leftSection={<IconChevronLeft size={14} />} disabled={pages.cursor === undefined} onClick={pages.newer}>
-        Newer
+        {words.newer}
       </Button>
       <Button variant="default" rightSection={<IconChevronRight size={14} />} disabled={last} onClick={() => !last && pages.older(next)}>
-        Older
+        {words.older}
       </Button>
     </Group>
   )

@@ -5,6 +5,7 @@ find(tx, account, path) -> Environment              "name", or "/owner/name" of 
 mine(tx, account, name) -> Environment              the same for an own one
 by_id(tx, environment) -> Environment
 listing(tx, account, names) / public(tx)            what there is
+stored(tx, ids) -> {id: Stored}                     how many versions, and what they take
 in_setup(tx) -> list[Environment]                   those with a living setup job
 move(tx, environment, actions, **values) -> bool    a change of state that only holds from certain actions
 add_version(tx, made: Version) -> int
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -94,6 +95,13 @@ class Version(Struct):
     id: int = 0
     number: int = 0
     created: int = 0
+
+
+class Stored(NamedTuple):
+    """The versions of an environment together."""
+
+    versions: int = 0
+    size: int = 0  # bytes, compressed, without the base
 
 
 def check_name(name: str) -> None:
@@ -198,6 +206,16 @@ def public(tx: Connection) -> list[Environment]:
     """All public environments that jobs can use, by owner and name."""
     shown = _ROWS.where(environment.c.public == 1, environment.c.gone == 0, environment.c.version.is_not(None))
     return [_environment(row) for row in tx.execute(shown.order_by(account_table.c.name, environment.c.name))]
+
+
+def stored(tx: Connection, ids: Sequence[int]) -> dict[int, Stored]:
+    """What each of these environments has saved."""
+    found = dict.fromkeys(ids, Stored())
+    of = version_table.c.environment
+    counted = select(of, func.count(), func.sum(version_table.c.size)).where(of.in_(list(ids))).group_by(of)
+    for number, versions, size in tx.execute(counted):
+        found[number] = Stored(int(versions), int(size))
+    return found
 
 
 def in_setup(tx: Connection) -> list[Environment]:

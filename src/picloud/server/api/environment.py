@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict
 
 import msgspec
 
-from picloud.server import audit
+from picloud.server import audit, building
 from picloud.server.check import PYTHON
 from picloud.server.control import Control
 from picloud.server.http import Request
@@ -41,6 +41,7 @@ class Asked(msgspec.Struct):
     public: bool = True
     interpreter: list[str] = msgspec.field(default_factory=list)
     script: bytes = b""
+    recipe: str = ""  # instead of a script
     arguments: list[str] = msgspec.field(default_factory=list)
     root: bool = False
     fresh: bool = False
@@ -93,8 +94,15 @@ class Shown(TypedDict):
     modified: int
 
 
+class EnvironmentRow(Shown):
+    """An environment with what its versions take."""
+
+    versions: int  # saved ones
+    size: int  # bytes of all of them, compressed, without the base
+
+
 class Environments(TypedDict):
-    environments: list[Shown]
+    environments: list[EnvironmentRow]
 
 
 class BaseShown(TypedDict):
@@ -158,12 +166,15 @@ async def _parse(request: Request) -> Asked:
 async def listing(control: Control, request: Request) -> None:
     """GET /v1/environment?name=: the account's, or one of them; ?public=1: everybody's public ones"""
     query, account = request.asked(Which), request.principal.account
-    if query.public:
-        found = await control.storage.read(environments.public)
-    else:
-        names = [query.name] if query.name else []
-        found = await control.storage.read(environments.listing, account, names)
-    await request.json({"environments": [_shown(control, one) for one in found]})
+    names = [query.name] if query.name else []
+
+    def look(tx: Transaction) -> tuple[list[Environment], dict[int, environments.Stored]]:
+        found = environments.public(tx) if query.public else environments.listing(tx, account, names)
+        return found, environments.stored(tx, [one.id for one in found])
+
+    found, stored = await control.storage.read(look)
+    rows = [EnvironmentRow(**_shown(control, one), versions=stored[one.id].versions, size=stored[one.id].size) for one in found]
+    await request.json({"environments": rows})
 
 
 @operation(answer=Bases)
@@ -294,9 +305,12 @@ async def delete(control: Control, request: Request) -> None:
 
 @operation(body=Asked, raises=(NotFound, Conflict))
 async def run(control: Control, request: Request) -> None:
-    """POST /v1/environment/run: {name, token, script (base64), arguments, root}: begins a script in the setup job"""
+    """POST /v1/environment/run: {name, token, script (base64) or recipe, arguments, root}: begins a script in the setup job"""
     asked = await _parse(request)
     _check_caller(request)
+    if asked.recipe:
+        one = await control.storage.read(environments.mine, request.principal.account, asked.name)
+        asked.script, asked.root = building.script(asked.recipe, one.base), True
     if not 0 < len(asked.script) <= SCRIPT or sum(map(len, asked.arguments)) > SCRIPT // 8:
         raise BadRequest(f"a script has 1 to {SCRIPT} bytes, its arguments {SCRIPT // 8} together")
     message = Perform(0, 0, asked.mark(), asked.script, asked.arguments, asked.root)

@@ -40,7 +40,7 @@ function Shell({ jid, again }: { jid: number; again: () => void }) {
     screen.open(box)
     screen.attachCustomKeyEventHandler((event) => {
       if (event.key !== 'F6') return true
-      box.closest('[role=dialog]')?.querySelector<HTMLElement>('button')?.focus()
+      box.closest('[role=dialog], section')?.querySelector<HTMLElement>('button')?.focus()
       return false
     })
     fit.fit()
