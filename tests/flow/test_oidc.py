@@ -128,11 +128,24 @@ def test_who_has_a_password_ties_a_login_by_it(server: Server, provider: Provide
     link = server.picloud("admin", "user", "add", "fay@example.org", "--account", "lab")["token"]
     nobody.json("POST", "/v1/password/reset", {"link": link, "password": PASSWORD})
     provider.subject, provider.email = "500", "fay@example.org"
+    state, code = provider.log_in(begun(nobody))
+    body = {"state": state, "code": code, "holder": HOLDER}
     with pytest.raises(Conflict, match="password"):
-        finished(nobody, provider)
-    with pytest.raises(NotAuthorized):
-        finished(nobody, provider, user="fay", password="not hers at all")
-    assert finished(nobody, provider, user="fay", password=PASSWORD)["user"] == "fay"
+        nobody.json("POST", "/v1/login/oidc/finish", body)
+    for wrong, why in (("not hers at all", HOLDER), (PASSWORD, "an intruder's")):
+        again, code = provider.log_in(begun(nobody))
+        with pytest.raises(NotAuthorized):
+            nobody.json(
+                "POST", "/v1/login/oidc/finish", {"state": again, "code": code, "holder": why, "user": "fay", "password": wrong}
+            )
+    mine = {"user": "fay", "password": "mistyped"}
+    with pytest.raises(NotAuthorized, match="name or the password"):
+        nobody.json("POST", "/v1/login/oidc/finish", body | mine)
+    assert nobody.json("POST", "/v1/login/oidc/finish", body | mine | {"password": PASSWORD})["user"] == "fay", (
+        "without the provider"
+    )
+    with pytest.raises(NotAuthorized, match="finished before"):
+        nobody.json("POST", "/v1/login/oidc/finish", body)
     assert finished(nobody, provider)["user"] == "fay"
     assert account.list_keys("fay", PASSWORD) == []
 
