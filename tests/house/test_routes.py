@@ -17,7 +17,8 @@ from picloud.wire.message import Watch
 from picloud.wire.queue import Body, Exchange, Push
 
 FOREIGN = {"POST /v1/login/ticket": [], "GET /v1/job": [], "GET /v1/status": [], "GET /v1/server": [], "GET /v1/environment": [],
-           "GET /v1/environment/base": [], "GET /v1/volume": [], "GET /v1/key": [], "GET /v1/key/own": [], "GET /v1/key/ssh": [], "GET /v1/member": [],
+           "GET /v1/environment/base": [], "GET /v1/volume": [], "GET /v1/key": [], "GET /v1/key/own": [],
+           "GET /v1/key/ssh": [], "GET /v1/member": [],
            "GET /v1/audit": [], "GET /v1/usage": [], "GET /v1/credit": [], "GET /v1/estimate": [],
            "GET /v1/cron": [], "GET /v1/rest": [], "GET /v1/grant/call": [], "GET /v1/grant/application": [],
            "GET /v1/secret": [], "GET /v1/webhook": [], "GET /v1/webhook/delivery": [], "GET /v1/realtime": [],

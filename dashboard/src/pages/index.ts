@@ -8,6 +8,14 @@ const page = (load: Load): Shown => lazy(load)
 /** Pages for who is logged in, by path: one line each, loaded when they are first gone to. What layout/menu.ts knows of them appears in the navigation. */
 export const PAGES: Record<string, Shown> = {
   '/': page(() => import('./home')),
+  '/usage': page(() => import('./usage')),
+  '/grants': page(() => import('./grants')),
+  '/keys': page(() => import('./keys')),
+  '/account': page(() => import('./account')),
+  '/cluster': page(() => import('./cluster')),
+  '/admin': page(() => import('./admin')),
+  '/docs': page(() => import('./docs')),
+  '/docs/*': page(() => import('./docs')),
 }
 
 /** Pages for strangers. */

@@ -1,7 +1,8 @@
 """Logins by OpenID Connect: the code flow with PKCE, and what a provider has signed about somebody.
 
 A login that has begun is kept here, in memory, under its state; it ends once, within ten minutes, in the hands of who began it:
-she has a secret of which we know the sha256. Only who has to show a password may come again with it. A server that is started anew forgets them, and people click once more.
+she has a secret of which we know the sha256. Only who has to show a password may come again with it. A server that is started
+anew forgets them, and people click once more.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ async def begin(control: Control, request: Request) -> None:
 async def finish(control: Control, request: Request) -> None:
     """POST /v1/login/oidc/finish: {state, code, holder, user, password} -> {ticket, user, account}
 
-    The ticket is changed for a token by POST /v1/login. With user and password, what the provider says is tied to that user; who has
-    one and did not show it gets 409, and then sends the same once more with it.
+    The ticket is changed for a token by POST /v1/login. With user and password, what the provider says is tied to that user; who
+    has one and did not show it gets 409, and then sends the same once more with it.
     """
     asked, now = await request.read(Finish), now_ms()
     stranger = f"login from {request.address()}"

@@ -92,7 +92,7 @@ async def add_key(control: Control, request: Request) -> None:
 
 @operation(answer=Pairs)
 async def list_keys(control: Control, request: Request) -> None:
-    """GET /v1/key/ssh -> {keys: [{api_key, public, created}]}: the key pairs that open jobs, of the API keys that one may change"""
+    """GET /v1/key/ssh -> {keys: [{api_key, public, created}]}: the key pairs that open jobs, of API keys that one may change"""
     who = request.principal
     person = 0 if who.role > Role.member else who.person
     key = who.key if not who.scopes & Scope.admin else 0
