@@ -43,7 +43,7 @@ export function Applications() {
           error={unread}
           expected={2}
           id={(one) => one.application}
-          empty={<Empty title="No applications yet" more={<Snippet code={'picloud grant calls\npicloud grant apply --name "Ann Miller" --institution "A university" --position "postdoc" \\\n  --biography me.txt --research plan.txt --attach figure.pdf'} />}>What you send to a call, and what becomes of it.</Empty>}
+          empty={<Empty title="No applications yet" more={<Snippet code={'picloud grant calls\npicloud grant apply --name "Ann Miller" --institution "A university" \\\n  --position "postdoc" --biography me.txt --research plan.txt --attach figure.pdf'} />}>What you send to a call, and what becomes of it.</Empty>}
         />
       </Section>
       {about !== undefined && <Apply key={about} call={about} former={mine(about)} onClose={() => setAbout(undefined)} />}

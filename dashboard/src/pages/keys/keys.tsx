@@ -40,7 +40,7 @@ export function Keys() {
   )
   return (
     <div className={classes.stack}>
-      <Section title="API keys" actions={create}>
+      <Section title="Keys of the account" actions={create}>
         <Table
           label="API keys"
           columns={columns}

@@ -1,6 +1,6 @@
 import { useLive } from '~/api/live'
 import type { Shape } from '~/api/types'
-import { type Column, format, Section, Status, Table } from '~/parts'
+import { type Column, format, Section, Table } from '~/parts'
 
 interface Kind extends Shape<'CoreType'> {
   name: string
@@ -11,7 +11,7 @@ interface Kind extends Shape<'CoreType'> {
 const price = (kind: Kind) => `$${(kind.price / 1_000_000).toFixed(kind.price % 10_000 ? 4 : 2)}`
 
 const COLUMNS: Column<Kind>[] = [
-  { key: 'name', title: 'Core type', text: (one) => one.name, cell: (one) => <>{one.name} {one.usual && <Status state="ready">usual</Status>}</> },
+  { key: 'name', title: 'Core type', text: (one) => one.name, cell: (one) => <>{one.name} {one.usual && <span className="pc-dim">usual</span>}</> },
   { key: 'units', title: 'Compute units', align: 'right', cell: (one) => one.units / 1000 },
   { key: 'memory', title: 'Memory a core', align: 'right', cell: (one) => format.bytes(one.memory) },
   { key: 'multiples', title: 'Cores of a job', from: 'sm', text: (one) => one.multiples.join(', '), cell: (one) => one.multiples.join(', ') },

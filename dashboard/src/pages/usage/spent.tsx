@@ -25,7 +25,11 @@ const MEASURES = [
 ]
 const LINES = 7
 
-const dollars = (value: number) => format.money(value * format.DOLLAR)
+/** Two digits that say something, however little it is: bars of a first hour differ by them. */
+function dollars(value: number): string {
+  if (value === 0 || value >= 0.1) return format.money(value * format.DOLLAR)
+  return `$${value.toFixed(Math.min(9, 1 - Math.floor(Math.log10(value))))}`
+}
 const hours = (value: number) => (value >= 100 ? format.count(Math.round(value)) : value.toFixed(value >= 1 ? 1 : 3))
 
 /** What was spent in a period: bars by day, and the sums below. */
