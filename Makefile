@@ -6,10 +6,10 @@ WORKERS ?= 3
 BIN := .venv/bin
 export PYTHON
 DASHBOARD := src/picloud/dashboard/index.html
-.PHONY: help setup system dashboard demo test check format docs bench soak clean
+.PHONY: help setup system dashboard demo test check format docs bench screenshots soak clean
 
 help:            ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: system .venv/.ready $(DASHBOARD)  ## .venv with everything, the dashboard, and the system packages the tests use
 
@@ -21,7 +21,7 @@ system:
 
 dashboard: $(DASHBOARD)  ## build the dashboard into src/picloud/dashboard, where it has changed; needs node
 
-$(DASHBOARD): scripts/dashboard docs/reference/openapi.json $(shell find dashboard -name node_modules -prune -o -type f -print 2>/dev/null)
+$(DASHBOARD): scripts/dashboard docs/reference/openapi.json $(shell find docs -name '*.md') $(shell find dashboard -name node_modules -prune -o -type f -print 2>/dev/null)
 	@scripts/dashboard
 
 demo: setup      ## start a server of its own in .demo and run the image pipeline of examples/13
@@ -30,11 +30,12 @@ demo: setup      ## start a server of its own in .demo and run the image pipelin
 test: .venv/.ready $(DASHBOARD)  ## every test, files in parallel; choose with ARGS="tests/unit -k name", debug with WORKERS=0
 	@WORKERS=$(WORKERS) scripts/test $(ARGS)
 
-check: .venv/.ready  ## formatter, linter, strict types, import rules, the quick house rules
+check: .venv/.ready $(DASHBOARD)  ## formatters, linters, strict types, import rules, the quick house rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd dashboard && npm run --silent lint && npm test --silent
 	$(BIN)/python -m pytest -q tests/house -m "not live"
 
 format: .venv/.ready  ## let the formatter and the linter correct what they can
@@ -46,6 +47,9 @@ docs: .venv/.ready  ## write docs/reference anew from the code
 
 bench: .venv/.ready  ## the table of bench/README.md, rivals beside it (ARGS="--only map,call")
 	@$(BIN)/python -m bench.run $(ARGS)
+
+screenshots: .venv/.ready $(DASHBOARD)  ## pictures of each page of the dashboard, of a server at work, into docs/images
+	@$(BIN)/python scripts/screenshots
 
 soak: .venv/.ready  ## 20,000 jobs and 100,000 messages while everything is killed at random, then the tests that make test leaves out
 	@$(BIN)/python -m bench.soak $(ARGS)

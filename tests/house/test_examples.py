@@ -7,14 +7,24 @@ import doctest
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import Server, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 ARGUMENTS = {"03_statistics": ["600"], "13_image_pipeline": ["--images", "24"]}
 """Of those that take some."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server that is nobody else's: examples list what is there."""
+    with serving() as started:
+        yield started
 
 
 def expected(path: Path) -> str:
@@ -28,7 +38,7 @@ def test_examples_are_numbered_without_a_gap() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_example_prints_what_it_says(path: Path, server: object) -> None:
+def test_example_prints_what_it_says(path: Path, server: Server) -> None:
     line = [sys.executable, str(path), *ARGUMENTS.get(path.stem, ())]
     done = subprocess.run(line, capture_output=True, text=True, timeout=150, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -47,7 +57,7 @@ runpy.run_path("examples/13_image_pipeline.py", run_name="__main__")
 
 
 @pytest.mark.slow
-def test_the_image_pipeline_fails_where_an_image_is_not_as_it_should_be(server: object) -> None:
+def test_the_image_pipeline_fails_where_an_image_is_not_as_it_should_be(server: Server) -> None:
     line = [sys.executable, "-c", WITH_A_WRONG_SIZE]
     done = subprocess.run(line, capture_output=True, text=True, timeout=150, check=False, cwd=ROOT)
     assert done.returncode == 1, done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,12 @@ def test_once():
 def run(folder: Path, **files: str) -> subprocess.CompletedProcess[str]:
     (folder / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "test", folder / "scripts" / "test")
-    (folder / ".venv").symlink_to(os.environ.get("VIRTUAL_ENV") or ROOT / ".venv")
+    (folder / ".venv").symlink_to(sys.prefix)
     (folder / "pytest.ini").write_text("[pytest]\n")
     for name, text in files.items():
         (folder / f"test_{name}.py").write_text(text)
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"WORKERS": "1"}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    env |= {"WORKERS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "xdist.plugin"}
     return subprocess.run(["scripts/test"], cwd=folder, env=env, capture_output=True, text=True, timeout=120)
 
 

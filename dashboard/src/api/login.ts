@@ -37,6 +37,7 @@ export async function enter(): Promise<ApiError | undefined> {
   if (!ticket) return undefined
   try {
     await byTicket(ticket)
+    history.replaceState(null, '', wanted())
     return undefined
   } catch (thrown) {
     return thrown instanceof ApiError ? thrown : undefined

@@ -1,0 +1,28 @@
+"""One browser for the tests of a file; a window of its own, or several, for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from picloud.server.api import page
+from tests.browser.screen import Screen, chromium
+from tests.conftest import Server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser."""
+    page.FOLDER.file("index.html")  # make dashboard
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def screen(browser: Browser, server: Server) -> Iterator[Screen]:
+    """Windows of the owner, who is logged in; closed at the end, and nothing bad was seen."""
+    opened = Screen(browser, server)
+    yield opened
+    opened.close()
