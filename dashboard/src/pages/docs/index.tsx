@@ -49,7 +49,9 @@ export default function Docs() {
 
 function Contents({ book, slug, opened }: { book: Book; slug: string; opened: boolean }) {
   const here = useRef<HTMLAnchorElement>(null)
-  useEffect(() => here.current?.scrollIntoView({ block: 'nearest' }), [slug])
+  useEffect(() => {
+    void here.current?.scrollIntoView({ block: 'nearest' }) // some browsers answer a promise, which is no effect's
+  }, [slug])
   return (
     <nav className={classes.tree} aria-label="Documentation" data-opened={opened || undefined}>
       {book.sections.map((section) => (
