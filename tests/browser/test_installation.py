@@ -92,7 +92,7 @@ def test_a_user_is_added_and_all_that_is_in_the_log(screen: Screen) -> None:
     expect(page).to_have_url("/admin?tab=audit&act=member")
     page.get_by_role("tab", name="Space").click()
     page.get_by_role("button", name="Sweep now").click()
-    dialog(page, "Sweep now")
+    dialog(page, "Sweep")
     expect(page.get_by_text("The sweep has begun")).to_be_visible()
 
 
