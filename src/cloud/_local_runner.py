@@ -280,7 +280,7 @@ def _report(profiler: Any) -> str:
     import pstats
 
     text = io.StringIO()
-    pstats.Stats(profiler, stream=text).sort_stats("cumulative").print_stats()
+    pstats.Stats(profiler, stream=text).sort_stats("cumulative").print_stats().print_callees()
     return text.getvalue()
 
 

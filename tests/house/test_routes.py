@@ -22,7 +22,7 @@ FOREIGN = {"POST /v1/login/ticket": [], "GET /v1/job": [], "GET /v1/status": [],
            "GET /v1/audit": [], "GET /v1/usage": [], "GET /v1/credit": [], "GET /v1/estimate": [],
            "GET /v1/cron": [], "GET /v1/rest": [], "GET /v1/grant/call": [], "GET /v1/grant/application": [],
            "GET /v1/secret": [], "GET /v1/webhook": [], "GET /v1/webhook/delivery": [], "GET /v1/realtime": [],
-           "GET /v1/cluster": [], "GET /v1/usage/day": [],
+           "GET /v1/cluster": [], "GET /v1/job/count": [], "GET /v1/job/choice": [], "GET /v1/usage/day": [],
            "GET /v1/session": [], "GET /v1/submission": [], "GET /v1/throughput": []}  # fmt: skip
 """Routes that answer 200 to anybody with a key, and show nothing of other accounts."""
 

@@ -16,6 +16,8 @@ export const PAGES: Record<string, Shown> = {
   '/admin': page(() => import('./admin')),
   '/docs': page(() => import('./docs')),
   '/docs/*': page(() => import('./docs')),
+  '/jobs/:jid': page(() => import('./job')),
+  '/jobs': page(() => import('./jobs')),
 }
 
 /** Pages for strangers. */

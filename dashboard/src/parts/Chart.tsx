@@ -24,6 +24,8 @@ export interface ChartProps {
   limit?: { value: number; label: string }
   /** How values are written: `format.bytes`, `format.short`.. */
   format?: (value: number) => string
+  /** Values are bytes: the axis goes by powers of two. */
+  binary?: boolean
   /** px of the drawing. */
   height?: number
   /** The least that the axis reaches up to, so that a flat line near 0 looks like one. */

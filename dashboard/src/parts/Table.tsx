@@ -58,19 +58,25 @@ interface Props<R> {
 
 /** Rows with a heading that stays, links, choice, and a scroll of its own on narrow screens. Paging is <Pager> below it. */
 export function Table<R>(props: Props<R>) {
-  const { label, columns, rows, id, href, empty, error, chosen, onChoose, bulk, height, stale, expected = 8 } = props
+  const { label, columns, rows, id, href, name, empty, error, chosen, onChoose, bulk, height, stale, expected = 8 } = props
   const [sorted, setSorted] = useState<{ key: string; down: boolean }>()
   const shown = useMemo(() => arranged(rows, columns, sorted), [rows, columns, sorted])
+  // Many rows are much to render: not again for what happens around them, where a page gives the same functions each time.
+  const body = useMemo(() => {
+    const pick = (row: R, on: boolean) => {
+      const next = new Set(chosen)
+      if (on) next.add(id(row))
+      else next.delete(id(row))
+      onChoose?.(next)
+    }
+    return shown?.map((row) => (
+      <Row key={id(row)} row={row} columns={columns} href={href?.(row)} choice={onChoose && { on: chosen?.has(id(row)) ?? false, name: name?.(row) ?? String(id(row)), set: (on) => pick(row, on) }} />
+    ))
+  }, [shown, columns, id, href, name, chosen, onChoose])
   if (error && !rows) return <ErrorBox error={error} />
   if (rows?.length === 0 && empty) return <div className="pc-card">{empty}</div>
   const picked = shown?.filter((row) => chosen?.has(id(row))) ?? []
   const all = Boolean(shown?.length) && picked.length === shown?.length
-  const pick = (row: R, on: boolean) => {
-    const next = new Set(chosen)
-    if (on) next.add(id(row))
-    else next.delete(id(row))
-    onChoose?.(next)
-  }
   return (
     <div className={`pc-card ${classes.frame}`} aria-busy={stale || undefined} data-stale={stale || undefined} data-bulk={(bulk && picked.length > 0) || undefined}>
       {bulk && picked.length > 0 && (
@@ -96,9 +102,7 @@ export function Table<R>(props: Props<R>) {
             </tr>
           </thead>
           <tbody>
-            {shown?.map((row) => (
-              <Row key={id(row)} row={row} columns={columns} href={href?.(row)} choice={onChoose && { on: chosen?.has(id(row)) ?? false, name: props.name?.(row) ?? String(id(row)), set: (on) => pick(row, on) }} />
-            ))}
+            {body}
             {!shown && Array.from({ length: expected }, (_, at) => <Waiting key={at} columns={columns} box={Boolean(onChoose)} />)}
           </tbody>
           {props.sums && shown && (

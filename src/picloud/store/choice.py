@@ -20,7 +20,7 @@ from picloud.store.meter.schema import purpose
 from picloud.store.queue.schema import attachment, handler
 from picloud.store.queue.schema import queue as queues
 from picloud.store.rows import constant, text
-from picloud.store.schema import FAILED, READY, WAITING, job, kind, lease, submission
+from picloud.store.schema import FAILED, READY, WAITING, chunk, job, kind, lease, submission
 from picloud.wire.error import BadRequest
 from picloud.wire.image import HOST
 from picloud.wire.job import Cause, Status
@@ -45,6 +45,7 @@ class Choice(Struct, frozen=True, omit_defaults=True):
     cause: str | None = None  # a name of Cause
     attachment: int | None = None  # its number
     text: str | None = None  # in label or function, or what the jid begins with
+    submission: int | None = None  # its number: the jobs of one call or map
 
 
 def check(choice: Choice) -> None:
@@ -56,7 +57,7 @@ def check(choice: Choice) -> None:
     for what, value, names in (("state", choice.state, Status), ("cause", choice.cause, Cause)):
         if value and value not in names.__members__:
             raise BadRequest(f"there is no {what} {value[:40]!r}", hint=f"one of {', '.join(names.__members__)}")
-    if not all(abs(number or 0) < 1 << 62 for number in (choice.since, choice.until, choice.attachment)):
+    if not all(abs(number or 0) < 1 << 62 for number in (choice.since, choice.until, choice.attachment, choice.submission)):
         raise BadRequest("a time or number is out of range")
     if len(choice.text or "") > LONGEST_TEXT:
         raise BadRequest(f"a text of more than {LONGEST_TEXT} characters", hint="search for a part of it")
@@ -82,6 +83,8 @@ def conditions(tx: Connection, account: int, choice: Choice) -> list[ColumnEleme
     if choice.attachment is not None:
         own = exists().where(attachment.c.id == choice.attachment, attachment.c.account == account)
         made.append(job.c.jid.in_(select(handler.c.jid).where(handler.c.attachment == choice.attachment, own)))
+    if choice.submission is not None:
+        made += _of_one(tx, account, choice.submission)
     return [*made, *_times(choice, job.c.created), *_ends(choice)]
 
 
@@ -102,10 +105,25 @@ def of_submissions(tx: Connection, account: int, choice: Choice) -> list[ColumnE
         spans = [job.c.jid.between(low, high) for low, high in _beginning(choice.text)]
         inside = [submission.c.id.in_(select(job.c.submission).where(job.c.account == account, or_(*spans)))] if spans else []
         made.append(or_(submission.c.purpose.in_(_named(account, choice.text)), *inside))
+    if choice.submission is not None:
+        made.append(submission.c.id == choice.submission)
+    if choice.state == Status.done.name and not (choice.cause or choice.queue or choice.attachment):
+        return [*made, _some_done(), *_times(choice, submission.c.created)]
     of_jobs = Choice(state=choice.state, cause=choice.cause, queue=choice.queue, attachment=choice.attachment)
     if of_jobs != Choice():
         made.append(submission.c.id.in_(select(job.c.submission).where(*conditions(tx, account, of_jobs) or [false()])))
     return [*made, *_times(choice, submission.c.created)]
+
+
+def _some_done() -> ColumnElement[bool]:
+    """That a submission has jobs that are done. Most have, so each is asked for one, instead of all jobs for theirs."""
+    s = submission.c
+    ends = (
+        select(sql.max(chunk.c.first + chunk.c.count)).where(chunk.c.submission == s.id).correlate(submission).scalar_subquery()
+    )
+    last = sql.coalesce(s.first + s.count, ends, s.first + s.head)
+    inside = (job.c.jid >= s.first, job.c.jid < last, job.c.submission == s.id)
+    return exists().where(*inside, in_state(Status.done)).correlate(submission)
 
 
 def _times(choice: Choice, created: Any) -> list[ColumnElement[bool]]:
@@ -115,7 +133,11 @@ def _times(choice: Choice, created: Any) -> list[ColumnElement[bool]]:
 
 def _ends(choice: Choice) -> list[ColumnElement[bool]]:
     made: list[ColumnElement[bool]] = [in_state(Status[choice.state])] if choice.state else []
-    return [*made, job.c.cause == constant(Cause[choice.cause].value)] if choice.cause else made
+    if not choice.cause:
+        return made
+    cause = Cause[choice.cause]
+    failed = [] if cause == Cause.none else [FAILED]  # the index of those that failed is found by it
+    return [*made, *failed, job.c.cause == constant(cause.value)]
 
 
 def _purposes(account: int, choice: Choice) -> Select[int]:
@@ -147,6 +169,17 @@ def _of_kind(tx: Connection, account: int, choice: Choice, column: Any) -> list[
 def _plain(env: str) -> str:
     """The name under which an image is shown: without an owner."""
     return env.rsplit("/", 1)[-1] if env.startswith("/") else env or HOST
+
+
+def _of_one(tx: Connection, account: int, number: int) -> list[ColumnElement[bool]]:
+    """The jobs of one submission, which lie between the first and the last of its jids, among others of longer maps."""
+    s = submission.c
+    ends = select(sql.max(chunk.c.first + chunk.c.count)).where(chunk.c.submission == number).scalar_subquery()
+    row = tx.execute(select(s.first, s.head, s.count, ends.label("ends")).where(s.id == number, s.account == account)).first()
+    if row is None:
+        return [false()]
+    end = row.first + row.count if row.count is not None else max(row.first + row.head, row.ends or 0)
+    return [job.c.submission == number, job.c.jid >= row.first, job.c.jid < end]
 
 
 def _of_queue(account: int, name: str) -> Any:

@@ -16,17 +16,19 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Connection, Select, bindparam, case, func, select
 
-from picloud.store import closing, image
+from picloud.store import closing, image, listing
 from picloud.store.act.gate import OPEN
 from picloud.store.choice import Choice, of_submissions
 from picloud.store.listing import check_page
 from picloud.store.rows import Listed, as_list, constant, run
-from picloud.store.schema import FAILED, READY, chunk, job, kind, lease, submission
+from picloud.store.schema import FAILED, READY, attempt, chunk, job, kind, lease, submission
 from picloud.wire.job import FIRST_FINAL, Options, Status
 from picloud.wire.message import Ranges
 
 MOST_RANGES = 1000
 """Of one row in an answer; a map that was sent without its length has one a chunk."""
+SUMMED = 1000
+"""Jobs of a map at most whose figures are summed up."""
 
 
 def newest(tx: Connection, account: int, choice: Choice | None = None, *, before: int | None = None, limit: int = 50
@@ -95,6 +97,9 @@ def _told(tx: Connection, account: int, rows: Sequence[Any]) -> list[dict[str, A
     due = dict(run(tx, _DUE, ids=ids).fetchall())
     closed = closing.covering(tx, account)
     images = image.shown(tx, {row.env for row in rows})
+    alone = listing.of_jids(tx, [row.first for at, row in enumerate(rows) if row.count == 1 and there[at]])
+    few = [place[:3] for place in places if place[2] - place[1] <= SUMMED and 1 < there[place[0]] <= SUMMED]
+    used = _used(tx, few)
     made = []
     for at, row in enumerate(rows):
         leased, started = held.get(row.id, (0, 0))
@@ -106,7 +111,7 @@ def _told(tx: Connection, account: int, rows: Sequence[Any]) -> list[dict[str, A
             made.append(_row(row, spans[row.id], images, {
                 "count": there[at] + ended + unsent, "done": done, "failed": failed[at] + ended,
                 "running": started, "queued": ready[at] + leased - started, "waiting": waiting + unsent,
-            }))  # fmt: skip
+            }) | {"job": alone.get(row.first), "used": used.get(at)})  # fmt: skip
     return made
 
 
@@ -119,6 +124,14 @@ def _row(row: Any, ranges: Ranges, images: dict[str, image.Shown], counts: dict[
         "function": row.name, "label": row.label, "core_type": row.core_type, "cores": row.cores,
         "env": shown.name if shown else None, "queue": _options(row).queue, "created": row.created, "parent_jid": row.parent_jid,
     }  # fmt: skip
+
+
+def _used(tx: Connection, places: Sequence[tuple[int, ...]]) -> dict[int, dict[str, Any]]:
+    """What the attempts of the jobs in these places come to, by place."""
+    made: dict[int, dict[str, Any]] = {}
+    for at, runtime, cpu, peak, amount in run(tx, _USED, places=as_list(places)).fetchall() if places else []:
+        made[at] = {"runtime": float(runtime) / 1e6, "cpu": float(cpu) / 1e6, "peak_memory": peak or None, "amount": int(amount)}
+    return made
 
 
 def _options(row: Any) -> Options:
@@ -153,6 +166,12 @@ def _counted(*where: Any) -> Any:
 _THERE = _counted()
 _FAILED = _counted(job.c.account == bindparam("account", type_=BigInteger), FAILED)
 _READY = _counted(job.c.kind == _places.c(3), job.c.priority == _places.c(4), READY)
+_USED = (
+    select(_at, func.sum(attempt.c.runtime_us), func.sum(attempt.c.cpu_user_us + attempt.c.cpu_system_us),
+           func.max(attempt.c.peak_memory), func.sum(attempt.c.amount))
+    .join_from(_places.table, attempt, (attempt.c.jid >= _places.c(1)) & (attempt.c.jid < _places.c(2)))
+    .group_by(_at)
+)  # fmt: skip
 _started = select(lease.c.jid).where(lease.c.started.is_not(None))
 _HELD = (
     select(job.c.submission, func.count(), func.sum(case((job.c.jid.in_(_started), constant(1)), else_=_nil)))

@@ -263,7 +263,7 @@ class Runner:
                 return profile.runcall(call, *args, **kwargs)
             finally:
                 text = io.StringIO()
-                pstats.Stats(profile, stream=text).sort_stats("cumulative").print_stats()
+                pstats.Stats(profile, stream=text).sort_stats("cumulative").print_stats().print_callees()
                 self._tell("profile", text.getvalue())
 
         return profiled

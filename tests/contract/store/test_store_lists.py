@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from picloud.store import fold, job, kin, listing, pulse
+from picloud.store import filter, fold, job, kin, listing, pulse
 from picloud.store.act import accept, clone, rerun
 from picloud.store.choice import Choice
 from picloud.store.db import Database
@@ -247,3 +247,47 @@ def test_a_job_is_read_back_as_it_was_submitted(ann: Keeper, db: Database) -> No
     handles = ann.map(1, queue="in").first
     with pytest.raises(Conflict, match="handles the queue"):
         ann.read(clone.source, ann.account, handles)
+
+
+def test_lists_of_one_submission_and_what_jobs_can_be_filtered_by(ann: Keeper, db: Database) -> None:
+    bob = Keeper(db, "bob")
+    his = named(bob, 3, "his", label="secret")
+    one = named(ann, 3, "brush", label="paint")
+    two = named(ann, 1, "draw", core_type="c2")
+    by = ann.worker(2)
+    first, second = ann.take(by, want=2, kind=2)
+    ann.finish(by, done(first), failed(second, Cause.out_of_memory))
+    row, other = folds(ann)[1], folds(ann)[0]
+    number = row["submission"]
+    assert jobs(ann, submission=number) == [one + 2, one + 1, one] and firsts(ann, submission=number) == [one]
+    assert jobs(ann, submission=number, state="error") == [one + 1]
+    assert jobs(ann, submission=folds(bob)[0]["submission"]) == [] == firsts(ann, submission=folds(bob)[0]["submission"])
+    assert row["job"] is None and other["job"]["jid"] == two and other["used"] is None
+    paid = sum(each["amount"] or 0 for each in rows(ann, submission=number))
+    assert row["used"]["amount"] == paid and row["used"]["runtime"] >= 0
+    found = ann.read(lambda tx: filter.choices(tx, ann.account))
+    assert (found.functions, found.labels, found.queues, found.envs) == (["brush", "draw"], ["paint"], [], ["base/host"])
+    assert "c2" in found.core_types and his
+
+
+def rows(ann: Keeper, **asked: Any) -> list[dict[str, Any]]:
+    return ann.read(lambda tx: listing.newest(tx, ann.account, Choice(**asked)))[0]
+
+
+def test_counts_are_those_of_the_lists(ann: Keeper) -> None:
+    named(ann, 5, "brush", label="paint")
+    named(ann, 2, "draw")
+    gated = submission(3, depends_on=[(1, 1)])
+    ann.submit(gated)
+    by = ann.worker()
+    a, b, c = ann.take(by, want=3)
+    ann.start(by, a)
+    ann.finish(by, done(b), failed(c, Cause.out_of_memory))
+    states = [one.name for one in Status]
+    for asked in ({}, {"label": "paint"}, {"func": "draw"}, {"text": "a"}, {"cause": "out_of_memory"}, {"state": "done"},
+                  {"state": "error", "label": "paint"}, {"state": "waiting"}, {"label": "none"}):  # fmt: skip
+        found = ann.read(lambda tx, asked=asked: filter.counts(tx, ann.account, Choice(**asked)))
+        listed = {state: sum(row["status"] == state for row in rows(ann, **asked)) for state in states}
+        assert found.states == {state: count for state, count in listed.items() if count}, asked
+        assert found.causes == ({"out_of_memory": 1} if any(row["cause"] for row in rows(ann, **asked)) else {}), asked
+    assert firsts(ann, state="done") == [1]

@@ -9,7 +9,7 @@ import { tooltip } from './tooltip'
 type Props = ChartProps & { times: number[]; height: number; format: (value: number) => string }
 
 /** The drawing itself. The plot is made anew when its shape or the colours change, and only given data otherwise. */
-export default function Plot({ times, lines, limit, format, height, atLeast = 1 }: Props) {
+export default function Plot({ times, lines, limit, format, height, atLeast = 1, binary = false }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<UPlot>(undefined)
   const scheme = useComputedColorScheme()
@@ -23,7 +23,7 @@ export default function Plot({ times, lines, limit, format, height, atLeast = 1 
     const place = box.current
     if (!place) return
     const now = latest.current
-    const made = new UPlot(options(now.lines, now.limit, (value) => latest.current.format(value), place.clientWidth, height, atLeast), now.data, place)
+    const made = new UPlot(options(now.lines, now.limit, (value) => latest.current.format(value), place.clientWidth, height, atLeast, binary), now.data, place)
     plot.current = made
     const watch = new ResizeObserver(() => {
       if (place.clientWidth && place.clientWidth !== made.width) made.setSize({ width: place.clientWidth, height })
@@ -34,7 +34,7 @@ export default function Plot({ times, lines, limit, format, height, atLeast = 1 
       made.destroy()
       plot.current = undefined
     }
-  }, [shape, height, atLeast])
+  }, [shape, height, atLeast, binary])
   useEffect(() => {
     plot.current?.setData(data)
   }, [data])
@@ -49,7 +49,7 @@ function table(times: number[], lines: Props['lines'], limit: Props['limit']): U
 
 const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(`--pc-${name}`).trim()
 
-function options(lines: Props['lines'], limit: Props['limit'], format: (value: number) => string, width: number, height: number, atLeast: number): UPlot.Options {
+function options(lines: Props['lines'], limit: Props['limit'], format: (value: number) => string, width: number, height: number, atLeast: number, binary: boolean): UPlot.Options {
   const axis: UPlot.Axis = {
     stroke: color('text-dim'),
     grid: { stroke: color('line'), width: 1 },
@@ -71,18 +71,20 @@ function options(lines: Props['lines'], limit: Props['limit'], format: (value: n
   return {
     width: Math.max(1, width),
     height,
-    padding: [8, 24, 0, 0],
+    padding: [8, 34, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(atLeast, high ?? 0) * 1.08] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 22, gap: 4, space: 64, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
-      { ...axis, size: (_, values) => Math.max(32, 7 * Math.max(0, ...(values ?? []).map((one) => one.length)) + 12), space: 34, values: (_, ticks) => ticks.map(format) },
+      { ...axis, grid: { show: false }, size: 22, gap: 4, space: 88, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
+      { ...axis, size: (_, values) => Math.max(32, 7 * Math.max(0, ...(values ?? []).map((one) => one.length)) + 12), space: 34, values: (_, ticks) => ticks.map(format), ...(binary && { incrs: POWERS }) },
     ],
     series: [{}, ...series],
     plugins: [tooltip(format)],
   }
 }
+
+const POWERS = Array.from({ length: 60 }, (_, at) => 2 ** at)
 
 const SECONDS = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' })
 const MINUTES = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })

@@ -31,6 +31,20 @@ def complete(control: Control, account: int, jid: int, record: dict[str, Any]) -
         _show(record, series)
 
 
+def summary(control: Control, account: int, row: dict[str, Any]) -> None:
+    """The same for a row of a list: why it waits, and what it has used so far while it runs."""
+    if row["status"] == Status.queued.name and account in control.meter.stopped:
+        row["cause"] = row["cause"] or Cause.spending_limit.name
+    if row["status"] != Status.processing.name:
+        return
+    series = control.sampling.latest(account, row["jid"])
+    if series is None or series.n != row["attempts"]:
+        return
+    now = shown(series.last[-1])
+    row["cpu"] = sum(now["cputime"].values())
+    row["peak_memory"], row["failcnt"] = now["memory"].get("max_usage"), now["memory"].get("failcnt")
+
+
 def _estimate(record: dict[str, Any]) -> None:
     """What a job that runs has cost so far, were it all billed."""
     cost, last = record["cost"], record["attempts"][-1]

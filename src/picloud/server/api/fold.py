@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from picloud.server.api.job import LIST_LIMIT, Page
+from picloud.server.api import figures
+from picloud.server.api.job import LIST_LIMIT, Page, Row
 from picloud.server.control import Control
 from picloud.server.http import Request
 from picloud.server.operation import operation
 from picloud.store import fold
 from picloud.wire.message import Ranges
+
+
+class Used(TypedDict):
+    """What the attempts of a map have used that ended."""
+
+    runtime: float  # seconds, of all of them
+    cpu: float  # seconds
+    peak_memory: int | None  # bytes, of the one that used most
+    amount: int  # a dollar is picloud.wire.money.DOLLAR
 
 
 class Folded(TypedDict):
@@ -34,6 +44,8 @@ class Folded(TypedDict):
     queue: str
     created: int  # epoch ms
     parent_jid: int | None
+    job: Row | None  # of a call: its one job
+    used: Used | None  # of a map of at most 1000 jobs, some of which have run
 
 
 class Submissions(TypedDict):
@@ -48,4 +60,7 @@ async def listing(control: Control, request: Request) -> None:
     rows, further = await control.storage.read(
         fold.newest, account, page.choice(), before=page.before, limit=min(page.limit or 50, LIST_LIMIT)
     )
+    for row in rows:
+        if row["job"] is not None:
+            figures.summary(control, account, row["job"])
     await request.json({"submissions": rows, "next": further})

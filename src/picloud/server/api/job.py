@@ -26,7 +26,6 @@ from picloud.store.log import STREAMS
 from picloud.store.rows import merged
 from picloud.wire.bounds import Number, Token
 from picloud.wire.error import BadRequest, Conflict, NotFound, StorageFull
-from picloud.wire.job import Cause, Status
 from picloud.wire.message import Ranges, Watch
 from picloud.wire.ranges import pieces
 
@@ -62,13 +61,14 @@ class Page(msgspec.Struct):
     cause: str | None = None
     attachment: Number | None = None  # its number
     text: str | None = None  # in label or function, or what the jid begins with
+    submission: Number | None = None  # its number: the jobs of one call or map
     before: Number | None = None  # a jid
     limit: Number = 50
 
     def choice(self) -> Choice:
         """The same for the store."""
         return Choice(self.state, self.label, self.func, self.queue, self.since, self.until, self.env, self.type, self.cause,
-                      self.attachment, self.text)  # fmt: skip
+                      self.attachment, self.text, self.submission)  # fmt: skip
 
 
 class Records(TypedDict):
@@ -103,6 +103,10 @@ class Row(TypedDict):
     cause: str | None
     attempts: int
     parent_jid: int | None
+    cpu: float | None  # seconds of all its cores in the last attempt, or so far
+    peak_memory: int | None  # bytes
+    failcnt: int | None  # requests for memory that were refused: MemAlloc Fails
+    amount: int | None  # what its attempts that ended cost; a dollar is picloud.wire.money.DOLLAR
 
 
 class Jobs(TypedDict):
@@ -206,9 +210,8 @@ async def listing(control: Control, request: Request) -> None:
     rows, further = await control.storage.read(
         listings.newest, account, page.choice(), before=page.before, limit=min(page.limit or 50, LIST_LIMIT)
     )
-    if account in control.meter.stopped:
-        for row in rows:
-            row["cause"] = row["cause"] or (Cause.spending_limit.name if row["status"] == Status.queued.name else None)
+    for row in rows:
+        figures.summary(control, account, row)
     await request.json({"jobs": rows, "next": further})
 
 
