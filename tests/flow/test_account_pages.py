@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+from playwright.sync_api import Page, expect
+
 from cloud import account
-from tests.flow.browser import Page, browser
+from picloud.server.api import page as pages
+from tests.browser.screen import DEADLINE, chromium
 
 PASSWORD, SECOND = "a horse that reads pages", "another horse that does"
 
 
-def fill(page: Page, **values: str) -> str:
-    """Fill the form in, send it, and read what the page says then."""
-    for name, value in values.items():
-        page.run(f"document.getElementById('{name}').value = '{value}'")
-    page.run("document.getElementById('said').textContent = ''")
-    page.run("document.querySelector('button').click()")
-    return str(page.wait("document.getElementById('said').textContent"))
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A window of somebody who is not logged in."""
+    pages.FOLDER.file("index.html")  # make dashboard
+    with chromium() as browser:
+        made = browser.new_page(reduced_motion="reduce")
+        made.set_default_timeout(DEADLINE)
+        yield made
 
 
-def test_one_signs_up_and_renews_the_password(server: Any, tmp_path: Path) -> None:
+def sign_up(page: Page, email: str) -> None:
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+
+
+def test_one_signs_up_and_renews_the_password(server: Any, page: Page) -> None:
     link = server.picloud("admin", "user", "invite", "pam@example.org")["link"]
-    with browser(tmp_path) as page:
-        page.open(link)
-        assert page.run("location.hash") == "", "the link stays in no history"
-        assert "another e-mail" in fill(page, email="eve@example.org", password=PASSWORD)
-        assert "Welcome, pam" in fill(page, email="pam@example.org", password=PASSWORD)
-        line = page.run("document.getElementById('next').textContent").split()
-        assert line[:4] == ["picloud", "setup", server.url, "-a"]
-        assert account.get_key_by_key(line[4], line[6])["active"]
-        page.open(link)
-        assert "used" in fill(page, email="pam@example.org", password=PASSWORD)
-        page.open(server.picloud("admin", "user", "passwd", "pam", "--link")["link"])
-        assert page.run("document.getElementById('email').offsetParent === null")
-        assert "is set" in fill(page, password=SECOND)
+    page.goto(link)
+    sign_up(page, "eve@example.org")
+    expect(page.get_by_role("alert")).to_contain_text("another e-mail")
+    assert page.evaluate("location.hash") == "", "the link stays in no history"
+    sign_up(page, "pam@example.org")
+    expect(page.get_by_role("heading", name="Welcome, pam")).to_be_visible()
+    line = page.locator("pre").inner_text().split()
+    assert line[:4] == ["picloud", "setup", server.url, "-a"]
+    assert account.get_key_by_key(line[4], line[6])["active"]
+    page.goto("about:blank")  # where only what is behind # differs nothing is loaded
+    page.goto(link)
+    sign_up(page, "pam@example.org")
+    expect(page.get_by_role("alert")).to_contain_text("used")
+    page.goto(server.picloud("admin", "user", "passwd", "pam", "--link")["link"])
+    page.get_by_label("Password", exact=True).fill(SECOND)
+    assert page.get_by_label("E-mail address").count() == 0
+    page.get_by_role("button", name="Set it").click()
+    expect(page.get_by_text("The password of pam is set")).to_be_visible()
     assert account.list_keys("pam", SECOND) == [int(line[4])]
+
+
+def test_the_command_line_prints_a_fresh_link_into_the_dashboard(server: Any, page: Page) -> None:
+    page.goto(server.picloud("login-link")["login_url"])
+    expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from cloud import account
+from picloud.server.api import page as pages
 from picloud.wire.error import Conflict, Forbidden, NotAuthorized
 from picloud.wire.link import Link
+from tests.browser.screen import DEADLINE, chromium
 from tests.conftest import PICLOUD, Server, serving
-from tests.flow.browser import browser
 from tests.oidc import CLIENT, SECRET, Provider
 
 HOLDER = "what the browser keeps"
@@ -49,6 +51,16 @@ def nobody(server: Server) -> Iterator[Link]:
     link.close()
 
 
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A window of somebody who is not logged in."""
+    pages.FOLDER.file("index.html")  # make dashboard
+    with chromium() as browser:
+        made = browser.new_page(reduced_motion="reduce")
+        made.set_default_timeout(DEADLINE)
+        yield made
+
+
 def begun(nobody: Link) -> str:
     body = {"holder": hashlib.sha256(HOLDER.encode()).hexdigest()}
     return str(nobody.json("POST", "/v1/login/oidc", body)["url"])
@@ -59,18 +71,17 @@ def finished(nobody: Link, provider: Provider, **more: str) -> Any:
     return nobody.json("POST", "/v1/login/oidc/finish", {"state": state, "code": code, "holder": HOLDER, **more})
 
 
-def test_somebody_new_logs_in_with_a_browser(server: Server, provider: Provider, tmp_path: Path) -> None:
+def test_somebody_new_logs_in_with_a_browser(server: Server, provider: Provider, page: Page) -> None:
     provider.subject, provider.email = "100", "jane@example.org"
-    with browser(tmp_path) as page:
-        page.open(f"{server.url}/sign-in")
-        page.run("document.getElementById('go').click()")
-        page.wait("location.pathname === '/' && localStorage.getItem('picloud.token')")
-        assert "lab" in page.wait("document.body.innerText.includes('lab') && document.body.innerText")
-        assert page.run("document.cookie") == "" and page.run("sessionStorage.holder ?? ''") == ""
-        assert "code=" not in page.run("location.href")
-        page.open(f"{server.url}/sign-in?error=access_denied&error_description=She%20said%20no&state=x")
-        assert page.wait("document.getElementById('said').className === 'error' && "
-                         "document.getElementById('said').textContent") == "She said no"  # fmt: skip
+    page.goto(f"{server.url}/sign-in")
+    page.get_by_role("button", name="OpenID Connect").click()
+    expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
+    expect(page.get_by_role("button", name="Account menu")).to_contain_text("lab")
+    assert page.context.cookies() == [] and page.evaluate("JSON.stringify(sessionStorage)") == "{}"
+    assert "code=" not in page.url
+    page.evaluate("localStorage.clear()")
+    page.goto(f"{server.url}/sign-in?error=access_denied&error_description=She%20said%20no&state=x")
+    expect(page.get_by_role("alert")).to_contain_text("She said no")
     acts = {one["act"]: one for one in reversed(server.picloud("admin", "audit"))}
     assert acts["login.tied"]["facts"]["known_as"] == "100" and acts["login.tied"]["user"] == "jane"
     assert [one["role"] for one in server.picloud("admin", "user", "list", "--account", "lab") if one["user"] == "jane"] == [
@@ -78,7 +89,7 @@ def test_somebody_new_logs_in_with_a_browser(server: Server, provider: Provider,
     ]
 
 
-def test_a_terminal_gets_a_key_by_a_browser(server: Server, provider: Provider, tmp_path: Path) -> None:
+def test_a_terminal_gets_a_key_by_a_browser(server: Server, provider: Provider, page: Page, tmp_path: Path) -> None:
     provider.subject, provider.email = "200", "carol@example.org"
     (tmp_path / "home").mkdir()
     env = {**os.environ, "PICLOUD_HOME": str(tmp_path / "home"), "BROWSER": "true"}
@@ -86,9 +97,8 @@ def test_a_terminal_gets_a_key_by_a_browser(server: Server, provider: Provider, 
     with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as terminal:
         assert terminal.stderr is not None and terminal.stdout is not None
         assert "browser" in terminal.stderr.readline()
-        with browser(tmp_path / "browser") as page:
-            page.open(terminal.stderr.readline().strip())
-            page.wait("document.body.innerText.includes('close this page')")
+        page.goto(terminal.stderr.readline().strip())
+        expect(page.get_by_text("close this page")).to_be_visible()
         assert "Account lab" in terminal.stdout.read()
         assert terminal.wait(30) == 0
     done = subprocess.run([*PICLOUD, "--json", "keys", "list"], env=env, capture_output=True, text=True, timeout=60, check=True)
@@ -128,13 +138,45 @@ def test_who_has_a_password_ties_a_login_by_it(server: Server, provider: Provide
     link = server.picloud("admin", "user", "add", "fay@example.org", "--account", "lab")["token"]
     nobody.json("POST", "/v1/password/reset", {"link": link, "password": PASSWORD})
     provider.subject, provider.email = "500", "fay@example.org"
+    state, code = provider.log_in(begun(nobody))
+    body = {"state": state, "code": code, "holder": HOLDER}
     with pytest.raises(Conflict, match="password"):
-        finished(nobody, provider)
-    with pytest.raises(NotAuthorized):
-        finished(nobody, provider, user="fay", password="not hers at all")
-    assert finished(nobody, provider, user="fay", password=PASSWORD)["user"] == "fay"
+        nobody.json("POST", "/v1/login/oidc/finish", body)
+    for wrong, why in (("not hers at all", HOLDER), (PASSWORD, "an intruder's")):
+        again, code = provider.log_in(begun(nobody))
+        with pytest.raises(NotAuthorized):
+            nobody.json(
+                "POST", "/v1/login/oidc/finish", {"state": again, "code": code, "holder": why, "user": "fay", "password": wrong}
+            )
+    mine = {"user": "fay", "password": "mistyped"}
+    with pytest.raises(NotAuthorized, match="name or the password"):
+        nobody.json("POST", "/v1/login/oidc/finish", body | mine)
+    assert nobody.json("POST", "/v1/login/oidc/finish", body | mine | {"password": PASSWORD})["user"] == "fay", (
+        "without the provider"
+    )
+    with pytest.raises(NotAuthorized, match="finished before"):
+        nobody.json("POST", "/v1/login/oidc/finish", body)
     assert finished(nobody, provider)["user"] == "fay"
     assert account.list_keys("fay", PASSWORD) == []
+
+
+def test_a_browser_asks_for_the_password_once_and_ties_the_two(
+    server: Server, provider: Provider, nobody: Link, page: Page
+) -> None:
+    link = server.picloud("admin", "user", "add", "gil@example.org", "--account", "lab")["token"]
+    nobody.json("POST", "/v1/password/reset", {"link": link, "password": PASSWORD})
+    provider.subject, provider.email = "600", "gil@example.org"
+    page.goto(f"{server.url}/login")
+    page.get_by_role("button", name="OpenID Connect").click()
+    expect(page.get_by_role("heading", name="One more thing")).to_be_visible()
+    for password in ("mistyped", PASSWORD):
+        page.get_by_label("Name or e-mail address").fill("gil")
+        page.get_by_label("Password", exact=True).fill(password)
+        page.get_by_role("button", name="Tie and log in").click()
+        if password != PASSWORD:
+            expect(page.get_by_role("alert")).to_contain_text("the password is wrong")
+    expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
+    assert finished(nobody, provider)["user"] == "gil"
 
 
 def test_a_provider_that_is_down_disturbs_nobody_else(server: Server, provider: Provider, nobody: Link) -> None:

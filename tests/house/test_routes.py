@@ -17,7 +17,8 @@ from picloud.wire.message import Watch
 from picloud.wire.queue import Body, Exchange, Push
 
 FOREIGN = {"POST /v1/login/ticket": [], "GET /v1/job": [], "GET /v1/status": [], "GET /v1/server": [], "GET /v1/environment": [],
-           "GET /v1/environment/base": [], "GET /v1/volume": [], "GET /v1/key": [], "GET /v1/key/own": [], "GET /v1/member": [],
+           "GET /v1/environment/base": [], "GET /v1/volume": [], "GET /v1/key": [], "GET /v1/key/own": [],
+           "GET /v1/key/ssh": [], "GET /v1/member": [],
            "GET /v1/audit": [], "GET /v1/usage": [], "GET /v1/credit": [], "GET /v1/estimate": [],
            "GET /v1/cron": [], "GET /v1/rest": [], "GET /v1/grant/call": [], "GET /v1/grant/application": [],
            "GET /v1/secret": [], "GET /v1/webhook": [], "GET /v1/webhook/delivery": [], "GET /v1/realtime": [],
@@ -114,7 +115,7 @@ def body_of(route: Route, jid: int) -> bytes:
         return msgspec.msgpack.encode(Watch([(jid, 1)]))
     if route.path.endswith(("/link", "/terminal")):
         return b'{"port": 80}'
-    if route.path == "/v1/key/ssh":
+    if route.path.startswith("/v1/key/ssh"):
         return json.dumps({"api_key": 1, "public": PUBLIC}).encode()
     if route.path.startswith("/v1/job/") and route.path not in KNOWN:
         return json.dumps({"jids": [[jid, 1]], "failed": False, "token": "00" * 16}).encode()

@@ -67,24 +67,42 @@ export async function beginOidc(): Promise<void> {
   location.assign((await post('/v1/login/oidc', { holder: digest })).url)
 }
 
-/** Come back from the provider with what it put into the address.
+/** What somebody has in hand who comes back from the provider. */
+export interface Returned {
+  state: string
+  code: string
+  holder: string
+  /** Where she wanted to go. */
+  next: string
+}
+
+/** What the provider has put into the address, with the secret that was kept for it.
  *
- * @returns where to go; "" = elsewhere, the page is being left.
+ * @returns undefined = a terminal of this machine waits for it; the page is being left.
+ * @throws ApiError where the provider let nobody in.
  */
-export async function finishOidc(search: string): Promise<string> {
+export function returned(search: string): Returned | undefined {
   const query = new URLSearchParams(search)
   const state = query.get('state') ?? ''
   const port = /^([1-9][0-9]{0,4})\./.exec(state)
   if (port) {
-    location.replace(`http://127.0.0.1:${port[1]}/?${query}`) // a terminal of this machine waits there
-    return ''
+    location.replace(`http://127.0.0.1:${port[1]}/?${query}`)
+    return undefined
   }
   const code = query.get('code')
   if (!code) throw new ApiError({ message: query.get('error_description') ?? query.get('error') ?? 'the provider gave no code' }, 0)
-  const holder = sessionStorage.getItem(HOLDER) ?? ''
-  const next = sessionStorage.getItem(NEXT) ?? '/'
+  const came = { state, code, holder: sessionStorage.getItem(HOLDER) ?? '', next: sessionStorage.getItem(NEXT) ?? '/' }
   sessionStorage.removeItem(HOLDER)
   sessionStorage.removeItem(NEXT)
-  await byTicket((await post('/v1/login/oidc/finish', { state, code, holder })).ticket)
+  return came
+}
+
+/** Finish a login at the provider; with user and password, tie it to that user.
+ *
+ * @returns where to go.
+ * @throws ApiError with status 409 for who has a password and has not shown it: the same may be finished once more with it.
+ */
+export async function finishOidc({ state, code, holder, next }: Returned, user = '', password = ''): Promise<string> {
+  await byTicket((await post('/v1/login/oidc/finish', { state, code, holder, user, password })).ticket)
   return next
 }

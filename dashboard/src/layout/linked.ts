@@ -4,6 +4,6 @@ import { PAGES } from '~/pages'
 export function linked(href: string): string | undefined {
   const path = href.split('?')[0] ?? ''
   const first = `/${path.split('/')[1] ?? ''}`
-  const known = path === first ? first in PAGES : Object.keys(PAGES).some((one) => one.startsWith(`${first}/:`))
+  const known = path === first ? first in PAGES : Object.keys(PAGES).some((one) => one.startsWith(`${first}/`))
   return known ? href : undefined
 }

@@ -27,7 +27,7 @@ export function Copy({ text, label = 'Copy' }: Props) {
 }
 
 /** Pages on plain http of another machine have no clipboard; there the old way is the only one. */
-async function copy(text: string): Promise<boolean> {
+export async function copy(text: string): Promise<boolean> {
   if (isSecureContext) {
     return navigator.clipboard.writeText(text).then(
       () => true,

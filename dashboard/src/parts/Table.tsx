@@ -50,6 +50,8 @@ interface Props<R> {
   expected?: number
   /** The most height, in CSS; the table scrolls within itself. */
   height?: string
+  /** What stands below columns, by their keys: sums of all rows. */
+  sums?: Record<string, ReactNode>
   /** The rows are former ones while others are on their way. */
   stale?: boolean
 }
@@ -103,6 +105,18 @@ export function Table<R>(props: Props<R>) {
             {body}
             {!shown && Array.from({ length: expected }, (_, at) => <Waiting key={at} columns={columns} box={Boolean(onChoose)} />)}
           </tbody>
+          {props.sums && shown && (
+            <tfoot>
+              <tr>
+                {onChoose && <td className={classes.box} />}
+                {columns.map((one) => (
+                  <td key={one.key} data-align={one.align} data-from={one.from}>
+                    {props.sums?.[one.key]}
+                  </td>
+                ))}
+              </tr>
+            </tfoot>
+          )}
         </table>
       </div>
     </div>

@@ -29,6 +29,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "restart": ("server:restart", "Stop only the server and start it anew; jobs run on."),
         "serve": ("server:serve", "Run the server in the foreground."),
         "status": ("status:status", "Tell of the server, or of jobs."),
+        "login-link": ("status:login_link", "Print a link that logs a browser in, once."),
         "types": ("types:types", "List the core types."),
         "doctor": ("doctor:doctor", "Check this machine and print the remedies."),
         "du": ("du:du", "Tell what takes room, by account and kind."),

@@ -1,4 +1,4 @@
-"""``picloud status``: of the server, or of jobs."""
+"""``picloud status``: of the server, or of jobs; and ``picloud login-link``."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def status(jids: int | list[int | range] | None, login: bool) -> None:
         asked: list[int | range] = [] if jids is None else [jids] if isinstance(jids, int) else jids
         found = client().status(asked)  # before the jids are told one by one: an unknown one may be among very many
         table(["jid", "status"], [{"jid": jid, "status": said} for jid, said in zip(each(asked), found, strict=True)])
+
+
+@command("login-link")
+def login_link() -> None:
+    """Print a link that logs a browser in; it works once, for 15 minutes."""
+    url = login_url(configured())
+    answer({"login_url": url}, url)
 
 
 def _server(login: bool) -> None:

@@ -1,7 +1,8 @@
 """Logins by OpenID Connect: the code flow with PKCE, and what a provider has signed about somebody.
 
 A login that has begun is kept here, in memory, under its state; it ends once, within ten minutes, in the hands of who began it:
-she has a secret of which we know the sha256. A server that is started anew forgets them, and people click once more.
+she has a secret of which we know the sha256. Only who has to show a password may come again with it. A server that is started
+anew forgets them, and people click once more.
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ class Begun(NamedTuple):
     redirect: str
     holder: bytes  # sha256 of the secret of who began it
     until: float  # of the monotonic clock
+    claimed: Claimed | None = None  # what the provider has said already of who still has to show her password
+
+
+def _digest(holder: str) -> bytes:
+    return hashlib.sha256(holder.encode("utf-8", "replace")).digest()
 
 
 class _Stay(HTTPRedirectHandler):
@@ -132,14 +138,25 @@ class Provider:
         begun = self._begun.pop(state, None)
         if begun is None or time.monotonic() > begun.until:
             raise NotAuthorized("this login was finished before, or has taken too long", hint="log in again")
-        if not hmac.compare_digest(hashlib.sha256(holder.encode("utf-8", "replace")).digest(), begun.holder):
+        if not hmac.compare_digest(_digest(holder), begun.holder):
             raise NotAuthorized("this login was begun elsewhere", hint="log in again, all of it in one browser or terminal")
+        if begun.claimed:
+            return begun.claimed
         try:
             answer = await self._exchange(code, begun)
         except Unavailable:
             self._begun[state] = begun  # the same request may come once more
             raise
         return self._claimed(await self._verified(str(answer.get("id_token", "")), begun.nonce))
+
+    def keep(self, state: str, holder: str, claimed: Claimed) -> None:
+        """Let who came back finish once more: with her password, as she has one.
+
+        Args:
+            holder: the secret of who began.
+            claimed: what the provider said.
+        """
+        self._begun[state] = Begun("", "", "", _digest(holder), time.monotonic() + LIFETIME, claimed)
 
     def _claimed(self, said: dict[str, Any]) -> Claimed:
         subject, email = said.get("sub"), said.get("email")

@@ -1,17 +1,17 @@
 """What was done that concerns security: who, from where, what, on what, when.
 
 note(tx, act)                                       in the transaction of what is done
-listing(tx, account=0, before=0, limit=100) -> list[dict]       the newest first
+listing(tx, wanted, before=0, limit=100) -> list[dict]          the newest first
 expire(tx, before, limit) -> bool                   call again while true
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct, field
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, or_, select
 
 from picloud.store.account.schema import audit, person
 from picloud.store.rows import text
@@ -35,6 +35,14 @@ class Act(Struct, frozen=True):
     address: str = ""
 
 
+class Wanted(NamedTuple):
+    """Which acts."""
+
+    account: int = 0  # 0 = of all
+    act: str = ""  # "key.create", or all of a noun: "key"
+    user: str = ""
+
+
 def note(tx: Connection, act: Act) -> None:
     """Write it down."""
     row = msgspec.structs.asdict(act)
@@ -42,15 +50,19 @@ def note(tx: Connection, act: Act) -> None:
     tx.execute(insert(audit), row | {"subject": text(act.subject)[:LONGEST], "address": text(act.address)[:LONGEST]})
 
 
-def listing(tx: Connection, account_id: int = 0, before: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+def listing(tx: Connection, wanted: Wanted, before: int = 0, limit: int = 100) -> list[dict[str, Any]]:
     """What was done, the newest first.
 
     Args:
-        account_id: only for this account.
+        wanted: only these.
         before: only what came before this row.
     """
     rows = _ROWS.order_by(audit.c.id.desc()).limit(limit)
-    rows = rows.where(audit.c.account == account_id) if account_id else rows
+    rows = rows.where(audit.c.account == wanted.account) if wanted.account else rows
+    if wanted.act:
+        rows = rows.where(or_(audit.c.act == wanted.act, audit.c.act.startswith(f"{wanted.act}.", autoescape=True)))
+    if wanted.user:
+        rows = rows.where(audit.c.person.in_(select(person.c.id).where(person.c.name == wanted.user)))
     rows = rows.where(audit.c.id < before) if before else rows
     return [{**row, "facts": msgspec.json.decode(row["facts"]) if row["facts"] else {}} for row in tx.execute(rows).mappings()]
 

@@ -1,6 +1,8 @@
 """Public keys that open sessions in running jobs. Private ones are never here.
 
 add(tx, account, key, public, now)              NotFound: not a live key of the account; BadRequest: no public key
+listing(tx, account, person=0, key=0) -> list[dict]
+remove(tx, account, key, public)                NotFound: there is no such pair
 by_public(tx, public, now) -> list[int]         live API keys it belongs to
 by_digest(tx, digest, now) -> list[int]         the live API key whose secret has this sha256
 account_of(tx, key, now) -> int                 NotAuthorized: it was revoked, is switched off, or has expired
@@ -13,8 +15,9 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
 
 from picloud.store.account.key import live
 from picloud.store.account.schema import ssh_key
@@ -40,6 +43,35 @@ def add(tx: Connection, account_id: int, key: int, public: str, now: int) -> Non
     known = select(ssh_key.c.created).where(ssh_key.c.public == plain, ssh_key.c.api_key == key)
     if tx.execute(known).one_or_none() is None:
         tx.execute(insert(ssh_key), {"public": plain, "api_key": key, "created": now})
+
+
+def listing(tx: Connection, account_id: int, person: int = 0, key: int = 0) -> list[dict[str, Any]]:
+    """The key pairs of an account, the newest first, as {api_key, public, created}.
+
+    Args:
+        person: only those of her keys; 0 = of everybody.
+        key: only those of this API key; 0 = of all.
+    """
+    rows = select(ssh_key.c.api_key, ssh_key.c.public, ssh_key.c.created).join_from(
+        ssh_key, api_key, ssh_key.c.api_key == api_key.c.id
+    )
+    rows = rows.where(api_key.c.account == account_id)
+    rows = rows.where(api_key.c.person == person) if person else rows
+    rows = rows.where(api_key.c.id == key) if key else rows
+    return [dict(row) for row in tx.execute(rows.order_by(ssh_key.c.created.desc(), ssh_key.c.public)).mappings()]
+
+
+def remove(tx: Connection, account_id: int, key: int, public: str) -> None:
+    """Shut a key pair out; who is in by it stays until the edge asks again.
+
+    Raises:
+        NotFound: it did not open anything by that API key of the account.
+        BadRequest: that is no public key.
+    """
+    mine = select(api_key.c.id).where(api_key.c.account == account_id, api_key.c.id == key)
+    gone = tx.execute(delete(ssh_key).where(ssh_key.c.public == _plain(public), ssh_key.c.api_key.in_(mine)))
+    if not gone.rowcount:
+        raise NotFound(f"that key pair is none of key {key}")
 
 
 def by_public(tx: Connection, public: str, now: int) -> list[int]:

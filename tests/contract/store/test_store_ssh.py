@@ -48,3 +48,24 @@ def test_what_is_no_public_key_or_no_key_of_ours(ann: Keeper) -> None:
         ann.write(sshkey.add, ann.account + 1, key, PUBLIC, 1)
     assert ann.read(sshkey.by_digest, digest(secret[:-1]), 9) == ann.read(sshkey.by_digest, digest("\\udc80"), 9) == []
     assert ann.read(sshkey.by_public, "", 9) == []
+
+
+def test_key_pairs_are_listed_and_removed(ann: Keeper) -> None:
+    key, _ = ann.write(account.key_create, ann.account, 1)
+    other, _ = ann.write(account.key_create, ann.account, 1)
+    bob = ann.write(account.create, "bob", 1)
+    theirs, _ = ann.write(account.key_create, bob, 1)
+    for at, (owner, one) in enumerate(((ann.account, key), (ann.account, other), (bob, theirs))):
+        ann.write(sshkey.add, owner, one, f"{PUBLIC} somebody", at)
+    assert ann.read(sshkey.listing, ann.account) == [
+        {"api_key": other, "public": PUBLIC, "created": 1},
+        {"api_key": key, "public": PUBLIC, "created": 0},
+    ]
+    assert [one["api_key"] for one in ann.read(sshkey.listing, ann.account, 0, key)] == [key]
+    assert ann.read(sshkey.listing, ann.account, 12345) == []
+    with pytest.raises(NotFound):
+        ann.write(sshkey.remove, ann.account, theirs, PUBLIC)
+    ann.write(sshkey.remove, ann.account, key, PUBLIC)
+    with pytest.raises(NotFound):
+        ann.write(sshkey.remove, ann.account, key, PUBLIC)
+    assert sorted(ann.read(sshkey.by_public, PUBLIC, 9)) == sorted([other, theirs])

@@ -7,7 +7,7 @@ import pytest
 from picloud.store import account, audit
 from picloud.store.account import invitation, session, user
 from picloud.store.account.invitation import Wish
-from picloud.store.audit import Act
+from picloud.store.audit import Act, Wanted
 from picloud.store.db import Database
 from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound
 from picloud.wire.scope import EVERYTHING, USUAL, Role
@@ -170,15 +170,19 @@ def test_the_log_tells_who_did_what_newest_first(ann: Keeper) -> None:
     for at in range(1, 6):
         ann.write(audit.note, Act(at, "key.create", f"key {at}\0" + "x" * 1000, {"at": at}, ann.account, bob, 7, 8, "10.0.0.1"))
     ann.write(audit.note, Act(6, "login.wrong", "nobody"))
-    found = ann.read(audit.listing)
+    found = ann.read(audit.listing, Wanted())
     assert [row["at"] for row in found] == [6, 5, 4, 3, 2, 1]
     assert (found[0]["account"], found[0]["user"], found[0]["facts"]) == (None, None, {})
     newest = found[1]
     assert (newest["account"], newest["user"], newest["api_key"], newest["jid"]) == ("ann", "bob", 7, 8)
     assert (newest["address"], newest["facts"], len(newest["subject"])) == ("10.0.0.1", {"at": 5}, audit.LONGEST)
-    assert [row["at"] for row in ann.read(audit.listing, ann.account, newest["id"], 2)] == [4, 3]
+    assert [row["at"] for row in ann.read(audit.listing, Wanted(ann.account), newest["id"], 2)] == [4, 3]
+    assert [row["at"] for row in ann.read(audit.listing, Wanted(act="login"))] == [6]
+    assert [row["at"] for row in ann.read(audit.listing, Wanted(act="key.create"), 0, 2)] == [5, 4]
+    assert ann.read(audit.listing, Wanted(act="log")) == [], "a noun, not the begin of a word"
+    assert len(ann.read(audit.listing, Wanted(act="key", user="bob"))) == 5 and not ann.read(audit.listing, Wanted(user="b_b"))
     assert ann.write(audit.expire, 4, 2) and not ann.write(audit.expire, 4, 2)
-    assert [row["at"] for row in ann.read(audit.listing)] == [6, 5, 4]
+    assert [row["at"] for row in ann.read(audit.listing, Wanted())] == [6, 5, 4]
 
 
 def test_sessions_of_a_user_are_listed_used_and_ended(db: Database) -> None:

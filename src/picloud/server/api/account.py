@@ -95,7 +95,7 @@ async def login_link(control: Control, request: Request) -> None:
     """POST /v1/login/ticket -> {ticket}: for a link that works once; jobs cannot"""
     who = request.principal
     if who.attempt is not None:
-        raise Forbidden("a job may not log in", hint="run `picloud status --login` yourself")
+        raise Forbidden("a job may not log in", hint="run `picloud login-link` yourself")
 
     def make(tx: Transaction) -> str:
         acts.note(tx, audit.act(request, "login.link"))

@@ -73,6 +73,9 @@ class Of(Account):
 class Page(msgspec.Struct):
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
     before: Annotated[int, Meta(ge=0, lt=1 << 62)] = 0  # the id of an act
+    act: str = ""  # "key.create", or all of a noun: "key"
+    user: str = ""
+    account: str = ""
 
 
 class MemberShown(TypedDict):
@@ -259,15 +262,17 @@ async def set_password(control: Control, request: Request) -> None:
     await request.json({"user": user.name} | told)
 
 
-@operation(query=Page, answer=Acts)
+@operation(query=Page, answer=Acts, raises=(NotFound,))
 async def log(control: Control, request: Request) -> None:
-    """GET /v1/audit?limit=N&before=ID -> {acts: [{id, at, act, subject, account, user, api_key, jid, address, facts}]}
+    """GET /v1/audit?limit=&before=&act=&user=&account= -> {acts: [{id, at, act, subject, account, user, api_key, jid, ..}]}
 
-    The newest first: of the account, or, for the owner of the installation, of all.
+    The newest first: of the account, or, for the owner of the installation, of all, or of the one that she names.
     """
     _manages(request)
     page, who = request.asked(Page), request.principal
-    found = await control.storage.read(acts.listing, 0 if who.owner else who.account, page.before, page.limit)
+    account = await named_account(control, request, page.account) if page.account or not who.owner else 0
+    wanted = acts.Wanted(account, page.act, page.user)
+    found = await control.storage.read(acts.listing, wanted, page.before, page.limit)
     await request.json({"acts": found})
 
 

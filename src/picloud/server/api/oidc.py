@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypedDict
 
 import msgspec
@@ -19,7 +21,7 @@ from picloud.store import account as accounts
 from picloud.store import audit as acts
 from picloud.store.account import identity
 from picloud.store.account import user as users
-from picloud.store.account.identity import Joins
+from picloud.store.account.identity import Claimed, Joins
 from picloud.store.account.user import Member, User
 from picloud.store.db import Transaction
 from picloud.wire.error import BadRequest, Conflict, NotAuthorized, NotFound, TooMany
@@ -72,14 +74,16 @@ async def begin(control: Control, request: Request) -> None:
 async def finish(control: Control, request: Request) -> None:
     """POST /v1/login/oidc/finish: {state, code, holder, user, password} -> {ticket, user, account}
 
-    The ticket is changed for a token by POST /v1/login. With user and password, what the provider says is tied to that user.
+    The ticket is changed for a token by POST /v1/login. With user and password, what the provider says is tied to that user; who
+    has one and did not show it gets 409, and then sends the same once more with it.
     """
     asked, now = await request.read(Finish), now_ms()
     stranger = f"login from {request.address()}"
     control.limiter.enter(stranger, request.address(), time.monotonic())
     claimed = await control.provider.finish(asked.state, asked.holder, asked.code)
     control.limiter.right(stranger, request.address())
-    proven = await known(control, request, asked.user, asked.password) if asked.user else None
+    with _once_more(control, asked, claimed):
+        proven = await known(control, request, asked.user, asked.password) if asked.user else None
     cramped = await control.probing.rung() == "D"
 
     def enter(tx: Transaction) -> tuple[str, User, Member, bool]:
@@ -98,10 +102,21 @@ async def finish(control: Control, request: Request) -> None:
         acts.note(tx, audit.act(request, "login", "by OpenID Connect", account=places[0].account, person=user.id))
         return accounts.ticket_create(tx, places[0].account, now, TICKET_MS, person=user.id), user, places[0], found.created
 
-    ticket, user, place, created = await control.storage.write(enter)
+    with _once_more(control, asked, claimed):
+        ticket, user, place, created = await control.storage.write(enter)
     if created and not control.settings.oidc_account:
         several(control)
     await request.json({"ticket": ticket, "user": user.name, "account": place.account_name, "role": place.role.name})
+
+
+@contextmanager
+def _once_more(control: Control, asked: Finish, claimed: Claimed) -> Iterator[None]:
+    """Who still has to show her password, or has mistyped it, need not go to the provider again."""
+    try:
+        yield
+    except (Conflict, NotAuthorized, TooMany):
+        control.provider.keep(asked.state, asked.holder, claimed)
+        raise
 
 
 def _joins(control: Control) -> Joins | None:

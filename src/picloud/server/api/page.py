@@ -1,8 +1,7 @@
-"""Pages for people: the dashboard, and the door behind the links of an admin.
+"""Pages for people: the dashboard.
 
-The dashboard is one application: each of its pages is the same document, which the build has written into ``picloud/dashboard``
-with all that belongs to it; the path tells it what to show. The door is where one signs up or sets a password, and where a login
-by OpenID Connect begins and ends.
+It is one application: each of its pages is the same document, which the build has written into ``picloud/dashboard`` with all
+that belongs to it; the path tells it what to show. So are the doors: where one logs in, signs up, or sets a password.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 
 from picloud.server.control import Control
 from picloud.server.http import Request, reply
-from picloud.server.operation import HTML, PAGE, operation
+from picloud.server.operation import HTML
 from picloud.server.static import KEPT, RENEWED, File, Folder
 from picloud.wire.error import NotFound
 
@@ -20,24 +19,17 @@ PAGES = (
     "/", "/jobs", "/jobs/{jid}", "/queues", "/queues/{queue}", "/bucket", "/volumes", "/environments", "/environments/{name}",
     "/cron", "/rest", "/realtime", "/notebook", "/desktop", "/usage", "/grants", "/keys", "/account", "/cluster", "/admin",
     "/login", "/signup", "/invite/{token}", "/docs", "/docs/{page}",
+    "/sign-in", "/sign-up", "/password",
 )  # fmt: skip
-"""The paths of the dashboard."""
+"""The paths of the dashboard. The last ones are in mails and at providers of logins, and stay for them."""
 OTHERS = ("/v1/", "/r/", "/assets/")
 """What begins so is never a page."""
 
-_DOOR, _SIGN_IN = (Path(__file__).with_name(name).read_bytes() for name in ("door.html", "signin.html"))
-_POLICY = (
-    b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-    b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-)
 _PRIVATE = (b"referrer-policy", b"no-referrer")
 _UNBUILT = b"""<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>PiCloud</title>
 <p>The server runs; its dashboard is not built in this checkout. Run <code>make dashboard</code> and load this page again.
 """
 FOLDER = Folder(Path(__file__).parents[2] / "dashboard")
-
-
-# -- the dashboard -----------------------------------------------------------------------------------------------------
 
 
 async def shown(control: Control, request: Request, *parts: str) -> None:
@@ -102,22 +94,3 @@ async def _answer(request: Request, found: File, cached: bytes, status: int, hea
         await reply(request.send, found.packed, found.kind, status, [*told, (b"content-encoding", b"gzip")])
     else:
         await reply(request.send, found.data, found.kind, status, told)
-
-
-# -- the door ----------------------------------------------------------------------------------------------------------
-
-
-@operation(answer=PAGE)
-async def door(control: Control, request: Request) -> None:
-    """GET /sign-up and /password: the page that a link of an admin leads to, and where one signs up where that is open"""
-    await _open(request, _DOOR)
-
-
-@operation(answer=PAGE)
-async def sign_in(control: Control, request: Request) -> None:
-    """GET /sign-in: where one logs in by OpenID Connect, and where the provider sends people back to"""
-    await _open(request, _SIGN_IN)
-
-
-async def _open(request: Request, html: bytes) -> None:
-    await reply(request.send, html, HTML, headers=[(b"content-security-policy", _POLICY), _PRIVATE])

@@ -19,7 +19,9 @@ from picloud.server.hub import Watcher
 from picloud.server.operation import operation
 from picloud.server.ports import SSH
 from picloud.server.storage import now_ms
+from picloud.store import audit as acts
 from picloud.store import sshkey as sshkeys
+from picloud.store.db import Transaction
 from picloud.wire import entry
 from picloud.wire.error import BadRequest, Conflict, Forbidden, NotFound
 from picloud.wire.job import FINISHED, Status
@@ -58,6 +60,16 @@ class Found(TypedDict):
     over: bool  # it can no longer be
 
 
+class Pair(TypedDict):
+    api_key: int  # what it opens, it opens for this one
+    public: str  # "ssh-ed25519 AAAA..", without a comment
+    created: int
+
+
+class Pairs(TypedDict):
+    keys: list[Pair]
+
+
 class Made(TypedDict):
     url: str
     ends: int
@@ -75,6 +87,35 @@ async def add_key(control: Control, request: Request) -> None:
         raise Forbidden("this key adds key pairs to itself alone", hint="use that key, or one with the scope admin")
     await control.storage.write(lambda tx: sshkeys.add(tx, who.account, told.api_key, told.public, now_ms()))
     await audit.note(control, request, "ssh_key.add", told.api_key)
+    await request.json({})
+
+
+@operation(answer=Pairs)
+async def list_keys(control: Control, request: Request) -> None:
+    """GET /v1/key/ssh -> {keys: [{api_key, public, created}]}: the key pairs that open jobs, of API keys that one may change"""
+    who = request.principal
+    person = 0 if who.role > Role.member else who.person
+    key = who.key if not who.scopes & Scope.admin else 0
+    found = [] if who.attempt else await control.storage.read(sshkeys.listing, who.account, person, key)
+    await request.json({"keys": found})
+
+
+@operation(body=Key, raises=(NotFound, Conflict))
+async def remove_key(control: Control, request: Request) -> None:
+    """POST /v1/key/ssh/remove: {api_key, public}: the key pair opens no session by that API key any more; jobs cannot"""
+    who = request.principal
+    if who.attempt is not None:
+        raise Forbidden("a job may not remove keys", hint="do it by hand, on the page of your keys")
+    told = await request.read(Key)
+    if told.api_key != who.key and not (who.scopes & Scope.admin and who.role > Role.member):
+        raise Forbidden("this key removes its own key pairs alone", hint="use that key, or one with the scope admin")
+
+    def act(tx: Transaction) -> None:
+        sshkeys.remove(tx, who.account, told.api_key, told.public)
+        acts.note(tx, audit.act(request, "ssh_key.remove", told.api_key))
+
+    await control.storage.write(act)
+    control.authority.forget(told.api_key)
     await request.json({})
 
 

@@ -37,7 +37,7 @@ def ticket_redeem(tx: Connection, ticket: str, now: int, lifetime_ms: int, agent
     used = delete(login).where(login.c.hash == digest(ticket), login.c.session == 0, login.c.expires > now)
     found = tx.execute(used.returning(login.c.account, login.c.scopes, login.c.person, login.c.api_key)).mappings().one_or_none()
     if found is None:
-        raise NotAuthorized("this login link was used or is too old", hint="`picloud status --login` prints a fresh one")
+        raise NotAuthorized("this login link was used or is too old", hint="`picloud login-link` prints a fresh one")
     return _enter(tx, **found, session=1, expires=now + lifetime_ms, created=now, used=now, agent=_agent(agent))
 
 
