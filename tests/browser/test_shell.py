@@ -22,8 +22,8 @@ def test_a_link_logs_in_once_and_nothing_is_a_cookie(screen: Screen) -> None:
     page = screen.open(f"/#{ticket}", stranger=True)
     expect(page.get_by_role("navigation").first).to_be_visible()
     assert ticket not in page.url and page.context.cookies() == []
-    there = call(at, "POST", "/v1/login/ticket")["ticket"]
-    expect(screen.open(f"/?next=/nowhere%3Fx=1#{there}", stranger=True)).to_have_url(re.compile(r"/nowhere\?x=1$"))
+    there = screen.server.picloud("login-link", "/nowhere?x=1")["login_url"]
+    expect(screen.open(there, stranger=True)).to_have_url(re.compile(r"/nowhere\?x=1$"))
     again = screen.open(f"/#{ticket}", stranger=True)
     expect(again).to_have_url(re.compile("/login"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 import msgspec
@@ -14,7 +15,7 @@ from picloud.cli.flags import command, given
 from picloud.cli.output import answer, table
 from picloud.cli.usage import summary
 from picloud.server import home as homes
-from picloud.wire.error import CloudException
+from picloud.wire.error import BadRequest, CloudException
 
 
 @command("status")
@@ -34,9 +35,15 @@ def status(jids: int | list[int | range] | None, login: bool) -> None:
 
 
 @command("login-link")
-def login_link() -> None:
-    """Print a link that logs a browser in; it works once, for 15 minutes."""
-    url = login_url(configured())
+@click.argument("page", default="/")
+def login_link(page: str) -> None:
+    """Print a link that logs a browser in; it works once, for 15 minutes.
+
+    PAGE: where it leads, as /queues or /jobs/7.
+    """
+    if not page.startswith("/"):
+        raise BadRequest(f"{page[:200]!r} is no page", hint="one begins with a slash: /jobs")
+    url = login_url(configured(), page)
     answer({"login_url": url}, url)
 
 
@@ -83,9 +90,10 @@ def _sandbox(found: dict[str, Any] | None) -> list[str]:
     return lines
 
 
-def login_url(server: Server) -> str:
-    """A fresh link for the account of the configured key."""
-    return f"{server.url}/#{call(server, 'POST', '/v1/login/ticket')['ticket']}"
+def login_url(server: Server, page: str = "/") -> str:
+    """A fresh link for the account of the configured key, to a page of the dashboard."""
+    ticket = call(server, "POST", "/v1/login/ticket")["ticket"]
+    return f"{server.url}/{'' if page == '/' else '?' + urlencode({'next': page})}#{ticket}"
 
 
 def _ask() -> dict[str, Any]:
