@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from typing import Any
 
@@ -14,6 +15,12 @@ IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--full``: also the tests that are marked so."""
     parser.addoption("--full", action="store_true", help="run the tests marked full too")
+
+
+def pytest_configure() -> None:
+    """A shell gives what it runs behind it (``make test &``) no Ctrl-C; the programs that tests start here must have theirs."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

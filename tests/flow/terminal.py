@@ -61,10 +61,13 @@ class Terminal:
         self._set(self._fd, rows, columns)
 
     def wait(self) -> int:
-        """Its exit code."""
+        """Its exit code, once it has ended."""
+        end = time.monotonic() + DEADLINE
         try:
-            while os.read(self._fd, 65_536):
-                continue
+            while True:
+                ready, _, _ = select.select([self._fd], [], [], max(0.0, end - time.monotonic()))
+                assert ready, "it did not end"
+                os.read(self._fd, 65_536)
         except OSError:  # the far end is closed
             pass
         self._status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
