@@ -111,6 +111,10 @@ def server_home() -> Path:
     return Path(tempfile.mkdtemp(prefix="picloud-test-", dir="/dev/shm" if file_system(usual) in OVERLAY else usual))
 
 
+INTERPRETERS = f"interpreters = {[tempfile.gettempdir(), sys.prefix, sys.base_prefix]}\n"
+"""A setting for tests that make further accounts: then only interpreters in these folders may be brought along."""
+
+
 @contextmanager
 def serving(settings: str = "") -> Iterator[Server]:
     """A server with these lines in its settings; ``cloud`` in this process is its owner's client meanwhile."""
@@ -133,17 +137,8 @@ def serving(settings: str = "") -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A running server; ``cloud`` in this process is its owner's client."""
-    before = os.environ.get("PICLOUD_HOME")
-    home = server_home()  # some tests make further accounts: then only interpreters in these folders may be brought along
-    (home / "settings.toml").write_text(f"interpreters = {[tempfile.gettempdir(), sys.prefix, sys.base_prefix]}\n")
-    started = start_server(home)
-    started.use()
-    try:
+    with serving(INTERPRETERS) as started:
         yield started
-    finally:
-        cloud.close()
-        _restore(before)
-        stop_server(started)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""One browser for the tests of a file; a window of its own, or several, for each test."""
+"""One browser and one server for the tests of a file; a window of its own, or several, for each test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from playwright.sync_api import Browser
 
 from picloud.server.api import page
 from tests.browser.screen import Screen, chromium
-from tests.conftest import Server
+from tests.conftest import INTERPRETERS, Server, serving
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server of its own: pages show all that an account has, also what other tests would leave."""
+    with serving(INTERPRETERS) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

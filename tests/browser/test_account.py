@@ -117,12 +117,13 @@ def test_sessions_elsewhere_are_ended(screen: Screen) -> None:
     ticket = call(At(screen.server.url, screen.server.key, screen.server.secret), "POST", "/v1/login/ticket")["ticket"]
     other = screen.open(f"/#{ticket}", stranger=True)
     expect(other.get_by_role("heading", name="Home", level=1)).to_be_visible()
-    page.reload()
+    other.goto("/jobs?state=error")
+    expect(other.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
     page.get_by_role("button", name="End all others").click()
     dialog(page, "End")
     expect(page.get_by_role("table", name="Sessions").get_by_role("row")).to_have_count(2)
-    other.goto("/keys")
-    expect(other).to_have_url(re.compile("/login"))
+    expect(other).to_have_url(re.compile(r"/login\?next=%2Fjobs%3Fstate%3Derror$"))
+    expect(other.get_by_text("Your session has ended")).to_be_visible()
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

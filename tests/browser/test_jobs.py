@@ -155,6 +155,27 @@ def test_many_are_killed_rerun_and_deleted_by_keys_and_buttons(screen: Screen) -
     expect(page.get_by_role("img", name="2 done, 3 failed of 5")).to_be_visible()
 
 
+def test_a_hundred_thousand_jobs(browser: Browser) -> None:
+    with serving() as own:
+        screen = Screen(browser, own)
+        gate = cloud.call(sleeps, _label="gate")
+        jids = cloud.map(twice, range(100_000), _label="large", _depends_on=gate)
+        page = screen.open("/jobs")
+        expect(row(page, "large")).to_contain_text("100,000")
+        expect(tab(page, "Waiting")).to_have_text("Waiting100,000")
+        page.goto(f"/jobs?fold=0&before={jids[50_000]}")
+        expect(page.locator("tbody tr")).to_have_count(50)
+        expect(row(page, str(jids[49_999]))).to_be_visible()
+        page.goto("/jobs?label=large")
+        page.get_by_role("checkbox", name="Choose map").check()
+        page.get_by_role("button", name="Kill").click()
+        page.get_by_role("dialog").get_by_role("button", name="Kill").click()
+        expect(page.get_by_text("100,000 jobs killed")).to_be_visible()
+        expect(tab(page, "Killed")).to_have_text("Killed100,000")
+        cloud.kill(gate)
+        screen.close()
+
+
 def test_columns_are_chosen_and_remembered(screen: Screen) -> None:
     cloud.join(cloud.call(twice, 1, _label="columns"), timeout=60)
     page = screen.open("/jobs")

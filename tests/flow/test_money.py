@@ -252,6 +252,17 @@ def test_without_credit_work_waits_until_a_grant_comes(strict: Server) -> None:
     assert cloud.info(jid, "cause")[jid]["cause"] is None
 
 
+def test_a_new_account_without_credit_begins_nothing(strict: Server) -> None:
+    made = strict.picloud("admin", "account", "add", "penniless")
+    try:
+        cloud.setkey(made["api_key"], made["api_secretkey"], strict.url)
+        jid = cloud.call(square, 4)
+        until(lambda: waits_for_money(jid), "nobody told why it waits")
+        cloud.kill(jid)
+    finally:
+        strict.use()
+
+
 def test_at_the_hard_limit_what_runs_is_ended_and_the_rest_waits(strict: Server) -> None:
     strict.use()
     strict.picloud("admin", "grant", strict.account(), "1")

@@ -94,6 +94,16 @@ def test_a_scope_that_lacks_is_told_for_the_path_that_needs_it(server: Server) -
         assert "volumes" in page.until("/v1/volume")["body"]
 
 
+def test_each_session_sees_which_one_it_is(server: Server) -> None:
+    first, second = login(server), login(server)
+    with watching(server.url, first, "/v1/session") as one, watching(server.url, second, "/v1/session") as two:
+        told = [page.until("/v1/session")["body"]["sessions"] for page in (one, two)]
+        (here,), (there,) = ([each["session"] for each in sessions if each["current"]] for sessions in told)
+        assert here != there
+        ask(server, "POST", "/v1/session/end", first, sessions=[there])
+        one.until("/v1/session", lambda line: there not in [each["session"] for each in line["body"]["sessions"]])
+
+
 @pytest.mark.parametrize("how", ["logout", "key", "expiry"])
 def test_a_page_ends_when_nobody_may_look_any_more(server: Server, how: str) -> None:
     made = ask(server, "POST", "/v1/key", owner(server), expires=int(time.time() * 1000) + 3000 if how == "expiry" else 0)

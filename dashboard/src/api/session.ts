@@ -4,6 +4,7 @@ import { useSyncExternalStore } from 'react'
 
 const KEY = 'picloud.token'
 const heard = new Set<() => void>()
+let over = false
 
 /** The session's token; "" = nobody is logged in. */
 export const token = (): string => localStorage.getItem(KEY) ?? ''
@@ -15,14 +16,22 @@ function change(value: string): void {
 }
 
 /** A login has succeeded. */
-export const begin = (value: string): void => change(value)
+export function begin(value: string): void {
+  over = false
+  change(value)
+}
+
+/** Whether the session ended by itself, or was ended elsewhere, while this page was open. */
+export const endedBefore = (): boolean => over
 
 /** The session is over for this browser. */
 export const end = (): void => change('')
 
 /** The server does not know this token; a newer one of another tab is left alone. */
 export function expired(shown: string): void {
-  if (token() === shown) end()
+  if (token() !== shown) return
+  over = true
+  end()
 }
 
 function listen(tell: () => void): () => void {

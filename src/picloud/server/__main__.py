@@ -125,10 +125,11 @@ class Program:
         self._hear_signals()
         gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         gc.set_threshold(20_000, 20, 50)
+        first = await self._found(control)
         await control.open(listening.loopback)
         # Not before: a worker that finds nobody who knows it takes itself for revoked and ends. Who comes earlier waits.
         running = [asyncio.ensure_future(serving.run()) for serving in servings]
-        file = await self._introduce(control, listening, edge.pid)
+        file = await self._introduce(control, listening, edge.pid, first)
         print(msgspec.json.encode({"ready": True, **msgspec.to_builtins(file)}).decode(), flush=True)
         await self._stop.wait()
         log.info("stopping")
@@ -140,11 +141,15 @@ class Program:
         if self.grace is not None:
             homes.remove_server_file(self.home)
 
-    async def _introduce(self, control: Control, listening: Listening, edge_pid: int | None) -> homes.ServerFile:
-        """Make the owner's account at the first start, and say where we are."""
+    async def _found(self, control: Control) -> bool:
+        """Make the owner's account at the first start; whether this was it."""
         first = not await control.storage.read(accounts.every)
         if first:
             await control.storage.write(accounts.create, _owner_name(), now_ms())
+        return first
+
+    async def _introduce(self, control: Control, listening: Listening, edge_pid: int | None, first: bool) -> homes.ServerFile:
+        """See to it that the owner has a key, and say where we are."""
         owner = (await control.storage.read(accounts.every))[0]
         control.authority.owner = owner.id
         await control.storage.write(users.owner, owner.id, owner.name, now_ms())

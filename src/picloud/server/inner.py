@@ -57,7 +57,8 @@ def question(control: Control, request: Request, path: str) -> Question:
         raise BadRequest(f"{path[:200]} cannot be watched", hint="lists and states can; the others are asked for when needed")
     who = request.principal
     who.check(route.scope)
-    who = msgspec.structs.replace(who, token="") if route.personal else msgspec.structs.replace(who, token="", person=0, key=0)
+    if not route.personal:
+        who = msgspec.structs.replace(who, token="", person=0, key=0)
     return Question(path, who, request.scope["scheme"], request.headers.get(b"host", b""))
 
 

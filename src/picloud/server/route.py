@@ -45,7 +45,7 @@ class Route(NamedTuple):
     access: Access = Access.account
     scope: Scopes = ADMIN  # a key needs all of one of these
     view: bool = False  # it answers JSON at once, and pages may watch it; see server.views
-    personal: bool = False  # it answers each user, or each key, of an account something else
+    personal: bool = False  # it answers each user, key or session of an account something else
 
 
 class Table:

@@ -2,7 +2,7 @@ import { Button } from '@mantine/core'
 import { useAction } from '~/api/action'
 import { post } from '~/api/client'
 import { logOut } from '~/api/login'
-import { useGet } from '~/api/get'
+import { useLive } from '~/api/live'
 import type { Shape } from '~/api/types'
 import { Ago, type Column, Confirm, Section, Status, Table, useConfirm } from '~/parts'
 
@@ -10,9 +10,9 @@ type Session = Shape<'SessionShown'>
 
 /** Where one is logged in, and the ends of it. */
 export function Sessions() {
-  const { data, error, again } = useGet('/v1/session') // not watched: which one asks is not the same for all pages of a user
+  const { data, error } = useLive('/v1/session')
   const ask = useConfirm<Session | 'others'>()
-  const end = useAction((which: Session | 'others') => post('/v1/session/end', which === 'others' ? { others: true } : { sessions: [which.session] }), { said: ({ ended }) => (ended === 1 ? 'One session is ended' : `${ended} sessions are ended`), then: again })
+  const end = useAction((which: Session | 'others') => post('/v1/session/end', which === 'others' ? { others: true } : { sessions: [which.session] }), { said: ({ ended }) => (ended === 1 ? 'One session is ended' : `${ended} sessions are ended`) })
   const leave = useAction(logOut)
   const rows = data?.sessions
   const columns: Column<Session>[] = [

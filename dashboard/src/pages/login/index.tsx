@@ -5,7 +5,7 @@ import { useAction } from '~/api/action'
 import { type ApiError, asError } from '~/api/error'
 import { useGet } from '~/api/get'
 import { beginOidc, byPassword, finishOidc, type Returned, returned } from '~/api/login'
-import { useToken, wanted } from '~/api/session'
+import { endedBefore, useToken, wanted } from '~/api/session'
 import { Door } from '~/layout/door'
 import { ErrorBox } from '~/parts/ErrorBox'
 import { Snippet } from '~/parts/Snippet'
@@ -37,7 +37,7 @@ export default function Login() {
     </>
   )
   return (
-    <Door title="Log in" foot={foot}>
+    <Door title="Log in" about={endedBefore() && 'Your session has ended. Log in again to go on where you were.'} foot={foot}>
       {back.under ? <p role="status">One moment…</p> : <ByPassword former={back.error} onForgot={doors?.forgotten ? () => setForgot(true) : undefined} />}
       {doors?.oidc && !back.under && <Elsewhere />}
     </Door>

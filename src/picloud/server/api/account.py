@@ -9,7 +9,7 @@ from typing import TypedDict
 import msgspec
 
 from picloud.server import audit, letters
-from picloud.server.api.installation import alone, several
+from picloud.server.api.installation import alone, founded
 from picloud.server.control import Control
 from picloud.server.http import Request
 from picloud.server.operation import operation
@@ -270,7 +270,6 @@ async def sign_up(control: Control, request: Request) -> None:
     name = user.name if user else (asked.name or users.name_of(email))
     hashed = user.password if user else await control.passwords.made(asked.password)
     wish = Wish(name, email, hashed, user.id if user else 0)
-    was_alone = control.interpreters.alone
     cramped = await control.probing.rung() == "D"
 
     def join(tx: Transaction) -> Joined:
@@ -284,8 +283,8 @@ async def sign_up(control: Control, request: Request) -> None:
     control.limiter.right(stranger, request.address())
     control.authority.forget_person(made.person)
     account = await control.storage.read(accounts.get, made.account)
-    if was_alone and len(await control.storage.read(accounts.every)) > 1:
-        several(control)
+    if made.founded:
+        await founded(control)
     await request.json({"user": name, "account": account.name, "role": made.role.name, "api_key": made.key,
                         "api_secretkey": made.secret})  # fmt: skip
 

@@ -89,7 +89,7 @@ async def add_account(control: Control, request: Request) -> None:
         return accounts.key_create(tx, account, now_ms(), "first", EVERYTHING)
 
     key, secret = await control.storage.write(make)
-    several(control)
+    await founded(control)
     await request.json({"name": name, "api_key": key, "api_secretkey": secret})
 
 
@@ -165,7 +165,8 @@ def alone() -> Forbidden:
     return Forbidden("this machine cannot isolate jobs (rung D), so its installation has one account", hint=hint)
 
 
-def several(control: Control) -> None:
-    """There is more than one account now: jobs see the interpreters of listed folders alone."""
+async def founded(control: Control) -> None:
+    """There is a further account now: jobs see interpreters of listed folders alone, and its money decides from the first job."""
     control.interpreters.alone = False
     control.interpreters.forget()
+    await control.meter.look(now_ms())

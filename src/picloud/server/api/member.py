@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from picloud.server import audit, letters
-from picloud.server.api.installation import check_room, owner_only, several
+from picloud.server.api.installation import check_room, founded, owner_only
 from picloud.server.control import Control
 from picloud.server.http import Request
 from picloud.server.operation import operation
@@ -227,7 +227,7 @@ async def add_user(control: Control, request: Request) -> None:
 
     account, token = await control.storage.write(act)
     if not asked.account:
-        several(control)
+        await founded(control)
     until = now_ms() + lifetime
     mailed = letters.password(control, email, name, token, until)
     await request.json({"user": name, "account": account, "link": _link(request, "password", token), "token": token,

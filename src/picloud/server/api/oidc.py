@@ -12,7 +12,7 @@ import msgspec
 
 from picloud.server import audit
 from picloud.server.api.account import known
-from picloud.server.api.installation import alone, several
+from picloud.server.api.installation import alone, founded
 from picloud.server.control import Control
 from picloud.server.http import Request
 from picloud.server.operation import operation
@@ -105,7 +105,7 @@ async def finish(control: Control, request: Request) -> None:
     with _once_more(control, asked, claimed):
         ticket, user, place, created = await control.storage.write(enter)
     if created and not control.settings.oidc_account:
-        several(control)
+        await founded(control)
     await request.json({"ticket": ticket, "user": user.name, "account": place.account_name, "role": place.role.name})
 
 

@@ -44,6 +44,7 @@ class Joined(Struct, frozen=True):
 
     person: int
     account: int
+    founded: bool  # the account was made by it
     role: Role
     key: int
     secret: str
@@ -98,7 +99,7 @@ def sign_up(tx: Connection, wish: Wish, token: str, now: int) -> Joined:
     users.set_role(tx, account_id, number, role, now)
     scopes = USUAL if role is Role.member else EVERYTHING
     key, secret = key_create(tx, account_id, now, "sign-up", scopes, person=number)
-    return Joined(number, account_id, role, key, secret)
+    return Joined(number, account_id, not found.account, role, key, secret)
 
 
 def _enter(tx: Connection, now: int, lifetime_ms: int, **values: object) -> str:
