@@ -101,6 +101,7 @@ def test_each_session_sees_which_one_it_is(server: Server) -> None:
         (here,), (there,) = ([each["session"] for each in sessions if each["current"]] for sessions in told)
         assert here != there
         ask(server, "POST", "/v1/session/end", first, sessions=[there])
+        assert two.to_the_end() == "broken"
         one.until("/v1/session", lambda line: there not in [each["session"] for each in line["body"]["sessions"]])
 
 

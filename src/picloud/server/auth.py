@@ -9,14 +9,14 @@ import hashlib
 import hmac
 import secrets
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from msgspec import Struct
 
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.storage import Storage, now_ms
 from picloud.store import account as accounts
-from picloud.store.account.session import session_used
+from picloud.store.account.session import session_name, session_used
 from picloud.wire.error import CloudException, Forbidden, NotAuthorized, Unavailable
 from picloud.wire.scope import USUAL, Role, Scope, spelled
 
@@ -175,9 +175,9 @@ class Authority:
         """The same for the sessions of a user."""
         self._end_sessions(lambda who: who.person == person)
 
-    def forget_session(self, token: str) -> None:
-        """The same for one session."""
-        self._end_sessions(lambda who: who.token == token)
+    def forget_named(self, names: Collection[str]) -> None:
+        """The same for sessions of these names."""
+        self._end_sessions(lambda who: bool(who.token) and session_name(who.token) in names)
 
     def forget_account(self, account: int) -> None:
         """The same for all keys of an account."""

@@ -25,6 +25,7 @@ from picloud.settings import Settings
 from picloud.store import account
 from picloud.store.account import Change
 from picloud.store.account import user as users
+from picloud.store.account.session import session_name
 from picloud.store.db import Database
 from picloud.wire.error import Forbidden, NotAuthorized
 from picloud.wire.scope import EVERYTHING, USUAL, Role, Scope
@@ -212,7 +213,7 @@ def test_what_a_session_has_open_ends_with_it(db: Database, clock: list[int], ho
         assert held is not None and other is not None
         stopped: list[str] = []
         held.users.add(lambda: stopped.append("hers"))
-        {"session": lambda: ours.forget_session(token), "sessions": lambda: ours.forget_sessions(person),
+        {"session": lambda: ours.forget_named([session_name(token)]), "sessions": lambda: ours.forget_sessions(person),
          "person": lambda: ours.forget_person(person), "account": lambda: ours.forget_account(1),
          "key": lambda: ours.forget(key)}[how]()  # fmt: skip
         assert stopped == ["hers"] and held.ended and other.ended is (how == "account")
@@ -252,7 +253,7 @@ def test_a_session_that_ends_while_it_is_read_opens_nothing(db: Database, clock:
         asked = asyncio.ensure_future(ours.enter(shown))
         await asyncio.sleep(0)  # the question is on its way to the store
         end(db, token)
-        ours.forget_session(token)
+        ours.forget_named([session_name(token)])
         with pytest.raises(NotAuthorized):
             await asked
 

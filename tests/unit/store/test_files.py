@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from picloud.store.files import Folder, Remote, open_files
-from picloud.wire.error import SetupError, StorageFull, Unavailable
+from picloud.wire.error import CloudException, SetupError, StorageFull, Unavailable
 
 NAME = "0123456789abcdef" * 2
 
@@ -126,15 +126,19 @@ def test_memory_is_no_place_for_what_two_processes_share() -> None:
         Remote("memory:///").check()
 
 
-def test_a_disk_that_is_full_at_the_end_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "told"), [(errno.ENOSPC, StorageFull), (errno.EDQUOT, StorageFull), (errno.EIO, Unavailable)])
+def test_what_a_disk_refuses_at_the_end_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: type[CloudException]
+) -> None:
     files = open_files("", tmp_path)
     sink = files.create("ab" * 16)
     sink.write(b"data")
 
-    def full(number: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def refuses(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageFull, match="No space left"):
+    monkeypatch.setattr(os, "fsync", refuses)
+    with pytest.raises(CloudException, match=os.strerror(number)) as error:
         sink.commit()
+    assert type(error.value) is told
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -19,6 +19,7 @@ from picloud.store import audit as acts
 from picloud.store.account import invitation as invitations
 from picloud.store.account import user as users
 from picloud.store.account.invitation import Joined, Wish
+from picloud.store.account.session import session_name
 from picloud.store.account.user import User
 from picloud.store.db import Transaction
 from picloud.wire.error import BadRequest, CloudException, Conflict, Forbidden, NotAuthorized, NotFound, TooMany
@@ -147,7 +148,7 @@ async def logout(control: Control, request: Request) -> None:
     if not request.principal.token:
         raise BadRequest("this is no session", hint="a key is ended by picloud keys deactivate")
     await control.storage.write(accounts.session_end, request.principal.token)
-    control.authority.forget_session(request.principal.token)
+    control.authority.forget_named([session_name(request.principal.token)])
     await request.json({})
 
 

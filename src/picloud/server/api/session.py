@@ -122,18 +122,18 @@ async def end(control: Control, request: Request) -> None:
     if bool(asked.sessions) == asked.others:
         raise BadRequest("either sessions are named, or all others end", hint='for example {"others": true}')
 
-    def act(tx: Transaction) -> int:
-        names = set(asked.sessions)
-        if asked.others:
-            current = store.session_name(who.token) if who.token else ""
-            names = {one.name for one in store.sessions(tx, who.account, who.person, now)} - {current}
-        ended = store.sessions_end(tx, who.account, who.person, names, now)
-        if asked.sessions and not ended:
+    def act(tx: Transaction) -> set[str]:
+        hers = {one.name for one in store.sessions(tx, who.account, who.person, now)}
+        names = hers - {store.session_name(who.token) if who.token else ""} if asked.others else hers & set(asked.sessions)
+        if asked.sessions and not names:
             raise NotFound("there is no such session", hint="GET /v1/session lists yours")
-        acts.note(tx, audit.act(request, "session.end", ended=ended))
-        return ended
+        store.sessions_end(tx, who.account, who.person, names, now)
+        acts.note(tx, audit.act(request, "session.end", ended=len(names)))
+        return names
 
-    await request.json({"ended": await control.storage.write(act)})
+    ended = await control.storage.write(act)
+    control.authority.forget_named(ended)
+    await request.json({"ended": len(ended)})
 
 
 def _may_see(who: Principal) -> bool:

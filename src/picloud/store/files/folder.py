@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 import uuid
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from picloud.store.files.base import HINT, PIECE, Closing, Sink, checked
-from picloud.wire.error import NotFound, SetupError, StorageFull
+from picloud.wire.error import NotFound, SetupError, StorageFull, Unavailable
 
 ABANDONED = 86_400.0
 """Seconds after which a temporary file is nobody's."""
@@ -36,7 +37,7 @@ class _FolderSink(Closing):
         try:
             self._file = open(temporary, "xb", buffering=0, opener=_private)  # noqa: SIM115 (closed by commit or abort)
         except OSError as error:
-            raise _full(error) from error
+            raise _refused(error) from error
         self._size = 0
 
     @contextmanager
@@ -46,7 +47,7 @@ class _FolderSink(Closing):
             yield
         except OSError as error:
             self.abort()
-            raise _full(error) from error
+            raise _refused(error) from error
 
     def write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -146,8 +147,10 @@ class Folder:
         return self._root / name[:2] / name
 
 
-def _full(error: OSError) -> StorageFull:
-    return StorageFull(f"cannot write a blob: {error.strerror}", hint="free some space")
+def _refused(error: OSError) -> Unavailable:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull(f"cannot write a blob: {error.strerror}", hint="free some space")
+    return Unavailable(f"cannot write a blob: {error.strerror}", hint="try again; if it stays, look after the disk")
 
 
 def _unusable(root: Path, error: OSError) -> SetupError:
