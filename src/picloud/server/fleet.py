@@ -60,6 +60,7 @@ class Worker:
         self.finishing = False
         self.idle_since = 0.0
         self.moved = time.monotonic()  # when it last ended a job, changed its size, or had no job that waits
+        self.worked = 0.0  # when it last got or ended a job
         self.image: Image | None = None  # None: not read from the store yet
         self.neighbours: list[int] = []  # outer ports that it was told of
 
@@ -99,6 +100,7 @@ class Worker:
         Args:
             sent: the specs that go with them; those with secrets go with each batch, for these may change.
         """
+        self.worked = time.monotonic()
         for submission in submissions:
             self._specs[submission] = None
             self._specs.move_to_end(submission)
@@ -120,7 +122,7 @@ class Worker:
 
     def learn(self, runtimes_us: Iterable[int]) -> None:
         """Take the run times of finished jobs into the smoothed figure."""
-        self.moved = time.monotonic()
+        self.moved = self.worked = time.monotonic()
         for value in runtimes_us:
             seen = self.runtime_us
             self.runtime_us = float(value) if seen is None else seen + (value - seen) * (0.5 if value > seen else 0.05)

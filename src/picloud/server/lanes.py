@@ -2,7 +2,8 @@
 
 A lane is what an account has reserved of a core type: a small machine of its own within the machine, with workers that take
 no other jobs. The scheduler looks at one pool at a time and knows nothing of reservations. Jobs of the account and type go to
-their lane first; what is more than it holds uses the rest of the machine like everybody's.
+their lane first; what is more than it holds uses the rest of the machine like everybody's. An idle worker outside takes a job at
+once, though, where the lane would first have to make a sandbox; the lane's idle cores follow such jobs, for those to come.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from picloud.server import scheduler
 from picloud.server.fleet import Fleet, Worker
 from picloud.server.scheduler import Host, KindView
 from picloud.store.job import Ready
+
+SETTLED = 1.0
+"""Seconds by which a job outside must be younger than the last one of an idle core that is given to its kind."""
 
 
 class Lane(NamedTuple):
@@ -40,6 +44,10 @@ class Pool(NamedTuple):
     views: dict[int, KindView]  # by kind
     home: int = 0  # the kind that gets what is left over; 0 = none
     reserved: bool = False
+
+    def free(self) -> int:
+        """Compute units (thousandths) that no job uses or could use now."""
+        return max(0, self.host.units - sum(scheduler.demand(one) * one.units for one in self.views.values()))
 
     def targets(self, weights: dict[int, int]) -> dict[int, int]:
         """Slots each kind shall have here."""
@@ -82,11 +90,13 @@ class Lanes:
             view = KindView(item.kind, item.account, units(item.kind), item.count, item.kind in awaited, item.priority)
             found = lanes.get(Lane(item.account, item.core_type))
             if found is not None and item.cores <= found.host.cores and not item.env.startswith("s"):
-                free = found.host.units - sum(scheduler.demand(one) * one.units for one in found.views.values())
+                room = found.free() // view.units
                 _add(found.views, view)
-                view = _without(view, max(0, free) // view.units)
+                view = _without(view, room)
             if view.ready or item.kind in rest.views:
                 _add(rest.views, view)
+        if self.kept:
+            _follow(lanes, [worker for worker, _ in seen])
         for worker, view in seen:
             view.stuck = worker.stuck(view.ready > 0)
             if view.busy or view.ready:
@@ -113,6 +123,21 @@ def _see(views: dict[int, KindView], worker: Worker) -> KindView:
     view.lent = worker.lent
     view.ready += max(0, len(worker.held) - view.busy)
     return view
+
+
+def _follow(lanes: dict[Lane, Pool], workers: list[Worker]) -> None:
+    """Kinds that work outside get a core of their lane that is idle, and that worked for another kind longer ago."""
+    for outside in workers:
+        kind = outside.kind
+        lane = Lane(kind.account, kind.core_type)
+        if outside.reserved or lane not in lanes or kind.env.startswith("s"):
+            continue
+        pool, since = lanes[lane], outside.worked - SETTLED
+        others = [each for each in workers if lane_of(each) == lane and each.kind.id != kind.id and each.worked < since]
+        if any(len(each.held) < each.slots for each in others):
+            warm = sum(each.slots - len(each.held) for each in workers if lane_of(each) == lane and each.kind.id == kind.id)
+            view = KindView(kind.id, kind.account, kind.units, max(0, warm) + 1)
+            _add(pool.views, _without(view, max(0, view.ready - pool.free() // kind.units)))
 
 
 def _add(views: dict[int, KindView], more: KindView) -> None:

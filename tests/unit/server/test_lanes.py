@@ -16,9 +16,9 @@ from picloud.store.job import Ready
 HOST = Host(units=16_000, cores=2, idle_cpu=False)
 ANNA, BOB = 1, 2
 UNITS = {"c1": 1000, "c2": 2500}
-HOME, OTHER, BOBS, WIDE = 10, 11, 12, 13
+HOME, OTHER, BOBS, WIDE, SAME = 10, 11, 12, 13, 14
 KINDS = {
-    HOME: (ANNA, "c2", 1), OTHER: (ANNA, "c1", 1), BOBS: (BOB, "c2", 1), WIDE: (ANNA, "c2", 4),
+    HOME: (ANNA, "c2", 1), OTHER: (ANNA, "c1", 1), BOBS: (BOB, "c2", 1), WIDE: (ANNA, "c2", 4), SAME: (ANNA, "c2", 1),
 }  # fmt: skip
 
 
@@ -72,6 +72,26 @@ def test_its_jobs_go_there_and_not_elsewhere_while_it_holds_them() -> None:
 def test_what_is_more_uses_the_rest() -> None:
     found, _ = wanted(TWO, [ready(HOME, 5)], worker(HOME, 2, held=1, reserved=True))
     assert found == {MINE: {HOME: 2}, None: {HOME: 2}}
+
+
+def test_idle_cores_follow_the_jobs_that_found_a_worker_outside() -> None:
+    lane = {MINE: Kept(cores=1, held=1, units=2500, home=HOME)}
+    before, outside = worker(HOME, 1, reserved=True), worker(SAME, 1)
+    before.worked, outside.worked = 100.0, 105.0
+    assert wanted(lane, [], before, outside)[0] == {MINE: {HOME: 0, SAME: 1}, None: {SAME: 1}}
+    before.held = {1: (1, b"")}
+    assert wanted(lane, [], before, outside)[0][MINE].get(SAME, 0) == 0, "never from a job"
+    before.held, outside.worked = {}, 100.5
+    assert wanted(lane, [], before, outside)[0][MINE].get(SAME, 0) == 0, "two kinds in turns do not chase each other"
+
+
+def test_they_follow_one_at_a_time_and_jobs_that_wait_go_first() -> None:
+    before, outside = worker(HOME, 2, reserved=True), worker(SAME, 2)
+    before.worked, outside.worked = 100.0, 105.0
+    assert wanted(TWO, [], before, outside)[0][MINE] == {HOME: 1, SAME: 1}
+    before.slots = before.target = 1
+    assert wanted(TWO, [], before, worker(SAME, 1, reserved=True), outside)[0][MINE] == {HOME: 0, SAME: 2}
+    assert wanted(TWO, [ready(HOME, 2)], before, outside)[0][MINE] == {HOME: 2, SAME: 0}
 
 
 def test_others_and_other_types_stay_outside() -> None:
