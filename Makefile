@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 # Processes that test: more than the cores of a small machine, since many tests wait for processes to end or begin.
-WORKERS ?= 3
+WORKERS ?= 4
 BIN := .venv/bin
 export PYTHON
 DASHBOARD := src/picloud/dashboard/index.html

@@ -101,8 +101,9 @@ def test_a_job_that_runs_has_an_open_stage_and_its_children_are_told(server: Any
         return total
 
     jid = cloud.call(parent)
-    found = until(lambda: (one := get(f"/v1/job/{jid}"))["children_count"] == 5 and one["children"][0]["over"] and one)
-    assert (found["status"], found["stages"][-1]["stage"], found["stages"][-1]["ends"]) == ("processing", "run", None)
+    until(lambda: (one := get(f"/v1/job/{jid}"))["children_count"] == 5 and one["children"][0]["over"])
+    found = until(lambda: (one := get(f"/v1/job/{jid}"))["status"] == "processing" and one)  # told a moment after it began
+    assert (found["stages"][-1]["stage"], found["stages"][-1]["ends"]) == ("run", None)
     (child,) = found["children"]
     assert (child["count"], child["done"], child["function"], child["parent_jid"]) == (5, 5, "abs", jid)
     assert get(f"/v1/job/{child['jid_first'] + 2}")["parent_jid"] == jid
