@@ -116,7 +116,6 @@ class Program:
         control.ports.tell = edge.tell
         edge.greeting = control.ports.message
         await edge.start()
-        control.spawn(edge.watch())
         app = App(control)
         line = partial(Line, {path: partial(opened, control) for path, opened in LINES.items()})
         servings = [Serving(app, listening.control.plain, upgrade=line)]

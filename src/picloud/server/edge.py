@@ -27,13 +27,20 @@ class EdgeProcess:
         self._order, self._sockets, self._environment = order, sockets, environment
         self.greeting: Callable[[], bytes] = bytes  # the first thing that each edge is told
         self._process: asyncio.subprocess.Process | None = None
+        self._watching: asyncio.Future[None] | None = None
+        self._over = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
     async def start(self) -> None:
-        """Start it and hand over sockets and order. One that dies at once is for :meth:`watch`."""
+        """Start it, and again whenever it ends, until :meth:`stop`."""
+        await self._begin()
+        self._watching = asyncio.ensure_future(self._watch())
+
+    async def _begin(self) -> None:
+        """Start it and hand over sockets and order. One that dies at once is for :meth:`_watch`."""
         descriptors = [bound.fileno() for bound in self._sockets]
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -55,17 +62,30 @@ class EdgeProcess:
         ):  # it died just now; the latter is uvloop's word for a pipe that is closed
             process.stdin.write(line)
 
-    async def watch(self) -> None:
-        """Start it again whenever it ends, until cancelled."""
+    async def _watch(self) -> None:
+        """Nobody cancels this: a process that is being started just then would be left behind."""
         while True:
             assert self._process is not None
             code = await self._process.wait()
+            if self._over.is_set():
+                return
             log.error("the edge ended with %s; starting it again", code)
-            await asyncio.sleep(AGAIN)
-            await self.start()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN):
+                    await self._over.wait()
+                    return
+            await self._begin()
+            if self._over.is_set():
+                self._terminate()
 
     async def stop(self) -> None:
         """End it."""
+        self._over.set()
+        self._terminate()
+        if self._watching is not None:
+            await self._watching
+
+    def _terminate(self) -> None:
         if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
-            await self._process.wait()
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                self._process.terminate()
