@@ -1,7 +1,6 @@
 import { MantineProvider } from '@mantine/core'
 import { ModalsProvider } from '@mantine/modals'
 import { Notifications } from '@mantine/notifications'
-import { Suspense } from 'react'
 import { Redirect, Route, Switch, useLocation } from 'wouter'
 import type { ApiError } from './api/error'
 import { Live } from './api/live'
@@ -41,9 +40,7 @@ function Inside() {
     <Switch>
       {Object.entries(DOORS).map(([path, Door]) => (
         <Route key={path} path={path}>
-          <Suspense fallback={null}>
-            <Door />
-          </Suspense>
+          <Door />
         </Route>
       ))}
       <Route>
@@ -62,18 +59,16 @@ function Behind() {
       <Live>
         <Shell>
           <Boundary key={path}>
-            <Suspense fallback={<Waiting />}>
-              <Switch>
-                {Object.entries(PAGES).map(([path, Shown]) => (
-                  <Route key={path} path={path}>
-                    <Shown />
-                  </Route>
-                ))}
-                <Route>
-                  <Missing />
+            <Switch>
+              {Object.entries(PAGES).map(([path, Shown]) => (
+                <Route key={path} path={path}>
+                  <Shown waiting={<Waiting />} />
                 </Route>
-              </Switch>
-            </Suspense>
+              ))}
+              <Route>
+                <Missing />
+              </Route>
+            </Switch>
           </Boundary>
         </Shell>
       </Live>

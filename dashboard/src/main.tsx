@@ -5,6 +5,9 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { enter } from './api/login'
 import { App } from './app'
+import { expect } from './pages'
+
+expect(location.pathname)
 
 // The ticket goes before anything is drawn, so that nothing else sees it and it is traded once.
 const refused = await enter()

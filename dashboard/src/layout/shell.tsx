@@ -2,7 +2,7 @@ import { Burger } from '@mantine/core'
 import { useHotkeys, useMediaQuery } from '@mantine/hooks'
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { Link, useLocation } from 'wouter'
-import { PAGES } from '~/pages'
+import { expect, PAGES } from '~/pages'
 import { AccountMenu } from './account'
 import { Banner } from './banner'
 import { Brand } from './brand'
@@ -48,7 +48,7 @@ export function Shell({ children }: { children: ReactNode }) {
             <div key={at} className={classes.group}>
               {group.title && <div className={classes.groupTitle}>{group.title}</div>}
               {group.items.map(({ href, title, icon: Icon }) => (
-                <Link key={href} href={href} className={classes.item} aria-current={here(path, href) ? 'page' : undefined}>
+                <Link key={href} href={href} className={classes.item} aria-current={here(path, href) ? 'page' : undefined} onPointerEnter={() => expect(href)} onFocus={() => expect(href)}>
                   <Icon size={17} stroke={1.6} aria-hidden />
                   {title}
                 </Link>

@@ -1,9 +1,6 @@
-import { type ComponentType, lazy, type LazyExoticComponent } from 'react'
+import { type Later, later as page } from '~/parts/later'
 
-type Load = () => Promise<{ default: ComponentType }>
-type Shown = LazyExoticComponent<ComponentType>
-
-const page = (load: Load): Shown => lazy(load)
+type Shown = Later<object>
 
 /** Pages for who is logged in, by path: one line each, loaded when they are first gone to. What layout/menu.ts knows of them appears in the navigation. */
 export const PAGES: Record<string, Shown> = {
@@ -37,4 +34,10 @@ export const DOORS: Record<string, Shown> = {
   '/sign-up': page(() => import('./signup')), // in mails
   '/invite/:token': page(() => import('./signup')),
   '/password': page(() => import('./password')), // in mails
+}
+
+/** Have the code of the page at a path come: the sooner, the less is waited for. */
+export function expect(path: string) {
+  const found = Object.entries({ ...DOORS, ...PAGES }).find(([pattern]) => new RegExp(`^${pattern.replace(/:\w+/, '[^/]+').replace('*', '.*')}/?$`).test(path))
+  found?.[1].load().catch(() => undefined) // told where it is shown
 }

@@ -1,6 +1,7 @@
 import { Skeleton } from '@mantine/core'
-import { lazy, type ReactNode, Suspense } from 'react'
+import type { ReactNode } from 'react'
 import classes from './Chart.module.css'
+import { later } from './later'
 
 export interface Line {
   label: string
@@ -36,7 +37,7 @@ export interface ChartProps {
   beside?: ReactNode
 }
 
-const Plot = lazy(() => import('./chart/Plot'))
+const Plot = later(() => import('./chart/Plot'))
 
 /** A chart over time: lines or areas, a tooltip, a legend with the latest values, and a summary in words. */
 export function Chart(props: ChartProps) {
@@ -61,7 +62,7 @@ export function Chart(props: ChartProps) {
         </div>
       ) : (
         <div style={{ height }} role="img" aria-label={summary(title, lines, format, limit)}>
-          <Suspense fallback={<Skeleton height={height} />}>{times ? <Plot {...props} times={times} height={height} format={format} /> : <Skeleton height={height} />}</Suspense>
+          {times ? <Plot {...props} times={times} height={height} format={format} waiting={<Skeleton height={height} />} /> : <Skeleton height={height} />}
         </div>
       )}
     </figure>

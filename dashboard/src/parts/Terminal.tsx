@@ -1,13 +1,7 @@
 import { Skeleton } from '@mantine/core'
-import { lazy, Suspense } from 'react'
+import { later } from './later'
 
-const Screen = lazy(() => import('~/pages/job/terminal/screen'))
+const Screen = later(() => import('~/pages/job/terminal/screen'))
 
 /** A shell in a running job; it fills the box in which it stands. F6 leaves it for the first button of its dialog or section. */
-export function Terminal({ jid }: { jid: number }) {
-  return (
-    <Suspense fallback={<Skeleton height="100%" />}>
-      <Screen jid={jid} />
-    </Suspense>
-  )
-}
+export const Terminal = ({ jid }: { jid: number }) => <Screen jid={jid} waiting={<Skeleton height="100%" />} />

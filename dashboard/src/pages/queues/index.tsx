@@ -1,12 +1,13 @@
 import { Button, Skeleton } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks'
 import { IconTable, IconTopologyStar3 } from '@tabler/icons-react'
-import { lazy, Suspense, useMemo, useState } from 'react'
+import { useMemo, useState } from 'react'
 import { useLive } from '~/api/live'
 import { Empty, Page, Search, Snippet, useQuery } from '~/parts'
+import { later } from '~/parts/later'
 import { QueueTable } from './table'
 
-const Graph = lazy(() => import('./graph'))
+const Graph = later(() => import('./graph'))
 
 const CODE = `import cloud
 
@@ -44,11 +45,7 @@ export default function QueuesPage() {
         )
       }
     >
-      {drawn && queues && some && (
-        <Suspense fallback={<Skeleton height="clamp(20rem, 52vh, 36rem)" />}>
-          <Graph queues={queues} />
-        </Suspense>
-      )}
+      {drawn && queues && some && <Graph queues={queues} waiting={<Skeleton height="clamp(20rem, 52vh, 36rem)" />} />}
       <QueueTable queues={shown} error={error} empty={some ? <Empty title="No queue has such a name" /> : NONE} />
     </Page>
   )

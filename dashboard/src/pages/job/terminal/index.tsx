@@ -1,8 +1,6 @@
-import { Drawer, Skeleton } from '@mantine/core'
-import { lazy, Suspense } from 'react'
+import { Drawer } from '@mantine/core'
+import { Terminal as Screen } from '~/parts/Terminal'
 import classes from './terminal.module.css'
-
-const Screen = lazy(() => import('./screen'))
 
 interface Props {
   jid: number
@@ -24,9 +22,7 @@ export function Terminal({ jid, opened, onClose }: Props) {
       closeButtonProps={{ 'aria-label': 'Close the terminal' }}
       classNames={{ content: classes.content, body: classes.body, header: classes.header }}
     >
-      <Suspense fallback={<Skeleton height="100%" />}>
-        <Screen jid={jid} />
-      </Suspense>
+      <Screen jid={jid} />
     </Drawer>
   )
 }
