@@ -37,6 +37,7 @@ QUESTIONS = (
     "images",
     "usage",
     "views",
+    "jobs_page",
     "million",
 )
 """Modules of this package with ``measure() -> list[Row]``, in the order they are asked."""

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from picloud.server.api import page
-from tests.browser.screen import Screen, chromium
+from tests.browser.chromium import chromium
+from tests.browser.screen import Screen
 from tests.conftest import INTERPRETERS, Server, serving
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from picloud.cli.call import Server as At
 from picloud.cli.call import call
@@ -20,9 +16,6 @@ from tests.conftest import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "dashboard/node_modules/axe-core/axe.min.js"
-PROGRAM = "/usr/lib/chromium/chromium-headless-shell"  # what Debian's chromium-headless-shell, a shell script, starts
-WORDS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 DEADLINE = 60_000
 """Milliseconds that anything on a page may take on a busy machine."""
 WIDE, NARROW = {"width": 1600, "height": 1000}, {"width": 400, "height": 800}
@@ -34,18 +27,6 @@ class Seen(NamedTuple):
 
     faults: list[str]  # errors in its console, refused by its policy
     strangers: list[str]  # requests to other hosts
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser. The event loop of Playwright's runs in this thread as long as it is there."""
-    program = PROGRAM if os.access(PROGRAM, os.X_OK) else shutil.which("chromium-headless-shell")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=WORDS)
-        try:
-            yield started
-        finally:
-            started.close()
 
 
 def token(server: Server) -> str:

@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 
 from cloud import account
 from picloud.server.api import page as pages
-from tests.browser.screen import DEADLINE, chromium
+from tests.browser.chromium import chromium
+from tests.browser.screen import DEADLINE
 
 PASSWORD, SECOND = "a horse that reads pages", "another horse that does"
 

@@ -17,7 +17,8 @@ from cloud import account
 from picloud.server.api import page as pages
 from picloud.wire.error import Conflict, Forbidden, NotAuthorized
 from picloud.wire.link import Link
-from tests.browser.screen import DEADLINE, chromium
+from tests.browser.chromium import chromium
+from tests.browser.screen import DEADLINE
 from tests.conftest import PICLOUD, Server, serving
 from tests.oidc import CLIENT, SECRET, Provider
 
